@@ -1,0 +1,85 @@
+"""System checks: everything wrong with a spec that can be known without any database.
+
+``manage.py check --tag data_migration`` shows them; ``migrate_legacy`` refuses to run with an
+error among them. Each id is explained in docs/reference/checks.rst.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from itertools import chain
+from typing import Any
+
+from django.core.checks import ERROR, CheckMessage, register
+
+from ..discovery import discover
+from ..exceptions import SpecError, SpecImportError
+from ..migration import Migration
+from . import attributes, connections, dependencies, descriptions, names, project
+from .faults import FAULTS, fault
+
+__all__ = ["FAULTS", "TAG", "check_project", "check_specs"]
+
+TAG = "data_migration"
+
+Check = Callable[[str, type[Migration]], Iterator[CheckMessage]]
+
+#: What the plan is made of: holds for skipped migrations too.
+_PLANNING: tuple[Check, ...] = (
+    attributes.check_model,
+    attributes.check_depends_on,
+    descriptions.check_column_description,
+)
+#: What matters when the migration runs.
+_RUNNING: tuple[Check, ...] = (
+    attributes.check_query,
+    attributes.check_query_params,
+    attributes.check_search_attr,
+    attributes.check_legacy_key,
+    attributes.check_allow_updates,
+    attributes.check_writer,
+    attributes.check_batch_size,
+    attributes.check_later,
+    descriptions.check_columns,
+    connections.check_source,
+)
+
+
+@register(TAG)
+def check_project(**kwargs: Any) -> list[CheckMessage]:
+    """Check the settings and every spec; one that cannot be imported is a message as well."""
+    try:
+        migrations = discover()
+    except SpecImportError as error:
+        return [fault("E001", None, problem=error), *check_specs({})]
+    except SpecError as error:
+        return [fault("E002", None, problem=error), *check_specs({})]
+    return check_specs(migrations)
+
+
+def check_specs(migrations: Mapping[str, type[Migration]]) -> list[CheckMessage]:
+    """Return what is wrong with the migrations and the settings, less what is silenced."""
+    planning = list(_each(_PLANNING, migrations))
+    running = {label: cls for label, cls in migrations.items() if not cls.skip}
+    messages = chain(
+        connections.check_sources(),
+        connections.check_missing(migrations),
+        project.check_settings(),
+        planning,
+        _each(_RUNNING, running),
+        names.check_names(migrations),
+        () if _has_errors(planning) else dependencies.check_order(migrations),
+    )
+    return [message for message in messages if not message.is_silenced()]
+
+
+def _each(
+    checks: tuple[Check, ...], migrations: Mapping[str, type[Migration]]
+) -> Iterator[CheckMessage]:
+    for label, migration in sorted(migrations.items()):
+        for check in checks:
+            yield from check(label, migration)
+
+
+def _has_errors(messages: list[CheckMessage]) -> bool:
+    return any(message.level >= ERROR for message in messages)

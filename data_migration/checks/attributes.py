@@ -1,0 +1,159 @@
+"""The attributes of a migration that hold plain values."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from inspect import isclass
+from typing import Any
+
+from django.core.checks import CheckMessage
+from django.db.models import Field, Model
+
+from ..conf import settings
+from ..graph import suggest
+from ..migration import Migration
+from ..outcomes import WriterName
+from ..transform import field_of
+from .faults import fault
+
+#: A query either has one of the first two in it or starts with one of the others.
+_READS = re.compile(r"\b(SELECT|WITH)\b|^\s*(CALL|EXEC(UTE)?|PRAGMA|SHOW|TABLE|VALUES)\b", re.I)
+_SELECTS = re.compile(r"^[\s(]*(SELECT|WITH)\b", re.I)
+
+#: What later versions will offer -> what happens until then.
+_LATER_WRITERS = frozenset({"copy"})
+_LATER_ATTRIBUTES = {
+    "high_water": "every run reads all rows",
+    "track_changes": "a rerun compares every row with its object",
+}
+
+
+def is_usable_model(model: Any) -> bool:
+    """Whether the model's fields can be asked."""
+    return isclass(model) and issubclass(model, Model) and model is not Model
+
+
+def check_model(label: str, migration: type[Migration]) -> Iterator[CheckMessage]:
+    model = getattr(migration, "model", None)
+    if model is None:
+        yield fault("E010", label)
+    elif not is_usable_model(model):
+        yield fault("E011", label, value=model)
+    elif model._meta.abstract:
+        yield fault("E012", label, model=model._meta.label, why="abstract")
+    elif model._meta.swapped:
+        why = f"swapped for {model._meta.swapped}"
+        yield fault("E012", label, model=model._meta.label, why=why)
+
+
+def check_query(label: str, migration: type[Migration]) -> Iterator[CheckMessage]:
+    query: Any = migration.query
+    if not isinstance(query, str):
+        yield fault("E013", label, value=query)
+    elif not _READS.search(query):
+        yield fault("E014", label, value=_shortened(query))
+
+
+def check_query_params(label: str, migration: type[Migration]) -> Iterator[CheckMessage]:
+    params: Any = migration.query_params
+    if isinstance(params, (str, bytes)) or not isinstance(params, (Sequence, Mapping)):
+        yield fault("E015", label, value=params)
+
+
+def check_search_attr(label: str, migration: type[Migration]) -> Iterator[CheckMessage]:
+    attr: Any = migration.search_attr
+    model = getattr(migration, "model", None)
+    if not attr or model is None or not is_usable_model(model):
+        return
+    if not isinstance(attr, str) or not isinstance(field_of(model, attr), Field):
+        names = [field.name for field in model._meta.concrete_fields]
+        yield fault(
+            "E030",
+            label,
+            value=attr,
+            model=model._meta.label,
+            suggestion=suggest(str(attr), names),
+        )
+
+
+def check_legacy_key(label: str, migration: type[Migration]) -> Iterator[CheckMessage]:
+    key: Any = migration.legacy_key
+    columns = [key] if isinstance(key, str) else key
+    if key and not (
+        isinstance(columns, (list, tuple)) and all(isinstance(c, str) and c for c in columns)
+    ):
+        yield fault("E031", label, value=key)
+
+
+def check_allow_updates(label: str, migration: type[Migration]) -> Iterator[CheckMessage]:
+    """Speak up only when it is certain that the query does not return the primary key."""
+    if not migration.allow_updates or migration.search_attr or migration.legacy_key:
+        return
+    model, query = getattr(migration, "model", None), migration.query
+    if model is None or not is_usable_model(model) or not isinstance(query, str):
+        return
+    pk = model._meta.pk
+    if pk is None or "*" in query or not _SELECTS.match(query):
+        return
+    names = "|".join(re.escape(name) for name in ("pk", pk.name, pk.attname))
+    if not re.search(rf"\b({names})\b", query, re.I):
+        yield fault("W032", label, pk=pk.name, model=model._meta.label)
+
+
+def check_depends_on(label: str, migration: type[Migration]) -> Iterator[CheckMessage]:
+    entries: Any = migration.depends_on
+    if not isinstance(entries, (list, tuple, set, frozenset)):
+        yield fault("E040", label, value=entries)
+        return
+    for entry in entries:
+        if not (isinstance(entry, str) or _is_class_of(entry, Model, Migration)):
+            yield fault("E041", label, value=entry)
+
+
+def check_writer(label: str, migration: type[Migration]) -> Iterator[CheckMessage]:
+    writer: Any = migration.writer
+    known = [str(name) for name in WriterName.values]
+    if writer in known:
+        return
+    if writer in _LATER_WRITERS:
+        yield fault("E051", label, value=writer)
+        return
+    close = suggest(str(writer), known)
+    yield fault("E050", label, value=writer, suggestion=_guess(close), known=", ".join(known))
+
+
+def check_batch_size(label: str, migration: type[Migration]) -> Iterator[CheckMessage]:
+    size: Any = migration.batch_size
+    if size is not None and not is_positive(size, int):
+        yield fault("E052", label, value=size, default=settings.batch_size)
+
+
+def check_later(label: str, migration: type[Migration]) -> Iterator[CheckMessage]:
+    for name, instead in _LATER_ATTRIBUTES.items():
+        if not hasattr(Migration, name) and getattr(migration, name, None):
+            yield fault("W053", label, name=name, instead=instead)
+
+
+def later_attributes() -> frozenset[str]:
+    """Names that are no misspelling although ``Migration`` does not have them."""
+    return frozenset(_LATER_ATTRIBUTES)
+
+
+def is_positive(value: Any, *kinds: type) -> bool:
+    """Whether it is a number above zero of one of the kinds; ``True`` is none."""
+    return isinstance(value, kinds) and not isinstance(value, bool) and value > 0  # type: ignore[operator]
+
+
+def _is_class_of(value: Any, *parents: type) -> bool:
+    return isclass(value) and issubclass(value, parents)
+
+
+def _shortened(text: str) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= 60 else f"{line[:57]}..."
+
+
+def _guess(suggestion: str) -> str:
+    """Keep a guess; drop the list of known words where the hint has it anyway."""
+    return suggestion if "Did you mean" in suggestion else ""

@@ -1,0 +1,129 @@
+"""Where the rows come from: ``DATA_MIGRATION_SOURCES`` and each migration's ``source``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from importlib.util import find_spec
+from typing import Any, NamedTuple
+
+from django.core.checks import CheckMessage
+from django.db import connections
+
+from ..conf import settings
+from ..exceptions import SpecError
+from ..graph import suggest
+from ..migration import Migration, hook_is_overridden
+from ..sources import ENGINES
+from ..sources.base import DISTRIBUTION, SETTING, Source
+from .faults import fault
+
+
+class Driver(NamedTuple):
+    """The modules of which one has to be there, and the extra that installs one."""
+
+    extra: str
+    modules: tuple[str, ...]
+
+
+DRIVERS = {
+    "mysql": Driver("mysql", ("MySQLdb",)),
+    "odbc": Driver("odbc", ("pyodbc",)),
+    "postgresql": Driver("postgresql", ("psycopg2", "psycopg")),
+}
+
+
+def check_source(label: str, migration: type[Migration]) -> Iterator[CheckMessage]:
+    if _connects_by_setting(migration) and migration.source is None:
+        yield fault("E061", label)
+
+
+def check_missing(migrations: Mapping[str, type[Migration]]) -> Iterator[CheckMessage]:
+    """One message for each source that migrations name and the settings do not have."""
+    sources: Any = settings.sources
+    users: dict[str, list[str]] = {}
+    for label, migration in sorted(migrations.items()):
+        name: Any = migration.source
+        if name is not None and not migration.skip and _connects_by_setting(migration):
+            users.setdefault(str(name), []).append(label)
+    for name, labels in sorted(users.items()):
+        if isinstance(sources, Mapping) and name not in sources:
+            guess = suggest(name, map(str, sources))
+            yield fault("W060", SETTING, name=name, users=_shortened(labels), suggestion=guess)
+
+
+def _connects_by_setting(migration: type[Migration]) -> bool:
+    return not hook_is_overridden(migration, "open_db_connection")
+
+
+def _shortened(labels: list[str]) -> str:
+    shown = labels if len(labels) <= 3 else [*labels[:2], f"{len(labels) - 2} others"]
+    return " and ".join(filter(None, [", ".join(shown[:-1]), shown[-1]]))
+
+
+def check_sources() -> Iterator[CheckMessage]:
+    sources: Any = settings.sources
+    if not isinstance(sources, Mapping):
+        yield fault("E062", SETTING, kind=type(sources).__name__)
+        return
+    for name, config in sources.items():
+        try:
+            source = _checked(name, config)
+        except SpecError as error:
+            yield fault("E063", SETTING, problem=error, engines=", ".join(sorted(ENGINES)))
+        else:
+            yield from _check_values(source, config)
+            yield from _check_driver(source)
+
+
+def _checked(name: str, config: Any) -> Source:
+    """The entry as it would be opened, up to the driver. Raises :exc:`SpecError`."""
+    if not isinstance(config, Mapping):
+        raise SpecError(f"{SETTING}[{name!r}] must be a dict, not {type(config).__name__}.")
+    source = Source(name, config)
+    if source.engine not in ENGINES:
+        problem = f"unknown ENGINE {source.engine!r}" if source.engine else "no ENGINE"
+        last_word = source.engine.rpartition(".")[2]  # also of django.db.backends.mysql
+        raise SpecError(f"{source.where} has {problem}.{suggest(last_word, ENGINES)}")
+    _check_keys(source, config)
+    alias = source.get("ALIAS")
+    if alias is not None and alias not in connections:
+        raise SpecError(
+            f"{source.where}: ALIAS {alias!r} is not in DATABASES."
+            f"{suggest(str(alias), connections)}"
+        )
+    return source
+
+
+def _check_keys(source: Source, config: Mapping[str, Any]) -> None:
+    """Raise :exc:`SpecError` for what the engine would refuse, empty values excepted."""
+    engine = ENGINES[source.engine]
+    filled = {key: config[key] or "?" for key in engine.REQUIRED if key in config}
+    Source(source.name, {**config, **filled}).check(engine)
+    _ = source.options  # raises for OPTIONS that are no dict
+
+
+def _check_values(source: Source, config: Mapping[str, Any]) -> Iterator[CheckMessage]:
+    """An empty value usually comes from an environment variable that this machine lacks."""
+    for key in ENGINES[source.engine].REQUIRED:
+        if key in config and source.get(key) is None:
+            yield fault("W065", f"{source.where}[{key!r}]", key=key)
+
+
+def _check_driver(source: Source) -> Iterator[CheckMessage]:
+    driver = DRIVERS.get(source.engine)
+    if driver is not None and not any(_is_installed(module) for module in driver.modules):
+        yield fault(
+            "W064",
+            source.where,
+            engine=source.engine,
+            modules=" or ".join(driver.modules),
+            requirement=f'"{DISTRIBUTION}[{driver.extra}]"',
+        )
+
+
+def _is_installed(module: str) -> bool:
+    """Find the module without importing it: drivers are loaded when a source is opened."""
+    try:
+        return find_spec(module) is not None
+    except ValueError:  # what sys.modules says about a module that must not be imported
+        return False

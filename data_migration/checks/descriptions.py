@@ -1,0 +1,129 @@
+"""``column_description``: each described column against the model and the class it names."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from inspect import isclass
+from typing import Any
+
+from django.core.checks import CheckMessage
+from django.db.models import Model
+
+from ..columns import Column, Relation
+from ..graph import suggest
+from ..migration import Migration, hook_is_overridden
+from ..transform import field_of
+from .attributes import is_usable_model
+from .faults import fault
+from .paths import AttributePath
+
+
+def check_column_description(label: str, migration: type[Migration]) -> Iterator[CheckMessage]:
+    """What the planning needs: a mapping of columns to ``is_a(...)``."""
+    described: Any = migration.column_description
+    if not isinstance(described, Mapping):
+        yield fault("E020", label, value=described)
+        return
+    for column, meaning in described.items():
+        if not isinstance(meaning, Column):
+            yield fault("E021", label, column=column, value=meaning)
+
+
+def check_columns(label: str, migration: type[Migration]) -> Iterator[CheckMessage]:
+    """Whether each description fits the model's relation."""
+    described: Any = migration.column_description
+    model = getattr(migration, "model", None)
+    if not isinstance(described, Mapping) or model is None or not is_usable_model(model):
+        return
+    for column, meaning in described.items():
+        if isinstance(meaning, Column) and not meaning.exclude:
+            yield from _check_column(label, migration, column, meaning)
+
+
+def _check_column(
+    label: str, migration: type[Migration], column: str, meaning: Column
+) -> Iterator[CheckMessage]:
+    model = migration.model
+    field = field_of(model, column) if isinstance(column, str) else None
+    if not getattr(field, "is_relation", False):
+        yield fault(
+            "E022",
+            label,
+            column=column,
+            model=model._meta.label,
+            suggestion=suggest(str(column), _relation_names(model)),
+        )
+    else:
+        about = {"column": column, "model": model._meta.label}
+        yield from _check_kind(label, meaning, field, about)
+        yield from _check_class(label, meaning, field, about)
+        yield from _check_missing(label, migration, meaning, field, about)
+    if meaning.klass is not None and meaning.search_attr:
+        yield from _check_search(label, column, meaning.klass, meaning.search_attr)
+
+
+def _check_kind(
+    label: str, meaning: Column, field: Any, about: dict[str, str]
+) -> Iterator[CheckMessage]:
+    kind, fitting = meaning.relation, _fitting(field)
+    words = {**about, "kind": kind, "better": fitting, "field": type(field).__name__}
+    is_many = fitting is Relation.M2M
+    if (kind is Relation.M2M) is not is_many:
+        holds = "many objects" if is_many else "one object"
+        yield fault("E023", label, holds=holds, **words)
+    elif kind is not fitting:
+        yield fault("W026", label, **words)
+
+
+def _fitting(field: Any) -> Relation:
+    if field.many_to_many or field.one_to_many:
+        return Relation.M2M
+    return Relation.O2O if field.one_to_one else Relation.FK
+
+
+def _check_class(
+    label: str, meaning: Column, field: Any, about: dict[str, str]
+) -> Iterator[CheckMessage]:
+    related: Any = field.related_model
+    is_known = isclass(related)  # a generic foreign key refers to anything
+    if not is_known or meaning.klass is None:
+        return
+    if not issubclass(meaning.klass, related._meta.concrete_model):
+        yield fault(
+            "E024",
+            label,
+            klass=meaning.klass._meta.label,
+            related=related._meta.label,
+            name=related.__name__,
+            **about,
+        )
+
+
+def _check_missing(
+    label: str, migration: type[Migration], meaning: Column, field: Any, about: dict[str, str]
+) -> Iterator[CheckMessage]:
+    # A hook that sees the instance may fill the gap or skip the row.
+    hooked = hook_is_overridden(migration, "hook_before_save")
+    must_have = getattr(field, "concrete", False) and not field.many_to_many and not field.null
+    if meaning.skip_missing and must_have and not hooked:
+        yield fault("W027", label, **about)
+
+
+def _check_search(
+    label: str, column: str, klass: type[Model], attr: str
+) -> Iterator[CheckMessage]:
+    words = {"column": column, "attr": attr, "klass": klass._meta.label}
+    path = AttributePath.follow(klass, attr)
+    if path is None:
+        names = [field.name for field in klass._meta.concrete_fields]
+        yield fault("E025", label, suggestion=suggest(attr, names), **words)
+    elif not path.is_unique:
+        yield fault("W028", label, **words)
+
+
+def _relation_names(model: type[Model]) -> list[str]:
+    forward = [field.name for field in model._meta.get_fields() if field.is_relation]
+    backward = [relation.get_accessor_name() for relation in model._meta.related_objects]
+    return sorted(
+        name for name in {*forward, *filter(None, backward)} if field_of(model, name) is not None
+    )

@@ -1,0 +1,188 @@
+"""Every fault that a check can find: its id, what it says and what to do about it.
+
+The ids are stable: people silence them with ``SILENCED_SYSTEM_CHECKS`` and look them up in
+docs/reference/checks.rst.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from django.core.checks import CheckMessage, Error, Warning
+
+PREFIX = "data_migration."
+
+
+class Text(NamedTuple):
+    """What is wrong, and the hint; both are templates."""
+
+    message: str
+    hint: str
+
+
+def fault(number: str, about: str | None, **details: Any) -> CheckMessage:
+    """Return the message with that id; ``about`` is a migration's label or a setting's name."""
+    text = FAULTS[number]
+    kind = Error if number.startswith("E") else Warning
+    return kind(
+        text.message.format(**details),
+        hint=text.hint.format(**details),
+        obj=about,
+        id=f"{PREFIX}{number}",
+    )
+
+
+FAULTS = {
+    # specs
+    "E001": Text(
+        "{problem}",
+        "Once the module can be imported, run: manage.py check --tag data_migration",
+    ),
+    "E002": Text("{problem}", "A label names one class, so each name can be used once per app."),
+    # the query and its model
+    "E010": Text(
+        "The migration has a query and no model.",
+        "Set model to the model class that receives the rows.",
+    ),
+    "E011": Text(
+        "model has to be a model class, got {value!r}.",
+        "Import the class and assign it: model = Customer.",
+    ),
+    "E012": Text(
+        "The model {model} has no table of its own: it is {why}.",
+        "Set model to a model that is stored in the database.",
+    ),
+    "E013": Text(
+        "query has to be a string, got {value!r}.",
+        "Set query to the text of a SELECT; its parameters go into query_params.",
+    ),
+    "E014": Text(
+        "query has no SELECT in it: {value!r}.",
+        "Set query to a SELECT; run manage.py migrate_legacy --logquery to see each query.",
+    ),
+    "E015": Text(
+        "query_params has to be a list, a tuple or a dict, got {value!r}.",
+        "A tuple of one value needs a comma: query_params = (value,).",
+    ),
+    "W016": Text(
+        "The class has a model and no query, so it never runs.",
+        "Give it a query, or skip = True and a query if it must not run yet.",
+    ),
+    "W017": Text(
+        "{name!r} is no attribute or hook of a migration, so it has no effect.{suggestion}",
+        "Rename it; a helper of your own is not mistaken for a hook if its name starts with _.",
+    ),
+    # column_description
+    "E020": Text(
+        "column_description has to be a dict from column to is_a(...), got {value!r}.",
+        'Write it as column_description = {{"author": is_a(Author, search_attr="id", fk=True)}}.',
+    ),
+    "E021": Text(
+        "column_description[{column!r}] has to come from is_a(...), got {value!r}.",
+        "Describe the column with is_a(), or remove it: plain values need no description.",
+    ),
+    "E022": Text(
+        "column_description names {column!r}, which is no relation of {model}.{suggestion}",
+        "Describe relations only, under the model's name for them: rename the column with AS in"
+        " the query, or leave it to your hooks with is_a(exclude=True).",
+    ),
+    "E023": Text(
+        "column {column!r} is described with {kind}=True, but {model}.{column} holds {holds}.",
+        "Use {better}=True.",
+    ),
+    "E024": Text(
+        "column {column!r} is described as a {klass}, but {model}.{column} refers to {related}.",
+        "Use is_a({name}, ...).",
+    ),
+    "E025": Text(
+        "column {column!r} is searched by {attr!r}, which {klass} does not have.{suggestion}",
+        "Set search_attr to a field of {klass}, or to a path such as profile__code.",
+    ),
+    "W026": Text(
+        "column {column!r} is described with {kind}=True, but {model}.{column} is a {field}.",
+        "Use {better}=True. The rows arrive the same.",
+    ),
+    "W027": Text(
+        "column {column!r} has skip_missing=True, but {model}.{column} may not be NULL: a row"
+        " whose target is missing fails all the same.",
+        "Allow null=True on the field, or return False from hook_before_save() for such rows.",
+    ),
+    "W028": Text(
+        "column {column!r} is searched by {attr!r}, which is not unique on {klass}: a row whose"
+        " value several objects have fails.",
+        "Search by a unique attribute, or make {attr!r} unique.",
+    ),
+    # what identifies a row
+    "E030": Text(
+        "search_attr is {value!r}, which is no field of {model}.{suggestion}",
+        "Set search_attr to a field of the model that the query returns as a column.",
+    ),
+    "E031": Text(
+        "legacy_key has to be a column or several, got {value!r}.",
+        'Write legacy_key = "id" or legacy_key = ("order_id", "position").',
+    ),
+    "W032": Text(
+        "allow_updates is set, but nothing tells which object a row stands for: there is no"
+        " search_attr and no legacy_key, and the query does not return {pk!r}.",
+        "Set search_attr to a field of {model} that the query returns and that is different for"
+        " every row.",
+    ),
+    # depends_on
+    "E040": Text(
+        "depends_on has to be a list, got {value!r}.",
+        "Write it as depends_on = [Customer].",
+    ),
+    "E041": Text(
+        "depends_on has an entry that is no model, migration or label: {value!r}.",
+        'Use a model class, a Migration class or "app_label.ClassName".',
+    ),
+    "E042": Text("{problem}", "See every migration with: manage.py show_legacy"),
+    "E043": Text(
+        "{problem}",
+        "A relation that both sides need can be filled by a second migration into the same model.",
+    ),
+    # writing
+    "E050": Text("writer {value!r} does not exist.{suggestion}", "Choose one of {known}."),
+    "E051": Text(
+        "writer {value!r} is not offered by this version.",
+        "Remove the line: the default chooses the fastest writer that suits the model.",
+    ),
+    "E052": Text(
+        "batch_size has to be a whole number above zero, got {value!r}.",
+        "Remove it to use DATA_MIGRATION_BATCH_SIZE, which is {default!r}.",
+    ),
+    "W053": Text(
+        "{name} is not offered by this version and has no effect.",
+        "Remove it; {instead}.",
+    ),
+    # sources
+    # Warnings where another machine's settings may be complete: they stop only such a run as
+    # needs the source.
+    "W060": Text(
+        "There is no source {name!r}, from which {users} would read.{suggestion}",
+        "Add {name!r} to DATA_MIGRATION_SOURCES, or define open_db_connection() in the spec.",
+    ),
+    "E061": Text(
+        "Nothing says where the legacy database is.",
+        "Set source to a name in DATA_MIGRATION_SOURCES, or define open_db_connection().",
+    ),
+    "E062": Text(
+        "DATA_MIGRATION_SOURCES has to be a dict from name to source, got {kind}.",
+        'Write it as {{"legacy": {{"ENGINE": "mysql", "NAME": "shop"}}}}.',
+    ),
+    "E063": Text("{problem}", "An ENGINE is one of {engines}."),
+    "W064": Text(
+        "The Python driver for the engine {engine!r} is not installed ({modules}).",
+        "Run: pip install {requirement}",
+    ),
+    "W065": Text(
+        "{key} is empty.",
+        "Set it before the first run on this machine; all other commands work without it.",
+    ),
+    # settings
+    "E070": Text("{name} has to be {wanted}, got {value!r}.", "Remove it to use the default."),
+    "W071": Text(
+        "There is no setting {name}, so it has no effect.{suggestion}",
+        "Rename or remove it.",
+    ),
+}

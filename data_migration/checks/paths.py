@@ -1,0 +1,64 @@
+"""Attribute paths such as ``id``, ``profile__code`` or ``name__iexact``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from django.core.exceptions import FieldDoesNotExist
+from django.db.models import Model, UniqueConstraint
+
+
+@dataclass(frozen=True, slots=True)
+class AttributePath:
+    """The fields that a path walks through; lookups at its end are left out."""
+
+    fields: tuple[Any, ...]
+
+    @classmethod
+    def follow(cls, model: type[Model], attr: str) -> AttributePath | None:
+        """Return the path, or None if ``model`` has no such one."""
+        fields: list[Any] = []
+        target: Any = model
+        for part in attr.split("__"):
+            field = _field(target, part)
+            if field is None:
+                return cls(tuple(fields)) if fields and _looks_up(fields[-1], part) else None
+            fields.append(field)
+            target = field.related_model
+        return cls(tuple(fields))
+
+    @property
+    def is_unique(self) -> bool:
+        """Whether one value leads to one object at most."""
+        return all(_is_unique(field) for field in self.fields)
+
+
+def _field(model: type[Model] | None, name: str) -> Any:
+    try:
+        if model is None:
+            return None
+        return model._meta.pk if name == "pk" else model._meta.get_field(name)
+    except FieldDoesNotExist:
+        return None
+
+
+def _looks_up(field: Any, name: str) -> bool:
+    """Whether ``name`` is a lookup (``iexact``) or a transform (``year``) of the field."""
+    field = getattr(field, "target_field", field)
+    return bool(field.get_lookup(name) or field.get_transform(name))
+
+
+def _is_unique(field: Any) -> bool:
+    if field.many_to_many:
+        return False
+    if field.one_to_one or field.one_to_many or field.unique:
+        return True
+    options = field.model._meta
+    alone = {(field.name,), (field.attname,)}
+    return any(tuple(names) in alone for names in options.unique_together) or any(
+        # An expression such as Lower("name") cannot be compared with a field: trust it.
+        constraint.expressions or (constraint.fields in alone and constraint.condition is None)
+        for constraint in options.constraints
+        if isinstance(constraint, UniqueConstraint)
+    )

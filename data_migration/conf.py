@@ -1,0 +1,55 @@
+"""The package's settings: every ``DATA_MIGRATION_*`` name, its default, read when asked for.
+
+The only reader of ``django.conf.settings`` for them, so that tests and projects may change a
+setting at any time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+from django.conf import settings as django_settings
+
+T = TypeVar("T")
+
+PREFIX = "DATA_MIGRATION_"
+
+
+_NO_SOURCES: Mapping[str, Mapping[str, Any]] = {}
+
+
+class Settings:
+    """Typed access to the settings; one property each."""
+
+    @property
+    def sources(self) -> Mapping[str, Mapping[str, Any]]:
+        """``DATA_MIGRATION_SOURCES``: name -> how to open that legacy database."""
+        return self._get("SOURCES", _NO_SOURCES)
+
+    @property
+    def batch_size(self) -> int:
+        """``DATA_MIGRATION_BATCH_SIZE``: rows read, transformed and written together."""
+        return self._get("BATCH_SIZE", 2000)
+
+    @property
+    def relation_cache_size(self) -> int:
+        """``DATA_MIGRATION_RELATION_CACHE_SIZE``: targets remembered per relation in a step."""
+        return self._get("RELATION_CACHE_SIZE", 100_000)
+
+    @property
+    def progress_interval(self) -> float:
+        """``DATA_MIGRATION_PROGRESS_INTERVAL``: seconds between two plain progress lines."""
+        return self._get("PROGRESS_INTERVAL", 10.0)
+
+    def _get(self, name: str, default: T) -> T:
+        value: T = getattr(django_settings, PREFIX + name, default)
+        return value
+
+
+settings = Settings()
+
+#: Every setting's full name, for the check that finds misspelt ones and for the docs test.
+NAMES = frozenset(
+    PREFIX + name.upper() for name, kind in vars(Settings).items() if isinstance(kind, property)
+)

@@ -1,0 +1,57 @@
+"""``Draft``: one row on its way to becoming an object."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any, NamedTuple
+
+from django.db.models import Model
+
+from .outcomes import Outcome
+
+
+class Note(NamedTuple):
+    """Something about a row that a person should know; kept with the run as a message."""
+
+    column: str
+    value: Any
+    cause: str
+
+
+class Draft:
+    """A row and what the stages have made of it so far.
+
+    ``number`` is the row's place in the query's result, from 1, ``key`` the value of its legacy key
+    (a tuple for several columns, None without one). ``values`` are the model's
+    keyword arguments, ``links`` the targets of each many-to-many by accessor name. ``existing``
+    is the stored object where one was found, ``changed`` those of its fields that differ.
+    ``has_key``: the new object's primary key came with the row. A ``waiting`` draft cannot be
+    written yet: an object that it needs is still to come; ``has_late_links`` says the same of
+    many-to-many rows alone. ``outcome`` is set once, at the end; a draft with an ``error`` is
+    passed over by every later stage.
+    """
+
+    # Defaults stand on the class: most rows never need more than their values, and a million
+    # rows pay for every attribute that is set.
+    key: Any = None
+    links: Mapping[str, list[Any]] = MappingProxyType({})
+    notes: tuple[Note, ...] = ()
+    existing: Model | None = None
+    changed: tuple[str, ...] = ()
+    instance: Any = None
+    has_key = False
+    waiting = False
+    has_late_links = False
+    error: Exception | None = None
+    outcome: Outcome | None = None
+
+    def __init__(self, number: int, row: dict[str, Any]) -> None:
+        self.number = number
+        self.row = row
+        self.values: dict[str, Any] = {}
+
+    def fail(self, error: Exception) -> None:
+        self.error = error
+        self.outcome = Outcome.FAILED
+        self.waiting = False

@@ -1,0 +1,109 @@
+"""Everything this package raises.
+
+::
+
+    DataMigrationError
+    ├── SpecError                    a spec or setting is wrong: exit code 2
+    │   ├── SpecImportError          a data_migration_spec module cannot be imported
+    │   ├── DependencyCycle          migrations wait for each other
+    │   ├── UnknownDependency        depends_on names what no migration fills
+    │   └── UnknownLabel             a label on the command line matches nothing
+    ├── SourceError                  the legacy database cannot be reached or read: exit code 1
+    │   └── MissingDriver            the Python driver is not installed
+    ├── LedgerError                  the ledger cannot be used: exit code 1
+    ├── StepFailed                   one migration failed as a whole: exit code 1
+    │   └── TooManyErrors            more rows failed than --max-errors allows
+    ├── Interrupted                  Ctrl-C or SIGTERM asked the run to stop
+    └── RowFailure                   one row failed; names column and value
+        ├── ConversionError          (ValueError) the field cannot take the value
+        ├── UnknownColumn            (TypeError) the model has no such field
+        └── MissingTarget            (ObjectDoesNotExist) a relation finds nothing
+
+Row failures also derive from the exception that django-data-migration 0.2.1 let through in
+the same place, so an older ``hook_error_creating_instance`` that asks ``isinstance`` still works.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.core.exceptions import ImproperlyConfigured, ObjectDoesNotExist
+
+
+class DataMigrationError(Exception):
+    """Base of everything this package raises."""
+
+
+class SpecError(DataMigrationError, ImproperlyConfigured):
+    """A spec or a setting is wrong; the message says where and what to do."""
+
+
+class SpecImportError(SpecError):
+    """A ``data_migration_spec`` module exists and cannot be imported."""
+
+
+class DependencyCycle(SpecError):
+    """Migrations wait for each other; the message spells the loop out."""
+
+
+class UnknownDependency(SpecError):
+    """``depends_on`` names something that no migration fills."""
+
+
+class UnknownLabel(SpecError):
+    """A label given by the user matches no app and no migration."""
+
+
+class SourceError(DataMigrationError):
+    """The legacy database cannot be reached or read. Never holds a password."""
+
+
+class MissingDriver(SourceError):
+    """The driver of a source is not installed; the message has the ``pip install`` line."""
+
+
+class LedgerError(DataMigrationError):
+    """The ledger's tables are missing or cannot be used."""
+
+
+class StepFailed(DataMigrationError):
+    """A migration failed as a whole; nothing of it is kept."""
+
+
+class TooManyErrors(StepFailed):
+    """More rows failed than ``--max-errors`` allows."""
+
+
+class Interrupted(DataMigrationError):
+    """The run was asked to stop and stopped after a batch."""
+
+
+class RowFailure(DataMigrationError):
+    """One row cannot become an object.
+
+    ``column`` is the query's column (or the model field where no column feeds it), ``value`` the
+    value as it came, ``cause`` one sentence.
+    """
+
+    def __init__(self, cause: str, *, column: str = "", value: Any = None) -> None:
+        self.cause = cause
+        self.column = column
+        self.value = value
+        super().__init__(cause)
+
+    def __str__(self) -> str:
+        if not self.column:
+            return self.cause
+        return f"column {self.column!r}, value {self.value!r}: {self.cause}"
+
+
+class ConversionError(RowFailure, ValueError):
+    """The target field cannot take the value."""
+
+
+class UnknownColumn(RowFailure, TypeError):
+    """The row has a column that the model does not know."""
+
+
+class MissingTarget(RowFailure, ObjectDoesNotExist):
+    """A relation's value finds no object, or more than one."""

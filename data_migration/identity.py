@@ -1,0 +1,51 @@
+"""What identifies a row, and by what an existing object is found: decided once per step."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from django.db.models import Field
+
+from .exceptions import SpecError
+from .migration import Migration
+from .transform import field_of
+
+
+def legacy_key_of(migration: Migration, columns: Sequence[str]) -> tuple[str, ...]:
+    """The columns that identify a legacy row; empty when the query has none.
+
+    ``legacy_key`` where it is set, else ``search_attr``, else the model's primary key: the first
+    that the query returns. Raises :exc:`SpecError` when ``legacy_key`` names an absent column.
+    """
+    if migration.legacy_key:
+        declared = migration.legacy_key
+        key = (declared,) if isinstance(declared, str) else tuple(declared)
+        if absent := [column for column in key if column not in columns]:
+            raise SpecError(
+                f"{type(migration).__name__}: legacy_key names {', '.join(absent)}, which the"
+                f" query does not return. It returns: {', '.join(columns)}."
+            )
+        return key
+    pk = migration.model._meta.pk
+    for candidate in (migration.search_attr, "pk", pk and pk.name, pk and pk.attname):
+        if candidate and candidate in columns:
+            return (candidate,)
+    return ()
+
+
+def search_attrs_of(migration: Migration, columns: Sequence[str]) -> tuple[str, ...]:
+    """The attributes by which a row's existing object is found.
+
+    Raises :exc:`SpecError` when there are none.
+    """
+    attrs = (
+        (migration.search_attr,) if migration.search_attr else legacy_key_of(migration, columns)
+    )
+    unknown = [attr for attr in attrs if not isinstance(field_of(migration.model, attr), Field)]
+    if unknown or not attrs:
+        raise SpecError(
+            f"{type(migration).__name__}: an updateable migration has to find existing objects."
+            f" Set search_attr to a field of {migration.model._meta.label} that the query returns"
+            " and that is different for every row."
+        )
+    return attrs

@@ -1,0 +1,93 @@
+"""What the commands share: labels, plans, errors with the right exit code."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from django.core.checks import ERROR, CheckMessage
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db import DEFAULT_DB_ALIAS, connections
+from django.db.utils import Error
+
+from ..checks import check_specs
+from ..discovery import discover
+from ..exceptions import DataMigrationError, SpecError
+from ..graph import Plan, build_plan
+from ..planning import has_rows
+from ..sources.base import words
+
+#: Refused, failed, or some rows failed.
+EXIT_FAILED = 1
+#: The command line, a setting or a spec is wrong.
+EXIT_USAGE = 2
+
+
+class LegacyCommand(BaseCommand):
+    """Base of the commands that work on migrations."""
+
+    # A fault in a spec has its own exit code, so the checks are run by hand.
+    requires_system_checks: list[str] = []
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument(
+            "labels",
+            nargs="*",
+            metavar="LABEL",
+            help="app_label or app_label.ClassName; all migrations without one",
+        )
+        parser.add_argument(
+            "--database",
+            default=DEFAULT_DB_ALIAS,
+            metavar="ALIAS",
+            help="the target database (default: %(default)s)",
+        )
+        parser.add_argument(
+            "--format", choices=("text", "json"), default="text", help="default: %(default)s"
+        )
+
+    def plan(self, database: str) -> Plan:
+        """Every migration in order. Raises :exc:`CommandError` for a fault in a spec."""
+        if database not in connections:
+            raise CommandError(
+                f"--database: there is no alias {database!r} in DATABASES. It has:"
+                f" {', '.join(connections)}.",
+                returncode=EXIT_USAGE,
+            )
+        migrations = discover()
+        self._refuse_faults([m for m in check_specs(migrations) if m.level >= ERROR])
+        return build_plan(migrations, lambda model: has_rows(model, database))
+
+    def _refuse_faults(self, faults: list[CheckMessage]) -> None:
+        if faults:
+            listed = "\n".join(f"  {fault}" for fault in faults)
+            raise CommandError(
+                f"The specs have faults, nothing was run:\n{listed}", returncode=EXIT_USAGE
+            )
+
+    def print_document(self, document: dict[str, Any]) -> None:
+        self.stdout.write(json.dumps(document, indent=2, ensure_ascii=False))
+
+
+@contextmanager
+def exit_codes() -> Iterator[None]:
+    """Turn what a user can mend into a :exc:`CommandError` with its exit code."""
+    try:
+        yield
+    except SpecError as error:
+        raise CommandError(str(error), returncode=EXIT_USAGE) from error
+    except DataMigrationError as error:
+        raise CommandError(str(error), returncode=EXIT_FAILED) from error
+    except Error as error:
+        raise CommandError(
+            f"The target database says: {type(error).__name__}: {words(error)}.",
+            returncode=EXIT_FAILED,
+        ) from error
+
+
+def say(text: str) -> None:
+    """A diagnostic, on stderr: stdout belongs to the result."""
+    sys.stderr.write(f"{text}\n")

@@ -1,0 +1,62 @@
+"""``manage.py show_legacy``: where every migration stands."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.core.management.base import CommandParser
+
+from data_migration import report
+from data_migration.graph import Plan
+from data_migration.ledger import Ledger
+from data_migration.management.base import LegacyCommand, exit_codes
+
+
+class Command(LegacyCommand):
+    help = "Show the state of the migrations, the runs so far, or the messages about rows."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        super().add_arguments(parser)
+        what = parser.add_mutually_exclusive_group()
+        what.add_argument("--runs", action="store_true", help="every run, newest first")
+        what.add_argument(
+            "--messages",
+            action="store_true",
+            help="failed rows and warnings of each migration's last run",
+        )
+
+    def handle(self, *labels: str, **options: Any) -> None:
+        with exit_codes():
+            plan = self.plan(options["database"]).select(options["labels"])
+            ledger = Ledger(options["database"])
+            as_json = options["format"] == "json"
+            if options["runs"]:
+                self._show_runs(ledger, options["labels"] and _labels(plan), as_json)
+            elif options["messages"]:
+                self._show_messages(ledger, _labels(plan), as_json)
+            elif as_json:
+                self.print_document(report.state_document(plan, ledger.states()))
+            else:
+                self._show_states(plan, ledger)
+
+    def _show_states(self, plan: Plan, ledger: Ledger) -> None:
+        states = report.state_table(plan, ledger.states())
+        self.stdout.write(states if len(plan) else "There are no migrations.")
+
+    def _show_runs(self, ledger: Ledger, labels: list[str], as_json: bool) -> None:
+        runs = ledger.runs(labels)
+        if as_json:
+            self.print_document(report.runs_document(runs))
+        else:
+            self.stdout.write(report.runs_table(runs) if runs else "There was no run yet.")
+
+    def _show_messages(self, ledger: Ledger, labels: list[str], as_json: bool) -> None:
+        messages = ledger.messages(labels)
+        if as_json:
+            self.print_document(report.messages_document(messages))
+        else:
+            self.stdout.write(report.messages_table(messages) if messages else "No messages.")
+
+
+def _labels(plan: Plan) -> list[str]:
+    return [step.label for step in plan]

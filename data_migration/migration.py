@@ -1,0 +1,123 @@
+"""``Migration``: what a spec author writes. A declaration; the engine runs it.
+
+Every hook may be a plain method or a classmethod. The engine makes one instance of the class for
+each step, so plain methods may keep state on ``self``.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
+
+from django.db.models import Model
+
+from .columns import Column, is_a
+from .exceptions import SpecError
+from .outcomes import WriterName
+from .sources import connect
+
+#: What a spec imports, from here or from ``data_migration``.
+__all__ = ["BaseMigration", "Migration", "is_a"]
+
+
+class Migration:
+    """One query into one model. A class without ``query`` is a base class and never runs."""
+
+    #: The SELECT (CTEs allowed) whose columns are named like the model's fields.
+    query: ClassVar[str | None] = None
+    #: Parameters of the query, handed to the driver as they are.
+    query_params: ClassVar[Sequence[Any] | Mapping[str, Any]] = ()
+    #: The model that receives one object for each row.
+    model: ClassVar[type[Model]]
+    #: Column -> ``is_a(...)``.
+    column_description: ClassVar[Mapping[str, Column]] = {}
+    #: Models, Migration classes or ``"app_label.ClassName"`` that have to be migrated before.
+    depends_on: ClassVar[Sequence[type[Model] | type[Migration] | str]] = []
+    #: May be run again: creates what is missing, updates what changed.
+    allow_updates: ClassVar[bool] = False
+    #: The attribute (and column) by which an existing object is found.
+    search_attr: ClassVar[str | None] = None
+    #: The column or columns that identify a legacy row.
+    legacy_key: ClassVar[str | Sequence[str] | None] = None
+    #: Not run, listed as skipped.
+    skip: ClassVar[bool] = False
+    #: A name in ``DATA_MIGRATION_SOURCES``.
+    source: ClassVar[str | None] = None
+    #: ``auto``, ``save`` or ``bulk``.
+    writer: ClassVar[str] = WriterName.AUTO
+    #: Rows read, transformed and written together; ``None`` means ``DATA_MIGRATION_BATCH_SIZE``.
+    batch_size: ClassVar[int | None] = None
+
+    @classmethod
+    def open_db_connection(cls) -> Any:
+        """Return a DB-API connection to the legacy database.
+
+        Opens ``source``; override it to connect in another way. The engine closes the connection.
+        """
+        if cls.source is None:
+            raise SpecError(
+                f"{cls.__module__}.{cls.__qualname__}: set source to a name in"
+                " DATA_MIGRATION_SOURCES, or define open_db_connection()."
+            )
+        return connect(cls.source)
+
+    @classmethod
+    def hook_before_all(cls) -> None:
+        """Called before the first row is read, in reruns too."""
+
+    @classmethod
+    def hook_before_transformation(cls, row: dict[str, Any]) -> None:
+        """Called with the row as it came; changes to it are what is transformed."""
+
+    @classmethod
+    def hook_before_save(cls, instance: Any, row: dict[str, Any]) -> bool | None:
+        """Called before the instance is saved; returning ``False`` skips the row."""
+
+    @classmethod
+    def hook_after_save(cls, instance: Any, row: dict[str, Any]) -> None:
+        """Called after the instance and its many-to-many rows were created.
+
+        Changes to the instance need their own ``instance.save()``.
+        """
+
+    @classmethod
+    def hook_update_existing(cls, instance: Any, row: dict[str, Any]) -> None:
+        """Called in an updateable rerun for an object that exists, with the raw row.
+
+        Overriding it replaces the update of the columns that differ; the hook saves by itself and
+        has to bear being called again for the same row.
+        """
+
+    @classmethod
+    def hook_after_all(cls) -> None:
+        """Called after the last row was written, in reruns too."""
+
+    @classmethod
+    def hook_row_count(cls, connection: Any, cursor: Any) -> int | None:
+        """Return the number of rows; ``None`` lets the database count them.
+
+        ``cursor`` is a fresh cursor on which the query has not been executed.
+        """
+        return None
+
+    @classmethod
+    def hook_error_creating_instance(cls, exception: Exception, row: dict[str, Any]) -> None:
+        """Called for a row that failed. Reports it on stderr and re-raises.
+
+        When an override returns, the failed row is recorded and the next one is processed.
+        """
+        sys.stderr.write(f"{cls.__name__}: {exception}\n  row: {row}\n")
+        raise exception
+
+
+class BaseMigration(Migration):
+    """A migration from the source named ``legacy``."""
+
+    source = "legacy"
+
+
+def hook_is_overridden(migration: type[Migration], name: str) -> bool:
+    """Whether the class (or a mixin of it) brings its own ``name``."""
+    own, default = getattr(migration, name), getattr(Migration, name)
+    return getattr(own, "__func__", own) is not default.__func__

@@ -1,0 +1,78 @@
+"""What a user asks of a run, as one value."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from .exceptions import SpecError
+from .outcomes import Mode, OnError
+
+
+def never() -> bool:
+    return False
+
+
+def silent(text: str) -> None:
+    """Drop a message that nobody listens to."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class MaxErrors:
+    """How many rows may fail: a number of the run, or a percentage of each migration's rows."""
+
+    count: int | None = None
+    percent: float | None = None
+
+    @classmethod
+    def parse(cls, text: str) -> MaxErrors:
+        """Read ``N`` or ``P%``. Raises :exc:`SpecError`."""
+        try:
+            limit = cls(percent=float(text[:-1])) if text.endswith("%") else cls(count=int(text))
+        except ValueError:
+            limit = cls(count=-1)
+        if (limit.count or 0) < 0 or not 0 <= (limit.percent or 0) <= 100:
+            raise SpecError(
+                f"--max-errors takes a number or a percentage such as 5%, not {text!r}."
+            )
+        return limit
+
+    def is_exceeded(self, *, failed: int, failed_in_step: int, rows: int | None) -> bool:
+        """Whether that many failures are too many; ``rows`` is the migration's total if known."""
+        if self.percent is None:
+            return failed > (self.count or 0)
+        # Where nobody knows the total, the share of the rows is known at the end only.
+        return rows is not None and failed_in_step * 100 > self.percent * rows
+
+    def __str__(self) -> str:
+        return f"{self.count}" if self.percent is None else f"{self.percent:g}%"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RunOptions:
+    """The options of one run. ``batch_size`` overrides every migration's own."""
+
+    mode: Mode = Mode.REHEARSAL
+    database: str = "default"
+    on_error: OnError = OnError.STOP
+    max_errors: MaxErrors | None = None
+    limit: int | None = None
+    batch_size: int | None = None
+    update: bool = False
+    #: Asked after each batch; True ends the run cleanly.
+    should_stop: Callable[[], bool] = field(default=never, repr=False)
+    #: Receives each migration's label and query before it is read.
+    log_query: Callable[[str, str], None] | None = field(default=None, repr=False)
+    #: Receives what a person should know at once.
+    warn: Callable[[str], None] = field(default=silent, repr=False)
+
+    def recorded(self) -> dict[str, Any]:
+        """The part that the ledger keeps with the run."""
+        return {
+            "on_error": self.on_error.value,
+            "max_errors": str(self.max_errors) if self.max_errors else None,
+            "limit": self.limit,
+            "batch_size": self.batch_size,
+            "update": self.update,
+        }

@@ -1,0 +1,53 @@
+"""From the whole plan to what this run will do, given what was done before."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from django.db import Error
+from django.db.models import Model
+
+from .graph import Plan, PlanStep
+
+
+def due(plan: Plan, finished: Collection[str], *, update: bool = False) -> Plan:
+    """The steps that a run would execute, and the skipped ones, which it lists.
+
+    What is finished stays out, unless it is updateable or ``update`` asks for it.
+    """
+    return Plan(
+        tuple(
+            step
+            for step in plan
+            if step.migration.skip
+            or step.label not in finished
+            or update
+            or step.migration.allow_updates
+        )
+    )
+
+
+def pending(plan: Plan, finished: Collection[str]) -> list[PlanStep]:
+    """The steps that were never finished and are not skipped."""
+    return [step for step in plan if step.label not in finished and not step.migration.skip]
+
+
+def left_out(selected: Plan, whole: Plan, finished: Collection[str]) -> list[tuple[str, str]]:
+    """(migration, what it needs) where the needed one is neither selected nor finished."""
+    labels = {step.label for step in selected}
+    skipped = {step.label for step in whole if step.migration.skip}
+    return [
+        (step.label, needed)
+        for step in selected
+        if not step.migration.skip
+        for needed in step.needs
+        if needed not in labels and needed not in finished and needed not in skipped
+    ]
+
+
+def has_rows(model: type[Model], database: str) -> bool:
+    """Whether the model's table exists and holds a row."""
+    try:
+        return model._base_manager.using(database).exists()
+    except Error:
+        return False

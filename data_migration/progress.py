@@ -1,0 +1,108 @@
+"""Progress: what a run tells people while it works. The engine calls it, never prints itself."""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import TextIO
+
+from .conf import settings
+
+
+class Progress:
+    """The interface, and its silent implementation."""
+
+    def start(self, label: str, position: int, steps: int, total: int | None) -> None:
+        """A migration begins; ``total`` rows are expected, None when nobody knows."""
+
+    def advance(self, rows: int, failed: int) -> None:
+        """``rows`` more were read, and ``failed`` have failed so far."""
+
+    def give_way(self) -> None:
+        """Something else is about to write to the screen."""
+
+    def finish(self) -> None:
+        """The migration ended."""
+
+
+class Lines(Progress):
+    """A plain line every few seconds, for logs and CI."""
+
+    def __init__(self, stream: TextIO | None = None) -> None:
+        self._stream = stream or sys.stderr
+
+    def start(self, label: str, position: int, steps: int, total: int | None) -> None:
+        self._title = f"[{position}/{steps}] {label}"
+        self._total = total
+        self._read = 0
+        self._started = self._last_time = time.monotonic()
+        self._last_read = 0
+
+    def advance(self, rows: int, failed: int) -> None:
+        self._read += rows
+        now = time.monotonic()
+        if now - self._last_time < settings.progress_interval:
+            return
+        # The rate since the last line, not since the start: it is the honest one.
+        rate = (self._read - self._last_read) / max(now - self._last_time, 1e-9)
+        self._last_time, self._last_read = now, self._read
+        print(f"{self._title}  {self._state(rate, failed)}", file=self._stream, flush=True)
+
+    def _state(self, rate: float, failed: int) -> str:
+        parts = [f"{self._read:,} rows", f"{rate:,.0f} rows/s"]
+        if self._total:
+            parts[0] = f"{self._read / self._total:.0%}  {self._read:,}/{self._total:,} rows"
+            left = max(self._total - self._read, 0) / rate if rate else 0
+            parts.append(f"{_duration(left)} left")
+        if failed:
+            parts.append(f"{failed:,} failed")
+        return "  ".join(parts)
+
+
+class Bar(Progress):
+    """A bar on a terminal, drawn by tqdm (the ``progress`` extra)."""
+
+    def __init__(self, stream: TextIO | None = None) -> None:
+        self._stream = stream or sys.stderr
+
+    def start(self, label: str, position: int, steps: int, total: int | None) -> None:
+        from tqdm import tqdm  # noqa: PLC0415  an extra
+
+        self._bar = tqdm(
+            total=total,
+            desc=f"[{position}/{steps}] {label}",
+            unit=" rows",
+            file=self._stream,
+            dynamic_ncols=True,
+            leave=False,
+        )
+
+    def advance(self, rows: int, failed: int) -> None:
+        if failed:
+            self._bar.set_postfix_str(f"{failed:,} failed", refresh=False)
+        self._bar.update(rows)
+
+    def give_way(self) -> None:
+        self._bar.clear()
+
+    def finish(self) -> None:
+        self._bar.close()
+
+
+def for_stream(stream: TextIO) -> Progress:
+    """The progress that suits ``stream``: a bar on a terminal, lines elsewhere."""
+    if stream.isatty():
+        try:
+            import tqdm  # noqa: F401, PLC0415  an extra
+        except ImportError:
+            return Lines(stream)
+        return Bar(stream)
+    return Lines(stream)
+
+
+def _duration(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours:
+        return f"{hours}h {minutes:02}m"
+    return f"{minutes}m {rest:02}s" if minutes else f"{rest}s"

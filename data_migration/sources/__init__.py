@@ -1,0 +1,71 @@
+"""Reading a legacy database: ``connect`` opens it read-only, ``Reader`` streams a query's rows.
+
+Drivers are imported when a source that needs them is opened, never before: they are optional.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from difflib import get_close_matches
+from typing import Any
+
+from ..conf import settings
+from ..exceptions import MissingDriver, SpecError
+from . import alias, mysql, odbc, postgresql, sqlite
+from .base import SETTING, Engine, Source, cannot_connect, printable_cause, words
+from .reader import Reader
+from .streaming import close_connection
+
+__all__ = ["ENGINES", "Reader", "close_connection", "connect"]
+
+#: ENGINE -> the module that opens it.
+ENGINES: dict[str, Engine] = {
+    "django": alias,
+    "mysql": mysql,
+    "odbc": odbc,
+    "postgresql": postgresql,
+    "sqlite": sqlite,
+}
+
+
+def connect(name: str) -> Any:
+    """Open ``DATA_MIGRATION_SOURCES[name]`` as a raw DB-API connection, read-only.
+
+    Raises SpecError for a wrong entry, MissingDriver, and SourceError when the database cannot
+    be reached; no message holds a password.
+    """
+    source = Source(name, _config(name))
+    engine = _engine(source)
+    source.check(engine)
+    try:
+        return engine.connect(source)
+    except (SpecError, MissingDriver):
+        raise
+    except TypeError as error:
+        raise SpecError(
+            f"{source.where}: the driver does not take these OPTIONS: {words(error)}."
+        ) from printable_cause(error)
+    except Exception as error:
+        raise cannot_connect(source, error) from printable_cause(error)
+
+
+def _config(name: str) -> Mapping[str, Any]:
+    sources = settings.sources
+    if name not in sources:
+        known = ", ".join(sorted(sources)) or "none"
+        raise SpecError(f"{SETTING} has no source {name!r}. It has: {known}.")
+    config = sources[name]
+    if not isinstance(config, Mapping):
+        raise SpecError(f"{SETTING}[{name!r}] must be a dict, not {type(config).__name__}.")
+    return config
+
+
+def _engine(source: Source) -> Engine:
+    if source.engine in ENGINES:
+        return ENGINES[source.engine]
+    problem = f"unknown ENGINE {source.engine!r}" if source.engine else "no ENGINE"
+    close = get_close_matches(source.engine.rpartition(".")[2], ENGINES, n=1)
+    hint = f" Did you mean {close[0]!r}?" if close else ""
+    raise SpecError(
+        f"{source.where} has {problem}. Use one of {', '.join(sorted(ENGINES))}.{hint}"
+    )

@@ -1,0 +1,171 @@
+"""One query over one connection, streamed as dicts."""
+
+from __future__ import annotations
+
+import string
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing, suppress
+from typing import Any
+
+from ..exceptions import SourceError
+from . import streaming
+from .base import printable_cause, words
+from .redaction import redact
+from .rows import Convert, Fetch, Rows, converter, fetcher
+
+Params = Sequence[Any] | Mapping[str, Any]
+
+_QUERY_SHOWN = 300
+
+
+class Reader:
+    """Reads one query; ``label`` is the migration's, for messages.
+
+    Everything the driver raises becomes a SourceError that says what was tried.
+    """
+
+    def __init__(self, connection: Any, label: str) -> None:
+        self.connection = connection
+        self.label = label
+        self.columns: tuple[str, ...] = ()
+        self.rows_read = 0
+        self._cursor: Any = None
+        self._exhausted = False
+
+    @property
+    def duplicate_columns(self) -> tuple[str, ...]:
+        """Names that the query returns more than once: only the last value of each is kept."""
+        return tuple(name for name, times in Counter(self.columns).items() if times > 1)
+
+    def count(self, query: str, params: Params = ()) -> int | None:
+        """The number of rows, counted by the database; None when it cannot."""
+        # A line of its own for the bracket: the query may end in a comment.
+        counting = f"SELECT COUNT(*) FROM (\n{_statement(query)}\n) AS counted"
+        try:
+            streaming.settle(self.connection)
+            return _count(self.connection, counting, params)
+        except Exception:  # reading the query will say what is wrong with it
+            return None
+
+    def cursor(self) -> Any:
+        """A new plain cursor, for hooks that count by themselves."""
+        streaming.settle(self.connection)
+        return self.connection.cursor()
+
+    def execute(self, query: str, params: Params = ()) -> None:
+        """Run the query; ``columns`` are known afterwards."""
+        statement = _statement(query)
+        self.close()
+        self.rows_read, self._exhausted = 0, False
+        try:
+            streaming.settle(self.connection)
+            cursor = streaming.streaming_cursor(self.connection)
+            description = _describe(self.connection, cursor, statement, params)
+        except Exception as error:
+            raise self._refused(statement, error) from printable_cause(error)
+        self._cursor = cursor
+        if description is None and hasattr(cursor, "description"):
+            raise self._no_rows(statement)
+        self.columns = tuple(column[0] for column in description or ())
+
+    def batches(self, size: int, limit: int | None = None) -> Iterator[list[dict[str, Any]]]:
+        """Lists of at most ``size`` rows, ``limit`` in all; every row is a mutable dict."""
+        fetch = fetcher(self._cursor, self.label)
+        convert: Convert | None = None
+        while (wanted := _wanted(size, limit, self.rows_read)) > 0:
+            rows = self._next(fetch, wanted)
+            if not rows:
+                self._exhausted = True
+                return
+            convert = convert or converter(rows[0], self.columns, self.label)
+            self.rows_read += len(rows)
+            yield convert(rows)
+
+    def close(self) -> None:
+        """Close the cursor and leave the connection open; never raises."""
+        cursor, self._cursor = self._cursor, None
+        if cursor is not None:
+            streaming.close_cursor(self.connection, cursor, exhausted=self._exhausted)
+
+    def _next(self, fetch: Fetch, size: int) -> Rows:
+        try:
+            return fetch(size)
+        except Exception as error:
+            raise self._stopped(error) from printable_cause(error)
+
+    def _refused(self, statement: str, error: Exception) -> SourceError:
+        return SourceError(
+            f"{self.label}: the legacy database refused the query: {words(error)}. "
+            f"The query was: {_shown(statement)}. "
+            "Correct it; tables and columns have the names of the legacy database."
+        )
+
+    def _no_rows(self, statement: str) -> SourceError:
+        return SourceError(
+            f"{self.label}: the query returns no columns. The query was: {_shown(statement)}. "
+            "It must be a SELECT."
+        )
+
+    def _stopped(self, error: Exception) -> SourceError:
+        where = f"{self.label}: reading stopped after {self.rows_read:,} rows: {words(error)}. "
+        if _is_decoding_error(error):
+            return SourceError(where + _ADVICE_DECODING)
+        return SourceError(
+            where + "Check that the legacy database still runs, then run the same command again."
+        )
+
+
+_ADVICE_DECODING = (
+    "The text is not in the encoding that the connection assumes. Name the right one in the "
+    "OPTIONS of the source: charset for mysql, client_encoding for postgresql, text_factory for "
+    'sqlite (such as "latin-1").'
+)
+
+
+def _is_decoding_error(error: Exception) -> bool:
+    return isinstance(error, UnicodeDecodeError) or "could not decode" in str(error).lower()
+
+
+def _shown(statement: str) -> str:
+    line = redact(" ".join(statement.split()))
+    return line if len(line) <= _QUERY_SHOWN else line[: _QUERY_SHOWN - 3] + "..."
+
+
+def _statement(query: str) -> str:
+    """Without a closing semicolon; psqlODBC appends to the text, so a comment needs its end."""
+    statement = query.strip().rstrip(";" + string.whitespace)
+    return f"{statement}\n" if "--" in statement.rpartition("\n")[2] else statement
+
+
+def _wanted(size: int, limit: int | None, read: int) -> int:
+    return size if limit is None else min(size, limit - read)
+
+
+def _execute(cursor: Any, statement: str, params: Params) -> None:
+    """Without parameters there is no second argument: it would give percent signs a meaning."""
+    if params:
+        cursor.execute(statement, params)
+    else:
+        cursor.execute(statement)
+
+
+def _describe(connection: Any, cursor: Any, statement: str, params: Params) -> Any:
+    """Execute on the streaming cursor and return its description, or close it."""
+    with streaming.protected(connection):
+        try:
+            _execute(cursor, statement, params)
+            return streaming.describe(cursor)
+        except Exception:
+            # Now, since closing a server-side cursor that was never declared fails as well.
+            with suppress(Exception):
+                cursor.close()
+            raise
+
+
+def _count(connection: Any, statement: str, params: Params) -> int:
+    """The only value of the only row; the transaction survives when the database refuses."""
+    with closing(connection.cursor()) as cursor, streaming.protected(connection):
+        _execute(cursor, statement, params)
+        row = cursor.fetchone()
+    return int(next(iter(row.values())) if isinstance(row, Mapping) else row[0])

@@ -1,0 +1,158 @@
+"""row -> Draft: each column's value becomes a value of the model's field.
+
+What each column means is decided once per step, the first time it is seen; the loop over the rows
+only follows it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from typing import Any
+
+from django.core.exceptions import FieldDoesNotExist
+from django.db.models import Field, ForeignKey, ForeignObjectRel, ManyToManyField, Model
+
+from .columns import Column, Relation
+from .converters import Converter, converter, own_type
+from .drafts import Draft
+from .exceptions import UnknownColumn
+from .migration import Migration, hook_is_overridden
+from .resolve import RelationColumn
+from .savepoints import HookSavepoints
+
+#: Where a column's value goes: (keyword argument, the type that needs no conversion, converter);
+#: None: not a plain value.
+Action = tuple[str, type | None, Converter] | None
+
+
+class Transform:
+    """The compiled transformation of one step."""
+
+    def __init__(self, migration: Migration, *, database: str) -> None:
+        self.migration = migration
+        self.model = migration.model
+        self.actions = _Actions(self)
+        self.relations: list[RelationColumn] = []
+        self._before = (
+            migration.hook_before_transformation
+            if hook_is_overridden(type(migration), "hook_before_transformation")
+            else None
+        )
+        # Hooks that see the instance may ask for the related object, so they get it.
+        self._hooks_see_targets = any(
+            hook_is_overridden(type(migration), hook)
+            for hook in ("hook_before_save", "hook_after_save")
+        )
+        self._hooks = HookSavepoints(database)
+        self._database = database
+
+    def check_columns(self, columns: Iterable[str]) -> None:
+        """Raise :exc:`UnknownColumn` for a column without a place in the model.
+
+        Says nothing when ``hook_before_transformation`` may rename or remove columns.
+        """
+        if self._before is None:
+            for column in columns:
+                self.actions[column]
+
+    def __call__(self, drafts: Iterable[Draft]) -> None:
+        """Fill each draft's ``values``; a draft whose row cannot be transformed fails."""
+        with self._hooks.watching():
+            for draft in drafts:
+                try:
+                    self._transform(draft)
+                except Exception as error:
+                    draft.fail(error)
+
+    def _transform(self, draft: Draft) -> None:
+        row, values, actions = draft.row, draft.values, self.actions
+        if self._before is not None:
+            self._hooks.run(self._before, row)
+        for column, value in row.items():
+            action = actions[column]
+            if action is not None:
+                name, own_type, convert = action
+                values[name] = value if type(value) is own_type else convert(value)
+
+    def action(self, column: str) -> Action:
+        """Decide what ``column`` means; relations are put aside for :meth:`resolve`."""
+        description = self.migration.column_description.get(column)
+        if description is not None and description.exclude:
+            return None
+        field = field_of(self.model, column)
+        if description is not None:
+            self._add_relation(column, description, field)
+            return None
+        if field is None:
+            raise self._unknown(column)
+        if isinstance(field, ForeignKey) and getattr(field, "db_constraint", True):
+            self._add_relation(column, _as_key(field), field)
+            return None
+        return self._value_action(column, field)
+
+    def _value_action(self, column: str, field: Any) -> Action:
+        if not isinstance(field, Field):
+            return column, None, lambda value: value
+        if isinstance(field, ManyToManyField) or field.generated:
+            raise self._unknown(column)
+        name = field.attname if column == "pk" else column
+        return name, own_type(field), converter(field, column)
+
+    def _add_relation(self, column: str, description: Column, field: Any) -> None:
+        if field is None:
+            raise self._unknown(column)
+        self.relations.append(
+            RelationColumn(
+                column,
+                description,
+                field,
+                model=self.model,
+                database=self._database,
+                with_instances=self._hooks_see_targets and not description.assign_by_id,
+            )
+        )
+
+    def _unknown(self, column: str) -> UnknownColumn:
+        names = ", ".join(sorted(field.name for field in self.model._meta.concrete_fields))
+        return UnknownColumn(
+            f"the query returns {column!r}, which is no field of {self.model._meta.label}"
+            f" ({names}). Rename the column with AS, describe a many-to-many with"
+            f" is_a(..., m2m=True), or leave it to your hooks with is_a(exclude=True)",
+            column=column,
+        )
+
+
+class _Actions(dict[str, Action]):
+    """column -> Action, decided when a column is seen for the first time."""
+
+    def __init__(self, transform: Transform) -> None:
+        self._transform = transform
+
+    def __missing__(self, column: str) -> Action:
+        self[column] = self._transform.action(column)
+        return self[column]
+
+
+def _as_key(field: ForeignKey[Any, Any]) -> Column:
+    """A foreign key without ``is_a`` holds the target's key; the target still has to exist."""
+    return Column(
+        klass=field.related_model,
+        search_attr=field.target_field.name,
+        relation=Relation.FK,
+        assign_by_id=True,
+    )
+
+
+def field_of(model: type[Model], name: str) -> Any:
+    """The field, relation or settable property that ``name`` stands for, or None."""
+    if name == "pk":
+        return model._meta.pk
+    for relation in model._meta.related_objects:
+        if relation.get_accessor_name() == name:
+            return relation
+    try:
+        field = model._meta.get_field(name)
+    except FieldDoesNotExist:
+        properties: Collection[str] = getattr(model._meta, "_property_names", ())
+        return getattr(model, name) if name in properties else None
+    return None if isinstance(field, ForeignObjectRel) else field

@@ -1,0 +1,10 @@
+"""One batch of drafts -> objects. A bad row is found and pinned, the rest is kept."""
+
+from __future__ import annotations
+
+from .base import Writer
+from .choice import choose_writer
+from .diagnosis import describe, hook_of
+from .instances import Instances
+
+__all__ = ["Instances", "Writer", "choose_writer", "describe", "hook_of"]

@@ -1,0 +1,120 @@
+"""What every writer does: hooks, outcomes, savepoints; a subclass says how rows are created."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+from django.db import connections, transaction
+
+from ..drafts import Draft
+from ..migration import Migration, hook_is_overridden
+from ..outcomes import Outcome, WriterName
+from ..savepoints import raise_if_swallowed
+from .changes import stored_values
+from .faults import is_fault_of_database
+from .links import Links
+
+
+class Writer(ABC):
+    """Writes the drafts of one step into ``database``."""
+
+    name: ClassVar[WriterName]
+
+    def __init__(self, migration: Migration, *, database: str) -> None:
+        self.migration = migration
+        self.model = migration.model
+        self.database = database
+        self._connection = connections[database]
+        #: Whether an object with a key of the row's own was created.
+        self.wrote_keys = False
+        self.links = self.make_links()
+        self._after_save = _if_overridden(migration, "hook_after_save")
+        # Keys that a hook sets are not looked up by us, and PostgreSQL would judge them only at
+        # the commit, when nobody can say any more which row it was.
+        self._checks_early = self._connection.vendor == "postgresql" and any(
+            _if_overridden(migration, hook)
+            for hook in ("hook_before_save", "hook_after_save", "hook_update_existing")
+        )
+        self._update_existing = _if_overridden(migration, "hook_update_existing")
+
+    @abstractmethod
+    def write(self, drafts: list[Draft]) -> None:
+        """Write the drafts; each ends with an outcome. Needs a transaction around it.
+
+        Raises what the database raises when the fault is not that of a row.
+        """
+
+    @abstractmethod
+    def make_links(self) -> Links:
+        """How many-to-many rows are written."""
+
+    @abstractmethod
+    def create(self, drafts: list[Draft]) -> None:
+        """Insert the drafts' instances."""
+
+    @abstractmethod
+    def update(self, drafts: list[Draft]) -> None:
+        """Save the changed fields of the drafts' existing objects."""
+
+    def write_together(self, drafts: list[Draft]) -> None:
+        """Write in one savepoint: all of the drafts, or none and the error."""
+        new = [draft for draft in drafts if draft.existing is None]
+        with transaction.atomic(using=self.database):
+            if new:
+                self._create(new)
+            if len(new) < len(drafts):
+                self._update([draft for draft in drafts if draft.existing is not None])
+            if self._checks_early:
+                self._connection.check_constraints()
+
+    def _create(self, drafts: list[Draft]) -> None:
+        self.create(drafts)
+        self.links.create(drafts)
+        if self._after_save is not None:
+            for draft in drafts:
+                self._run_hook(self._after_save, draft)
+        for draft in drafts:
+            draft.outcome = Outcome.CREATED
+        self.wrote_keys = self.wrote_keys or any(draft.has_key for draft in drafts)
+
+    def _update(self, drafts: list[Draft]) -> None:
+        if self._update_existing is not None:
+            for draft in drafts:
+                self._update_by_hook(self._update_existing, draft)
+            return
+        changed = [draft for draft in drafts if draft.changed]
+        if changed:
+            self.update(changed)
+        relinked = self.links.update(drafts)
+        for draft in drafts:
+            touched = draft.changed or draft in relinked
+            draft.outcome = Outcome.UPDATED if touched else Outcome.UNCHANGED
+
+    def _update_by_hook(self, hook: Callable[..., Any], draft: Draft) -> None:
+        before = stored_values(draft.existing)
+        self._run_hook(hook, draft)
+        touched = before != stored_values(draft.existing)
+        draft.outcome = Outcome.UPDATED if touched else Outcome.UNCHANGED
+
+    def _run_hook(self, hook: Callable[..., Any], draft: Draft) -> None:
+        hook(draft.existing or draft.instance, draft.row)
+        raise_if_swallowed(hook, self._connection)
+
+    def undo(self, drafts: list[Draft]) -> None:
+        """Make the instances what they were before a savepoint that was rolled back."""
+        for draft in drafts:
+            draft.outcome = None
+            if draft.existing is None:
+                draft.instance._state.adding = True
+                if not draft.has_key:
+                    draft.instance.pk = None
+
+    def raise_if_fault_of_database(self, error: Exception) -> None:
+        if is_fault_of_database(error, self.database):
+            raise error
+
+
+def _if_overridden(migration: Migration, hook: str) -> Callable[..., Any] | None:
+    return getattr(migration, hook) if hook_is_overridden(type(migration), hook) else None

@@ -1,0 +1,47 @@
+"""Which fields of an existing object differ from its row."""
+
+from __future__ import annotations
+
+from decimal import ROUND_HALF_UP, Decimal
+from typing import Any
+
+from django.db.models import DecimalField, Field
+
+from ..drafts import Draft
+
+
+def stored_values(instance: Any) -> dict[str, Any]:
+    """The instance's column values by attribute name, loaded ones only."""
+    return {
+        field.attname: instance.__dict__[field.attname]
+        for field in instance._meta.concrete_fields
+        if field.attname in instance.__dict__
+    }
+
+
+def apply_to_existing(draft: Draft) -> None:
+    """Put the draft's values on its existing object; the key of the object stays."""
+    for name, value in draft.values.items():
+        if name not in ("pk", draft.existing._meta.pk.name, draft.existing._meta.pk.attname):  # type: ignore[union-attr]
+            setattr(draft.existing, name, value)
+
+
+def changed_fields(instance: Any, before: dict[str, Any]) -> tuple[str, ...]:
+    """The names of the fields whose value is no longer that of ``before``."""
+    after = stored_values(instance)
+    return tuple(
+        field.name
+        for field in instance._meta.concrete_fields
+        if not field.primary_key
+        and field.attname in before
+        and not _is_same(field, before[field.attname], after[field.attname])
+    )
+
+
+def _is_same(field: Field[Any, Any], before: Any, after: Any) -> bool:
+    if before == after:
+        return True
+    if isinstance(field, DecimalField) and isinstance(after, Decimal) and before is not None:
+        # The database rounded what it stored, so the row is compared rounded.
+        return bool(before == after.quantize(before, rounding=ROUND_HALF_UP))
+    return False

@@ -1,0 +1,109 @@
+"""Which column and value made the database refuse a row.
+
+Databases name a constraint at best; the person needs the column of the query and its value. Only
+called for rows that failed, so it may ask the database.
+"""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Iterator
+from typing import Any
+
+from django.core.exceptions import NON_FIELD_ERRORS, ValidationError
+from django.db import Error, IntegrityError
+from django.db.models import Field, ForeignKey
+
+from ..drafts import Draft, Note
+from ..exceptions import RowFailure
+
+
+def describe(draft: Draft, *, database: str) -> Note:
+    """Say in one sentence why the draft failed, with column and value where one is to blame."""
+    error = draft.error
+    if isinstance(error, RowFailure):
+        return Note(error.column, error.value, error.cause)
+    cause = f"{hook_of(error)}{type(error).__name__}: {' '.join(str(error).split())}"
+    instance = draft.existing or draft.instance
+    if instance is None or not isinstance(error, (Error, ValueError, ArithmeticError)):
+        return Note("", None, cause)
+    field, why = next(_suspects(draft, instance, error, database), (None, ""))
+    if field is None:
+        return Note("", None, cause)
+    column = next((name for name in (field.name, field.attname) if name in draft.row), "")
+    value = draft.row[column] if column else getattr(instance, field.attname)
+    return Note(column or field.name, value, f"{why} ({cause})")
+
+
+def hook_of(error: BaseException | None) -> str:
+    """``hook_before_save, line 12: `` when the error came out of a hook, else nothing."""
+    frames = traceback.extract_tb(error.__traceback__) if error else []
+    hooks = [frame for frame in frames if frame.name.startswith("hook_")]
+    return f"{hooks[0].name}, line {hooks[0].lineno}: " if hooks else ""
+
+
+def _suspects(
+    draft: Draft, instance: Any, error: BaseException, database: str
+) -> Iterator[tuple[Field[Any, Any], str]]:
+    fields = [field for field in instance._meta.concrete_fields if not field.generated]
+    for field in fields:
+        if why := _is_refused(field, getattr(instance, field.attname), draft):
+            yield field, why
+    if isinstance(error, IntegrityError):
+        yield from _duplicates(instance)
+        yield from _dangling(fields, instance, database)
+    # Last, since a validator is stricter than the database: it may complain of another column.
+    for field in fields:
+        if why := _is_invalid(field, getattr(instance, field.attname)):
+            yield field, why
+
+
+def _is_refused(field: Field[Any, Any], value: Any, draft: Draft) -> str:
+    if value is None:
+        if field.null or field.has_db_default() or field.auto_created or field.primary_key:
+            return ""
+        if field.name in draft.row or field.attname in draft.row:
+            return f"{field.name} may not be NULL"
+        return f"{field.name} needs a value and the query has no such column"
+    if isinstance(value, str) and "\x00" in value:
+        return "the text holds a NUL character, which the database does not take"
+    return ""
+
+
+def _is_invalid(field: Field[Any, Any], value: Any) -> str:
+    try:
+        # A default or a hook may have left a value of another type than the field's own.
+        field.run_validators(field.to_python(value))
+    except ValidationError as error:
+        return " ".join(error.messages)
+    except Exception:  # whatever a user's validator makes of a wrong value: no help here
+        return ""
+    return ""
+
+
+def _duplicates(instance: Any) -> Iterator[tuple[Field[Any, Any], str]]:
+    try:
+        instance.validate_unique()
+        instance.validate_constraints()
+    except ValidationError as error:
+        for name, messages in error.message_dict.items():
+            names = _unique_names(instance) if name == NON_FIELD_ERRORS else [name]
+            for field_name in names[:1]:
+                yield instance._meta.get_field(field_name), " ".join(messages)
+
+
+def _unique_names(instance: Any) -> list[str]:
+    together, _ = instance._get_unique_checks(include_meta_constraints=True)
+    return [name for _, names in together if len(names) > 1 for name in names]
+
+
+def _dangling(
+    fields: list[Field[Any, Any]], instance: Any, database: str
+) -> Iterator[tuple[Field[Any, Any], str]]:
+    for field in fields:
+        value = getattr(instance, field.attname)
+        if isinstance(field, ForeignKey) and value is not None:
+            target = field.target_field
+            rows = target.model._base_manager.using(database)
+            if not rows.filter(**{target.attname: value}).exists():
+                yield field, f"no {target.model._meta.label} has {target.name} = {value!r}"

@@ -1,0 +1,56 @@
+"""Draft -> instance: a new one, or the existing one with the row's values on it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from django.db.models import Model
+
+from ..drafts import Draft
+from ..migration import Migration, hook_is_overridden
+from ..outcomes import Outcome
+from ..savepoints import HookSavepoints
+from .changes import apply_to_existing, changed_fields, stored_values
+
+
+class Instances:
+    """Makes the drafts of one step ready to be written; ``hook_before_save`` may skip some."""
+
+    def __init__(self, migration: Migration, *, database: str) -> None:
+        cls = type(migration)
+        overridden = hook_is_overridden(cls, "hook_before_save")
+        self._model = migration.model
+        self._before_save = migration.hook_before_save if overridden else None
+        self._updates_by_hook = hook_is_overridden(cls, "hook_update_existing")
+        self._hooks = HookSavepoints(database)
+
+    def __call__(self, drafts: Iterable[Draft]) -> None:
+        """Give each draft its instance. A draft whose row the model or the hook refuses fails.
+
+        Existing objects are left to ``hook_update_existing`` where that hook is overridden.
+        """
+        with self._hooks.watching():
+            for draft in drafts:
+                if draft.error is None:
+                    try:
+                        self._prepare(draft)
+                    except Exception as error:
+                        draft.fail(error)
+
+    def _prepare(self, draft: Draft) -> None:
+        if draft.existing is None:
+            draft.instance = instance = self._model(**draft.values)
+            if self._is_kept(draft, instance):
+                draft.has_key = instance.pk is not None
+        elif not self._updates_by_hook:
+            before = stored_values(draft.existing)
+            apply_to_existing(draft)
+            if self._is_kept(draft, draft.existing):
+                draft.changed = changed_fields(draft.existing, before)
+
+    def _is_kept(self, draft: Draft, instance: Model) -> bool:
+        hook = self._before_save
+        if hook is None or self._hooks.run(hook, instance, draft.row) is not False:
+            return True
+        draft.outcome = Outcome.SKIPPED
+        return False

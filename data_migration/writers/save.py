@@ -1,0 +1,71 @@
+"""The ``save`` writer: ``instance.save()`` for each row, with its signals."""
+
+from __future__ import annotations
+
+from inspect import Parameter, signature
+from typing import Any
+
+from ..drafts import Draft
+from ..outcomes import WriterName
+from .base import Writer
+from .links import Links, ManagerLinks
+from .timestamps import auto_fields
+
+
+class SaveWriter(Writer):
+    """Row by row in a savepoint each, so that ``save()`` and its signals run exactly once."""
+
+    name = WriterName.SAVE
+
+    def __init__(self, migration: Any, *, database: str) -> None:
+        super().__init__(migration, database=database)
+        self._auto_fields = auto_fields(self.model)
+
+    def make_links(self) -> Links:
+        return ManagerLinks()
+
+    def write(self, drafts: list[Draft]) -> None:
+        for draft in drafts:
+            try:
+                self.write_together([draft])
+            except Exception as error:
+                self.raise_if_fault_of_database(error)
+                self.undo([draft])
+                draft.fail(error)
+
+    def create(self, drafts: list[Draft]) -> None:
+        for draft in drafts:
+            given = self._given_times(draft.instance)
+            # Without force_insert an object of the same key would be overwritten silently.
+            self._save(draft.instance, force_insert=True)
+            self._restore(draft.instance, given)
+
+    def update(self, drafts: list[Draft]) -> None:
+        for draft in drafts:
+            given = self._given_times(draft.existing)
+            self._save(draft.existing, update_fields=draft.changed)
+            self._restore(
+                draft.existing, {name: given[name] for name in draft.changed if name in given}
+            )
+
+    def _save(self, instance: Any, **options: Any) -> None:
+        accepted = signature(instance.save).parameters
+        if not any(p.kind is Parameter.VAR_KEYWORD for p in accepted.values()):
+            options = {name: value for name, value in options.items() if name in accepted}
+            if "using" not in accepted:
+                instance.save(**options)
+                return
+        instance.save(using=self.database, **options)
+
+    def _given_times(self, instance: Any) -> dict[str, Any]:
+        values = {field.attname: getattr(instance, field.attname) for field in self._auto_fields}
+        return {name: value for name, value in values.items() if value is not None}
+
+    def _restore(self, instance: Any, given: dict[str, Any]) -> None:
+        """Write back the times that ``save()`` replaced; see :mod:`.timestamps`."""
+        lost = {name: value for name, value in given.items() if getattr(instance, name) != value}
+        if lost:
+            rows = self.model._base_manager.using(self.database)
+            rows.filter(pk=instance.pk).update(**lost)
+            for name, value in lost.items():
+                setattr(instance, name, value)
