@@ -1,0 +1,21 @@
+"""The other settings."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.support.checking import check, only
+
+
+@pytest.mark.parametrize("name", ["BATCH_SIZE", "RELATION_CACHE_SIZE", "PROGRESS_INTERVAL"])
+@pytest.mark.parametrize("value", [0, -1, "2000", None, True])
+def test_e070_a_setting_that_is_no_number(settings: Any, name: str, value: Any) -> None:
+    setattr(settings, f"DATA_MIGRATION_{name}", value)
+    assert f"DATA_MIGRATION_{name} has to be a" in only("E070", check())
+
+
+def test_w071_a_setting_that_does_not_exist(settings: Any) -> None:
+    settings.DATA_MIGRATION_BATCHSIZE = 5
+    assert "Did you mean DATA_MIGRATION_BATCH_SIZE?" in only("W071", check())

@@ -1,0 +1,94 @@
+"""Fixtures for every test: the database servers, legacy databases on them, shared data."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import NoReturn
+
+import pytest
+
+from tests.support.legacy import execute
+from tests.support.specs import new_app  # noqa: F401  a fixture for every test
+from tests.support.urls import VARIABLES, ServerURL
+
+SHARED_DATA = Path(__file__).resolve().parent.parent.parent / "shared" / "data"
+
+
+@pytest.fixture(scope="session")
+def postgresql_server() -> ServerURL:
+    """The PostgreSQL server for tests; skips where there is none."""
+    return _server("postgresql")
+
+
+@pytest.fixture(scope="session")
+def mysql_server() -> ServerURL:
+    """The MySQL or MariaDB server for tests; skips where there is none."""
+    return _server("mysql")
+
+
+@pytest.fixture(scope="session")
+def fresh_postgresql_database(postgresql_server: ServerURL) -> Iterator[Callable[[], ServerURL]]:
+    """``fresh_postgresql_database()`` is a new empty legacy database, dropped at the end."""
+    yield from _databases(postgresql_server, "DROP DATABASE IF EXISTS {} WITH (FORCE)")
+
+
+@pytest.fixture(scope="session")
+def fresh_mysql_database(mysql_server: ServerURL) -> Iterator[Callable[[], ServerURL]]:
+    """``fresh_mysql_database()`` is a new empty legacy database, dropped at the end."""
+    yield from _databases(mysql_server, "DROP DATABASE IF EXISTS {}")
+
+
+@pytest.fixture
+def sqlite_file(tmp_path: Path) -> Path:
+    """An empty file for a legacy SQLite database."""
+    path = tmp_path / "legacy.sqlite3"
+    path.touch()
+    return path
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """The folder of real legacy databases beside the project; skips where it is absent."""
+    if not SHARED_DATA.is_dir():
+        pytest.skip("the folder ../shared/data with the real legacy databases is not there")
+    return SHARED_DATA
+
+
+@pytest.fixture
+def target_environment() -> dict[str, str]:
+    """The environment in which a process of its own works on this test's database.
+
+    Only of use in a test that really commits: ``@pytest.mark.django_db(transaction=True)``.
+    """
+    from django.db import connection
+
+    name = str(connection.settings_dict["NAME"])
+    return {**os.environ, "DATA_MIGRATION_TEST_DATABASE": name}
+
+
+def _server(engine: str) -> ServerURL:
+    url = ServerURL.from_environment(engine)
+    return url or _absent(f"{VARIABLES[engine]} names no {engine} server")
+
+
+def _absent(reason: str) -> NoReturn:
+    if os.environ.get("DATA_MIGRATION_TEST_REQUIRE") == "1":
+        pytest.fail(f"{reason}, and DATA_MIGRATION_TEST_REQUIRE=1 wants every test to run")
+    pytest.skip(reason)
+
+
+def _databases(server: ServerURL, drop: str) -> Iterator[Callable[[], ServerURL]]:
+    made: list[str] = []
+
+    def fresh() -> ServerURL:
+        name = f"legacy_{secrets.token_hex(6)}"
+        execute(server, f"CREATE DATABASE {name}")
+        made.append(name)
+        return server.with_database(name)
+
+    yield fresh
+    for name in made:
+        execute(server, drop.format(name))

@@ -1,0 +1,201 @@
+"""Everything that ``make`` checks, on every supported Python, Django and database.
+
+::
+
+    python -m tests.matrix test                  the whole matrix; what continuous integration runs
+    python -m tests.matrix quick [ARGUMENT ...]  newest Python, SQLite; arguments go to pytest
+    python -m tests.matrix lint|types|layers|docs
+    python -m tests.matrix bench|bench-quick
+
+A Python or a server that is not there is skipped with a word about it; with ``CI=true`` it is an
+error. Environments are kept in ``.venvs/``. Needs the standard library only.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from functools import partial
+from types import FrameType
+
+from tests import services
+from tests.support.environments import ROOT, Environment, EnvironmentProblem
+from tests.support.jobs import Job, Pool, Result, summarize
+from tests.support.servers import ServerProblem
+from tests.support.system import install
+from tests.support.urls import VARIABLES
+
+CI = os.environ.get("CI", "").lower() in ("1", "true")
+REQUIRE_SERVERS = CI or os.environ.get("DATA_MIGRATION_TEST_REQUIRE") == "1"
+TARGETS = ("sqlite", *VARIABLES)
+DEVELOPER = ("lint", "docs")  # for the newest environment, which does more than test
+DRIVERS = ("test", "progress", "postgresql", "odbc")
+# Django prefers psycopg 3 where both are installed, so one environment has only psycopg2.
+PSYCOPG3 = ("psycopg[binary]",)
+MATRIX = (
+    Environment("3.11", "5.2", DRIVERS),
+    Environment("3.12", "6.1", DRIVERS, PSYCOPG3),
+    Environment("3.13", "6.1", DRIVERS, PSYCOPG3),
+)
+
+
+def environments() -> list[Environment]:
+    """Those whose Python is here, oldest first; the last one has the developer's tools."""
+    # mysqlclient is built by pip: without the client library there is no point in trying.
+    can_build = CI or shutil.which("mariadb_config") or shutil.which("mysql_config")
+    mysql = ("mysql",) if can_build else ()
+    found = [
+        replace(environment, extras=environment.extras + mysql)
+        for environment in MATRIX
+        if environment.interpreter()
+    ]
+    if not found:
+        raise EnvironmentProblem("no supported Python found: install Python 3.11, 3.12 or 3.13")
+    return [*found[:-1], replace(found[-1], extras=found[-1].extras + DEVELOPER)]
+
+
+def test() -> int:
+    """The whole matrix: an exit code."""
+    started = time.monotonic()
+    if install() != 0 and CI:
+        return 1
+    present = environments()
+    with ThreadPoolExecutor(2) as executor:
+        list(executor.map(Environment.ensure, present))
+    with services.running(optional=not REQUIRE_SERVERS) as variables:
+        jobs = list(_jobs(present, variables))
+        results = Pool().run(jobs)
+    return summarize([*results, *_absent(present, variables)], time.monotonic() - started)
+
+
+def _jobs(present: Sequence[Environment], servers: Mapping[str, str]) -> Iterator[Job]:
+    """The longest first, so that the two lanes end at the same time."""
+    developer = present[-1]
+    for environment in reversed(present):
+        for target in reversed(_targets(servers)):
+            yield _tests(environment, target, servers, slow=environment is developer)
+        if environment is developer:
+            yield from checks(developer)
+
+
+def _tests(
+    environment: Environment, target: str, servers: Mapping[str, str], *, slow: bool
+) -> Job:
+    suffix = f"_{environment.name}".replace(".", "").replace("-", "_")
+    variables = {
+        **servers,
+        "DATA_MIGRATION_TEST_TARGET": target,
+        "DATA_MIGRATION_TEST_SUFFIX": suffix,
+    }
+    command = [environment.program("python"), "-m", "pytest", "--no-header"]
+    # Runs go on side by side: none may write into the cache of another.
+    command += ["-o", f"cache_dir={environment.folder / f'.pytest_cache_{target}'}"]
+    if not slow:
+        command += ["-m", "not slow"]
+    return Job(f"tests {environment.name} {target}", command, variables)
+
+
+def checks(environment: Environment) -> list[Job]:
+    """Lint, format, types, layers and docs."""
+    program = environment.program
+    sphinx = ["-W", "--keep-going", "-q", "-b", "html", "docs", "docs/_build/html"]
+    return [
+        Job("types", [program("mypy")]),
+        Job("docs", [program("python"), "-m", "sphinx", *sphinx]),
+        Job("layers", [program("lint-imports"), "--no-cache"]),
+        Job("lint", [program("ruff"), "check", "."]),
+        Job("format", [program("ruff"), "format", "--check", "."]),
+    ]
+
+
+def _targets(servers: Mapping[str, str]) -> list[str]:
+    return [name for name in TARGETS if name == "sqlite" or VARIABLES[name] in servers]
+
+
+def _absent(present: Sequence[Environment], servers: Mapping[str, str]) -> list[Result]:
+    names = {environment.name for environment in present}
+    pythons = [
+        _not_run(environment.name, f"python{environment.python} is not on the PATH", CI)
+        for environment in MATRIX
+        if environment.name not in names
+    ]
+    targets = [
+        _not_run(name, "no server: python -m tests.services install", REQUIRE_SERVERS)
+        for name in TARGETS
+        if name not in _targets(servers)
+    ]
+    return pythons + targets
+
+
+def _not_run(name: str, why: str, required: bool) -> Result:
+    return Result(f"tests {name}", "FAILED" if required else "skipped", closing=why)
+
+
+def check(name: str) -> int:
+    """Run the checks called ``name`` and show what they say; an exit code."""
+    environment = environments()[-1]
+    environment.ensure()
+    names = {name, "format"} if name == "lint" else {name}
+    jobs = [job for job in checks(environment) if job.name in names]
+    return max(subprocess.run(job.command, cwd=ROOT, check=False).returncode for job in jobs)
+
+
+def quick(*arguments: str) -> int:
+    """All but the slow tests, on SQLite; with servers where they are to be had."""
+    command = ["-m", "pytest", "-n", "2", "-m", "not slow", *arguments]
+    return _with_servers(command)
+
+
+def bench(*arguments: str) -> int:
+    """The benchmarks, with servers where they are to be had."""
+    return _with_servers(["-m", "benchmarks", *arguments])
+
+
+def _with_servers(arguments: Sequence[str]) -> int:
+    environment = environments()[-1]
+    environment.ensure()
+    with services.running(optional=True) as variables:
+        command = [environment.program("python"), *arguments]
+        return subprocess.run(
+            command, cwd=ROOT, env=os.environ | variables, check=False
+        ).returncode
+
+
+COMMANDS: dict[str, Callable[..., int]] = {
+    "test": test,
+    "quick": quick,
+    **{name: partial(check, name) for name in ("lint", "types", "layers", "docs")},
+    "bench": bench,
+    "bench-quick": partial(bench, "--quick"),
+}
+
+
+def main(arguments: Sequence[str]) -> int:
+    """The command line: see the head of this file."""
+    name, *rest = arguments or ["help"]
+    if name not in COMMANDS or (rest and name != "quick"):
+        print(__doc__, file=sys.stderr)
+        return 2
+    signal.signal(signal.SIGTERM, _terminate)
+    try:
+        return COMMANDS[name](*rest)
+    except (EnvironmentProblem, ServerProblem) as problem:
+        print(f"tests.matrix: {problem}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+
+
+def _terminate(number: int, frame: FrameType | None) -> None:
+    raise SystemExit(128 + number)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(sys.argv[1:]))
