@@ -163,15 +163,27 @@ def filled_by(model: type[Model], migrations: Mapping[str, type[Migration]]) -> 
 
 
 def _add_optional_edges(edges: Edges, migrations: Mapping[str, type[Migration]]) -> None:
-    """Wait for the models that ``is_a`` names, except where ``depends_on`` says the opposite."""
+    """Wait for the models that ``is_a`` names, except where ``depends_on`` says the opposite.
+
+    A relation with ``skip_missing`` can do without its targets, so it closes no loop either.
+    """
     required = {label: set(needs) for label, needs in edges.items()}
+    wanted = sorted(_wanted_edges(migrations))
+    for _, label, needed in (edge for edge in wanted if not edge[0]):
+        if not _reaches(required, needed, label):
+            edges[label].add(needed)
+    for _, label, needed in (edge for edge in wanted if edge[0]):
+        if not _reaches(edges, needed, label):
+            edges[label].add(needed)
+
+
+def _wanted_edges(migrations: Mapping[str, type[Migration]]) -> Iterator[tuple[bool, str, str]]:
+    """(skip_missing, migration, migration that fills what it refers to)."""
     for label, migration in migrations.items():
         for column in migration.column_description.values():
-            if column.klass is None or label in filled_by(column.klass, migrations):
-                continue
-            for needed in filled_by(column.klass, migrations):
-                if not _reaches(required, needed, label):
-                    edges[label].add(needed)
+            filling = filled_by(column.klass, migrations) if column.klass else set()
+            if label not in filling:
+                yield from ((column.skip_missing, label, needed) for needed in filling)
 
 
 def _reaches(edges: Edges, start: str, goal: str) -> bool:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from typing import Any
 
-from django.db.models import Field
+from django.db.models import Field, Model
 
 from .exceptions import SpecError
 from .migration import Migration
@@ -26,11 +27,19 @@ def legacy_key_of(migration: Migration, columns: Sequence[str]) -> tuple[str, ..
                 f" query does not return. It returns: {', '.join(columns)}."
             )
         return key
-    pk = migration.model._meta.pk
-    for candidate in (migration.search_attr, "pk", pk and pk.name, pk and pk.attname):
+    for candidate in (migration.search_attr, "pk", *_key_names(migration.model)):
         if candidate and candidate in columns:
             return (candidate,)
     return ()
+
+
+def _key_names(model: type[Model]) -> Iterator[str]:
+    """The names of the primary key, and of the one it stands for in a parent's table."""
+    key: Any = model._meta.pk
+    while key is not None:
+        yield from (key.name, key.attname)
+        is_link = key.remote_field is not None and key.remote_field.parent_link
+        key = key.related_model._meta.pk if is_link else None
 
 
 def search_attrs_of(migration: Migration, columns: Sequence[str]) -> tuple[str, ...]:

@@ -195,20 +195,19 @@ class StepRunner:
     def _record(self, drafts: list[Draft]) -> None:
         late = [draft for draft in drafts if draft.has_late_links and draft.error is None]
         self._late.extend(late)
-        self.record([draft for draft in drafts if draft not in late] if late else drafts)
+        self.record(_without(drafts, late))
 
     def _finish_tree(self) -> None:
         """Settle the rows that wait for each other, or for what never came."""
         self.tree = Tree(self.transform.relations, self.database)
         while self._waiting:
             dead = self.tree.dead_ends(self._waiting)
-            rest = [draft for draft in self._waiting if draft not in dead] if dead else []
             if dead:
                 resolve(self.transform.relations, dead, final=True)
                 self._write(dead)
             else:
                 self._write_loop(self._waiting)
-            self._write_what_is_ready(rest)
+            self._write_what_is_ready(_without(self._waiting, dead) if dead else [])
         late, self._late = self._late, []
         for start in range(0, len(late), self.batch_size):
             self._complete_links(late[start : start + self.batch_size])
@@ -241,3 +240,8 @@ class StepRunner:
             tables = [m._meta.db_table for m in models]
             tables += [f.m2m_db_table() for f in model._meta.many_to_many]
             connection.check_constraints(table_names=tables)
+
+
+def _without(drafts: list[Draft], others: list[Draft]) -> list[Draft]:
+    left_out = set(others)
+    return [draft for draft in drafts if draft not in left_out] if left_out else drafts

@@ -201,7 +201,8 @@ class A(Migration):
     def open_db_connection(self):
         return sqlite3.connect(":memory:")
 
-class B(A):
+class B(Migration):
+    query = "SELECT 2 AS id"
+    model = Tag
     source = "nowhere"
-    open_db_connection = Migration.open_db_connection
 """

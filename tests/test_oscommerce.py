@@ -68,9 +68,7 @@ def old_shop(request: pytest.FixtureRequest, settings: LazySettings) -> Callable
 @pytest.fixture
 def new_shop(old_shop: Callable[[str], list[Any]], db: None) -> None:
     """The whole shop, moved."""
-    call_command(
-        "migrate_legacy", "oscommerce", commit=True, no_progress=True, stdout=StringIO()
-    )
+    call_command("migrate_legacy", "oscommerce", commit=True, no_progress=True, stdout=StringIO())
 
 
 def arrived(model: Any, *fields: str) -> list[tuple[Any, ...]]:

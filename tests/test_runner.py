@@ -7,6 +7,7 @@ import pty
 import re
 import signal
 import subprocess
+import termios
 import time
 import tracemalloc
 from collections.abc import Iterator
@@ -155,7 +156,7 @@ def test_the_default_error_hook_reports_the_row_on_stderr(library: Library) -> N
     lines = migrate("library.MemberMigration").err.splitlines()
 
     assert lines[0].startswith("MemberMigration: ")
-    assert lines[1] == "  row: {'id': 3, 'email': 'member1@example.org'}"
+    assert lines[-2] == "  row: {'id': 3, 'email': 'member1@example.org'}"
 
 
 # ------------------------------------------------------------------ every row is counted
@@ -222,7 +223,7 @@ def test_what_was_rolled_back_leaves_failures_only(library: Library) -> None:
 def test_debug_does_not_make_memory_grow(library: Library) -> None:
     library.settings.DEBUG = True
     library.change(
-        "WITH RECURSIVE n(i) AS (SELECT 5 UNION ALL SELECT i + 1 FROM n WHERE i < 3000)"
+        "WITH RECURSIVE n(i) AS (SELECT 5 UNION ALL SELECT i + 1 FROM n WHERE i < 400)"
         " INSERT INTO members SELECT i, 'm' || i FROM n"
     )
     library.set("Member", writer="save")
@@ -234,7 +235,7 @@ def test_debug_does_not_make_memory_grow(library: Library) -> None:
     library.hook("Member", hook_after_save)
     assert migrate("library.MemberMigration", "--batch-size", "10").code == 0
 
-    assert 0 < longest[0] < 200
+    assert 0 < longest[0] < 120
 
 
 @pytest.mark.django_db
@@ -252,7 +253,7 @@ def test_memory_does_not_grow_with_the_table(library: Library) -> None:
         return highest
 
     peak(200)
-    assert peak(4000) < 1.5 * peak(1000)
+    assert peak(3000) < 1.5 * peak(1000)
 
 
 # ------------------------------------------------------------------ ending a run

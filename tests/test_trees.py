@@ -81,8 +81,8 @@ class TestOrder:
 
     @pytest.mark.slow
     def test_long_chain_the_wrong_way_round(self, writer: str) -> None:
-        rows: Rows = [{"name": str(n), "parent": str(n + 1)} for n in range(300)]
-        rows.append({"name": "300", "parent": None})
+        rows: Rows = [{"name": str(n), "parent": str(n + 1)} for n in range(100)]
+        rows.append({"name": "100", "parent": None})
         migrate_fine(categories(writer), rows, batch_size=50)
         assert parents() == {row["name"]: row["parent"] for row in rows}
 
@@ -302,13 +302,13 @@ def _check(rows: Rows, batch_size: int, writer: str) -> None:
 _WRITERS = st.sampled_from(["save", "bulk"])
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(_graphs(loops=False, bad=False), st.integers(1, 5), _WRITERS)
 def test_any_forest_in_any_order(rows: Rows, batch_size: int, writer: str) -> None:
     _check(rows, batch_size, writer)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(_graphs(loops=True, bad=True), st.integers(1, 5), _WRITERS)
 def test_any_graph_with_bad_rows_and_loops(rows: Rows, batch_size: int, writer: str) -> None:
     _check(rows, batch_size, writer)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator, Mapping
 from importlib.util import find_spec
 from typing import Any, NamedTuple
@@ -123,7 +124,6 @@ def _check_driver(source: Source) -> Iterator[CheckMessage]:
 
 def _is_installed(module: str) -> bool:
     """Find the module without importing it: drivers are loaded when a source is opened."""
-    try:
-        return find_spec(module) is not None
-    except ValueError:  # what sys.modules says about a module that must not be imported
-        return False
+    if module in sys.modules:
+        return sys.modules[module] is not None
+    return find_spec(module) is not None

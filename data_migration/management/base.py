@@ -14,6 +14,7 @@ from django.db import DEFAULT_DB_ALIAS, connections
 from django.db.utils import Error
 
 from ..checks import check_specs
+from ..checks.connections import check_missing
 from ..discovery import discover
 from ..exceptions import DataMigrationError, SpecError
 from ..graph import Plan, build_plan
@@ -60,6 +61,10 @@ class LegacyCommand(BaseCommand):
         migrations = discover()
         self._refuse_faults([m for m in check_specs(migrations) if m.level >= ERROR])
         return build_plan(migrations, lambda model: has_rows(model, database))
+
+    def refuse_missing_sources(self, plan: Plan) -> None:
+        """Before the first row is written: a run needs every source that its steps name."""
+        self._refuse_faults(list(check_missing({step.label: step.migration for step in plan})))
 
     def _refuse_faults(self, faults: list[CheckMessage]) -> None:
         if faults:

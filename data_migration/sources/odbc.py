@@ -34,7 +34,7 @@ def connect(source: Source) -> Any:
     driver = import_driver(source, "odbc", "pyodbc")
     text = connection_string(source, driver.dataSources())
     connection = driver.connect(text, readonly=True, autocommit=False)
-    _read_text_whole(connection, driver, source)
+    _read_text_whole(connection, driver)
     return prepared(connection, lambda opened: _make_read_only(opened, driver))
 
 
@@ -87,13 +87,14 @@ def _quoted(text: str) -> str:
     return "{" + text.replace("}", "}}") + "}" if _NEEDS_QUOTES.search(text) else text
 
 
-def _read_text_whole(connection: Any, driver: Any, source: Source) -> None:
+def _read_text_whole(connection: Any, driver: Any) -> None:
     """MariaDB's driver 3.1 takes the letters Ø to Û for half a character each when it makes
     UTF-16, and cuts off as many at the end of the text. As UTF-8 the text arrives whole.
     """
-    options = {str(key).upper(): str(value).lower() for key, value in source.options.items()}
-    is_utf8 = options.get("CHARSET", "utf8mb4").startswith("utf8")
-    if is_utf8 and "maodbc" in connection.getinfo(driver.SQL_DRIVER_NAME).lower():
+    if "maodbc" not in connection.getinfo(driver.SQL_DRIVER_NAME).lower():
+        return
+    (charset,) = connection.execute("SELECT @@character_set_results").fetchone()
+    if str(charset).startswith("utf8"):
         for kind in (driver.SQL_CHAR, driver.SQL_WCHAR):
             connection.setdecoding(kind, encoding="utf-8", ctype=driver.SQL_CHAR)
 

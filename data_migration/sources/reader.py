@@ -98,7 +98,7 @@ class Reader:
         return SourceError(
             f"{self.label}: the legacy database refused the query: {words(error)}. "
             f"The query was: {_shown(statement)}. "
-            "Correct it; tables and columns have the names of the legacy database."
+            + (_ADVICE_CLOSED if "closed" in str(error).lower() else _ADVICE_QUERY)
         )
 
     def _no_rows(self, statement: str) -> SourceError:
@@ -116,6 +116,11 @@ class Reader:
         )
 
 
+_ADVICE_QUERY = "Correct it; tables and columns have the names of the legacy database."
+_ADVICE_CLOSED = (
+    "The connection is closed: every run closes the connections it was given when it ends, so "
+    "open_db_connection() has to open a new one where it keeps one."
+)
 _ADVICE_DECODING = (
     "The text is not in the encoding that the connection assumes. Name the right one in the "
     "OPTIONS of the source: charset for mysql, client_encoding for postgresql, text_factory for "

@@ -6,9 +6,11 @@ from collections import defaultdict
 from typing import Any
 
 from ..drafts import Draft
+from ..migration import Migration
 from ..outcomes import WriterName
 from .base import Writer
 from .links import Links, ThroughLinks
+from .packets import Portions
 from .timestamps import keeping_queryset
 
 
@@ -17,32 +19,44 @@ class BulkWriter(Writer):
 
     name = WriterName.BULK
 
+    def __init__(self, migration: Migration, *, database: str) -> None:
+        super().__init__(migration, database=database)
+        self._portion = Portions(database)
+
     def make_links(self) -> Links:
         return ThroughLinks(self.model, database=self.database)
 
     def write(self, drafts: list[Draft]) -> None:
+        """Write as many together as fit into one INSERT, so that a bad row repeats only those.
+
+        ``hook_after_save`` runs again for the good rows of a half that had to be repeated: what
+        it did before was rolled back.
+        """
+        fields = [field for field in self.model._meta.concrete_fields if not field.generated]
+        size = max(1, self._connection.ops.bulk_batch_size(fields, drafts))
+        for start in range(0, len(drafts), size):
+            self._write_or_halve(drafts[start : start + size])
+
+    def _write_or_halve(self, drafts: list[Draft]) -> None:
         """Write together; when that fails, each half by itself, down to the bad rows.
 
-        Costs at most two INSERTs per bad row and halving. ``hook_after_save`` runs again for the
-        good rows of a half that had to be repeated: what it did before was rolled back.
+        Costs at most two INSERTs per bad row and halving.
         """
-        if not drafts:
-            return
         before = self._what_hooks_may_change(drafts)
         try:
             self.write_together(drafts)
         except Exception as error:
             self.raise_if_fault_of_database(error)
             self.undo(drafts)
-            for now, then in before:
-                now.clear()
-                now.update(then)
             if len(drafts) == 1:
                 drafts[0].fail(error)
                 return
+            for now, then in before:
+                now.clear()
+                now.update(then)
             middle = len(drafts) // 2
-            self.write(drafts[:middle])
-            self.write(drafts[middle:])
+            self._write_or_halve(drafts[:middle])
+            self._write_or_halve(drafts[middle:])
 
     def _what_hooks_may_change(self, drafts: list[Draft]) -> list[tuple[dict[str, Any], ...]]:
         """Instances and rows with a copy of each: a hook that runs again has to find the same."""
@@ -54,7 +68,8 @@ class BulkWriter(Writer):
 
     def create(self, drafts: list[Draft]) -> None:
         rows = keeping_queryset(self.model, self.database)
-        rows.bulk_create([draft.instance for draft in drafts])
+        for portion in self._portion(drafts):
+            rows.bulk_create([draft.instance for draft in portion])
 
     def update(self, drafts: list[Draft]) -> None:
         # By what changed, so that a column that did not change is not written.

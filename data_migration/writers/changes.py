@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from decimal import ROUND_HALF_UP, Decimal
+from decimal import ROUND_HALF_EVEN, ROUND_HALF_UP, Decimal
 from typing import Any
 
 from django.db.models import DecimalField, Field
 
 from ..drafts import Draft
+
+_ROUNDINGS = (ROUND_HALF_UP, ROUND_HALF_EVEN)
 
 
 def stored_values(instance: Any) -> dict[str, Any]:
@@ -42,6 +44,7 @@ def _is_same(field: Field[Any, Any], before: Any, after: Any) -> bool:
     if before == after:
         return True
     if isinstance(field, DecimalField) and isinstance(after, Decimal) and before is not None:
-        # The database rounded what it stored, so the row is compared rounded.
-        return bool(before == after.quantize(before, rounding=ROUND_HALF_UP))
+        # What is stored was rounded, so the row is compared rounded: PostgreSQL rounds halves
+        # up, for the others Django rounds them to even.
+        return before in [after.quantize(before, rounding=each) for each in _ROUNDINGS]
     return False

@@ -33,13 +33,18 @@ def choose_writer(migration: Migration, *, database: str) -> tuple[Writer, str]:
             f"{type(migration).__name__}: writer {migration.writer!r} does not exist; choose"
             f" {', '.join(WriterName.values)}."
         )
+    if migration.writer == WriterName.BULK and _has_parent_tables(migration.model):
+        raise SpecError(
+            f"{type(migration).__name__}: {migration.model.__name__} inherits from another table,"
+            ' which Django cannot fill in bulk. Set writer = "save" or "auto".'
+        )
     return _WRITERS[migration.writer](migration, database=database), "the migration asks for it"
 
 
 def _needs_save(model: type[Model], database: str) -> Iterator[str]:
     if model.save is not Model.save or model.save_base is not Model.save_base:
         yield f"{model.__name__} overrides save()"
-    if model._meta.concrete_model is not None and model._meta.concrete_model._meta.parents:
+    if _has_parent_tables(model):
         yield f"{model.__name__} inherits from another table"
     for signal, name in ((pre_save, "pre_save"), (post_save, "post_save")):
         if signal.has_listeners(model):
@@ -49,3 +54,8 @@ def _needs_save(model: type[Model], database: str) -> Iterator[str]:
             yield f"m2m_changed receivers listen to {model.__name__}.{field.name}"
     if not connections[database].features.can_return_rows_from_bulk_insert:
         yield "the database does not return the keys of rows inserted in bulk"
+
+
+def _has_parent_tables(model: type[Model]) -> bool:
+    concrete = model._meta.concrete_model
+    return concrete is not None and bool(concrete._meta.parents)

@@ -60,7 +60,7 @@ def _suspects(
 
 def _is_refused(field: Field[Any, Any], value: Any, draft: Draft) -> str:
     if value is None:
-        if field.null or field.has_db_default() or field.auto_created or field.primary_key:
+        if field.null or _is_filled_in(field):
             return ""
         if field.name in draft.row or field.attname in draft.row:
             return f"{field.name} may not be NULL"
@@ -68,6 +68,12 @@ def _is_refused(field: Field[Any, Any], value: Any, draft: Draft) -> str:
     if isinstance(value, str) and "\x00" in value:
         return "the text holds a NUL character, which the database does not take"
     return ""
+
+
+def _is_filled_in(field: Field[Any, Any]) -> bool:
+    """Whether Django or the database replaces an empty value."""
+    is_clock = getattr(field, "auto_now", False) or getattr(field, "auto_now_add", False)
+    return is_clock or field.has_db_default() or field.auto_created or field.primary_key
 
 
 def _is_invalid(field: Field[Any, Any], value: Any) -> str:

@@ -22,6 +22,8 @@ class Instances:
         self._model = migration.model
         self._before_save = migration.hook_before_save if overridden else None
         self._updates_by_hook = hook_is_overridden(cls, "hook_update_existing")
+        parents = migration.model._meta.all_parents
+        self._parent_keys = [p._meta.pk.attname for p in parents if p._meta.pk is not None]
         self._hooks = HookSavepoints(database)
 
     def __call__(self, drafts: Iterable[Draft]) -> None:
@@ -41,12 +43,16 @@ class Instances:
         if draft.existing is None:
             draft.instance = instance = self._model(**draft.values)
             if self._is_kept(draft, instance):
-                draft.has_key = instance.pk is not None
+                draft.has_key = instance.pk is not None or self._has_parent_key(instance)
         elif not self._updates_by_hook:
             before = stored_values(draft.existing)
             apply_to_existing(draft)
             if self._is_kept(draft, draft.existing):
                 draft.changed = changed_fields(draft.existing, before)
+
+    def _has_parent_key(self, instance: Model) -> bool:
+        """Whether the key came under the name that it has in a parent's table."""
+        return any(getattr(instance, name) is not None for name in self._parent_keys)
 
     def _is_kept(self, draft: Draft, instance: Model) -> bool:
         hook = self._before_save

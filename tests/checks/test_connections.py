@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -69,6 +70,14 @@ def test_w064_a_driver_that_is_not_installed(without_driver: str) -> None:
     with pytest.raises(MissingDriver) as caught:
         connect("legacy")
     assert f"pip install django-migrate-legacy[{without_driver}]" in str(caught.value)
+
+
+def test_w064_is_silent_about_a_module_that_stands_in_for_the_driver(
+    without_driver: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    module = DRIVERS[without_driver].modules[-1]
+    monkeypatch.setitem(sys.modules, module, ModuleType(module))
+    assert check() == {}
 
 
 def test_w064_knows_the_driver_of_every_engine_that_needs_one() -> None:

@@ -19,6 +19,8 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 APPENDED = " (at its end)"
 #: What a reader does once for the machine; the tests have an environment already.
 NOT_REPLAYED = ("python -m venv", "python -m pip", "source ", "git clone")
+#: Variables of the test run that are none of the reader.
+OWN = ("DJANGO", "PYTHON")
 VARYING = (
     (re.compile(r"\d+\.\d+s\b"), "0.0s"),
     (re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d"), "2026-01-31 14:05"),
@@ -123,14 +125,13 @@ class Reader:
 
 
 def _environment() -> dict[str, str]:
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("DJANGO")}
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(OWN)}
     programs = f"{Path(sys.executable).parent}{os.pathsep}{kept['PATH']}"
     return kept | {
         "PATH": programs,
         "PYTHONPATH": str(ROOT),
         "PYTHONUNBUFFERED": "1",
         "PYTHONDONTWRITEBYTECODE": "1",
-        "PYTHONWARNINGS": "default",
     }
 
 

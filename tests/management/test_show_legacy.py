@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 
@@ -44,18 +45,14 @@ def test_states_after_a_run_with_failed_rows(library: Library) -> None:
     )
     run = Run.objects.get()
 
-    assert timeless(show("library").out) == (
-        "Migration                State    read  created  updated  unchanged  skipped  failed"
-        "  warnings                 Last run\n"
-        "library.AuthorMigration  done        3        3        0          0        0       0"
-        f"         0  run {run.pk}, 2026-01-31 12:00\n"
-        "library.GenreMigration   done        2        2        0          0        0       0"
-        f"         0  run {run.pk}, 2026-01-31 12:00\n"
-        "library.BookMigration    partial     6        3        0          0        0       3"
-        f"         1  run {run.pk}, 2026-01-31 12:00\n"
-        "library.MemberMigration  pending     -        -        -          -        -       -"
-        "         -                    never\n"
-    ).replace("Last run\n", "Last run\n") or pytest.fail(show("library").out)
+    last = f"run {run.pk}, 2026-01-31 12:00"
+    rows = [re.split(" {2,}", line) for line in timeless(show("library").out).splitlines()]
+    assert rows[1:] == [
+        ["library.AuthorMigration", "done", "3", "3", "0", "0", "0", "0", "0", last],
+        ["library.GenreMigration", "done", "2", "2", "0", "0", "0", "0", "0", last],
+        ["library.BookMigration", "partial", "6", "3", "0", "0", "0", "3", "1", last],
+        ["library.MemberMigration", "pending", *["-"] * 7, "never"],
+    ]
 
 
 def test_a_failed_migration_is_shown_with_what_failed(library: Library) -> None:
@@ -139,7 +136,6 @@ def test_runs_are_listed_newest_first_with_what_ended_them(library: Library) -> 
     result = show("library", "--runs")
 
     lines = timeless(result.out).splitlines()
-    width = len(str(committed)) + 2
     assert [line.split() for line in lines[:3]] == [
         ["Run", "Mode", "Status", "Started", "read", "created", "updated", "unchanged",
          "skipped", "failed", "warnings"],
@@ -150,7 +146,6 @@ def test_runs_are_listed_newest_first_with_what_ended_them(library: Library) -> 
     ]  # fmt: skip
     assert lines[3].startswith(f"Run {committed}: library.MemberMigration: row 3, key 3: ")
     assert len(lines) == 4
-    assert width
 
 
 def test_runs_of_one_migration(library: Library) -> None:

@@ -116,10 +116,22 @@ def old_project(folder: Path) -> Iterator[OldProject]:
 
 def select(columns: str, *rows: tuple[Any, ...]) -> str:
     """A query that returns these rows without any table."""
-    first = ", ".join(f"{_literal(v)} AS {n}" for n, v in zip(columns.split(), rows[0], strict=True))
+    first = ", ".join(
+        f"{_literal(v)} AS {n}" for n, v in zip(columns.split(), rows[0], strict=True)
+    )
     rest = (", ".join(map(_literal, row)) for row in rows[1:])
     return " UNION ALL ".join(f"SELECT {row}" for row in (first, *rest))
 
 
+def spec(model: str, query: str, *lines: str, name: str = "") -> str:
+    """The source of one migration; ``lines`` are its further attributes and hooks."""
+    body = "".join(f"    {line}\n" for text in lines for line in text.splitlines())
+    head = f"class {name or model}Migration(Old):\n    query = {query!r}\n    model = {model}\n"
+    return f"{head}{body}\n"
+
+
 def _literal(value: Any) -> str:
     return "NULL" if value is None else repr(value)
+
+
+PEOPLE = select("id name email", (1, "Ann", "a@x"), (2, "Bob", "b@x"), (3, "Cem", None))

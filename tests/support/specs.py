@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Protocol
 
 import pytest
+from django.conf import LazySettings
 from django.test import modify_settings
 
 SPEC = "data_migration_spec"
@@ -36,8 +37,13 @@ class NewApp(Protocol):
 
 
 @pytest.fixture
-def new_app(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[NewApp]:
-    """Makes apps and installs them until the test ends."""
+def new_app(
+    settings: LazySettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[NewApp]:
+    """Makes apps and installs them until the test ends.
+
+    Comes after ``settings``, which has to be undone last: both replace the same object.
+    """
     monkeypatch.syspath_prepend(str(tmp_path))
     with ExitStack() as stack:
         names: list[str] = []

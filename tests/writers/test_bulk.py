@@ -53,14 +53,15 @@ class TestTenThousandRowsWithThreeBadOnes:
         assert result.counts == {"created": self.ROWS}
         rows[1233]["name"] = None
         rows[5677]["sku"] = rows[5600]["sku"]
-        rows[9876]["price"] = 10**9  # more digits than the column has
+        rows[9876]["id"] = 10**30  # more than the column takes
         with_bad, result = self.inserts(rows)
         assert result.error is None
-        too_long = connection.vendor != "sqlite"  # which stores whatever comes
-        expected = [("1234", "name", "NULL"), ("5678", "sku", "'s5601'")]
-        expected += [("9877", "price", "1000000000")] if too_long else []
-        assert result.told == expected
-        assert result.counts == {"created": self.ROWS - len(expected), "failed": len(expected)}
+        assert result.told == [
+            ("1234", "name", "NULL"),
+            ("5678", "sku", "'s5601'"),
+            (str(10**30), "id", str(10**30)),
+        ]
+        assert result.counts == {"created": self.ROWS - 3, "failed": 3}
         assert with_bad - without <= 3 * 2 * ceil(log2(self.BATCH))
 
     @pytest.mark.slow
@@ -279,7 +280,7 @@ def _table() -> list[Any]:
     ]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(st.lists(_ROW, max_size=9), st.integers(1, 9), st.booleans())
 def test_save_and_bulk_leave_equal_tables_and_messages(
     rows: Rows, batch_size: int, update: bool

@@ -78,6 +78,7 @@ class Command(LegacyCommand):
         else:
             for label, needed in left_out(todo, whole, finished):
                 say(f"{label} needs {needed}, which is left out and has not been run.")
+            self.refuse_missing_sources(todo)
             self._run(todo, ledger, options, done_before=len(selected) - len(todo))
 
     def _print_plan(self, plan: Plan, todo: Plan, ledger: Ledger, options: dict[str, Any]) -> None:

@@ -1,4 +1,4 @@
-# -*- coding: utf-8 -*-
+# ruff: noqa - written as specs for django-data-migration 0.2.1 were
 from __future__ import unicode_literals
 
 from data_migration.migration import *
@@ -18,7 +18,6 @@ def dict_factory(cursor, row):
 
 
 class BaseMigration(Migration):
-
     @classmethod
     def open_db_connection(self):
         conn = sqlite3.connect(settings.LEGACY_BLOG)
@@ -54,9 +53,8 @@ class PostMigration(BaseMigration):
     model = Post
     depends_on = [Author, Comment]
     column_description = {
-        'author': is_a(Author, search_attr="id", fk=True, prefetch=False),
-        'comments': is_a(Comment, search_attr="id", m2m=True,
-                         delimiter=",", prefetch=False),
+        "author": is_a(Author, search_attr="id", fk=True, prefetch=False),
+        "comments": is_a(Comment, search_attr="id", m2m=True, delimiter=",", prefetch=False),
     }
 
     @classmethod
@@ -65,25 +63,25 @@ class PostMigration(BaseMigration):
 
     @classmethod
     def hook_before_transformation(self, row):
-        row['title'] = row['title'].strip()
+        row["title"] = row["title"].strip()
 
     @classmethod
     def hook_before_save(self, instance, row):
-        if instance.author.username == 'spammer':
+        if instance.author.username == "spammer":
             return False
 
     @classmethod
     def hook_after_save(self, instance, row):
         self.saved += 1
-        instance.posted = row['posted']
+        instance.posted = row["posted"]
         instance.save()
 
     @classmethod
     def hook_after_all(self):
-        author = Author.objects.get(username='ann')
-        author.email = '%d posts' % self.saved
+        author = Author.objects.get(username="ann")
+        author.email = "%d posts" % self.saved
         author.save()
 
     @classmethod
     def hook_row_count(self, connection, cursor):
-        return connection.execute("SELECT COUNT(*) AS n FROM posts").fetchone()['n']
+        return connection.execute("SELECT COUNT(*) AS n FROM posts").fetchone()["n"]

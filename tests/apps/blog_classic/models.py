@@ -1,4 +1,4 @@
-"""A blog, filled by a spec in the style of django-data-migration 0.2.1: every hook is a classmethod."""
+"""A blog, filled by a spec as they were written for django-data-migration 0.2.1."""
 
 from __future__ import annotations
 

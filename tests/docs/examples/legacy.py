@@ -46,6 +46,13 @@ INSERT INTO stand VALUES ('A-1', 5), ('A-2', 0), ('A-3', 80);
 
 CREATE TABLE gutschein (code TEXT, value TEXT);
 INSERT INTO gutschein VALUES ('X1', '5.00'), ('X2', 'five'), ('X3', '7.00');
+
+CREATE TABLE author (id INTEGER, name TEXT);
+INSERT INTO author VALUES (1, 'Ann');
+CREATE TABLE post (id INTEGER, title TEXT, author INTEGER, posted TEXT);
+INSERT INTO post VALUES (1, 'Hello', 1, '2014-09-01T10:00:00Z');
+CREATE TABLE comment (id INTEGER, post INTEGER, text TEXT);
+INSERT INTO comment VALUES (1, 1, 'First!'), (2, 1, 'Second.');
 """
 
 ARCHIVE = """

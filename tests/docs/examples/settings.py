@@ -8,7 +8,7 @@ from pathlib import Path
 FOLDER = Path(os.environ.get("EXAMPLES", "."))
 
 SECRET_KEY = "only for the examples"
-INSTALLED_APPS = ["data_migration", "shop"]
+INSTALLED_APPS = ["data_migration", "shop", "blog"]
 DATABASES = {
     "default": {"ENGINE": "django.db.backends.sqlite3", "NAME": FOLDER / "new.sqlite3"},
 }

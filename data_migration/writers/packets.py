@@ -1,0 +1,47 @@
+"""INSERT statements that fit: MySQL closes the connection on one above ``max_allowed_packet``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from django.db import connections
+
+from ..drafts import Draft
+
+#: Bytes of a statement for one character: UTF-8 takes up to four, an escape takes two.
+_BYTES = 4
+
+
+class Portions:
+    """Splits a batch so that the statement of each portion is one that ``database`` takes."""
+
+    def __init__(self, database: str) -> None:
+        self._characters: int | None = None
+        connection = connections[database]
+        if connection.vendor == "mysql":
+            with connection.cursor() as cursor:
+                cursor.execute("SELECT @@max_allowed_packet")
+                self._characters = int(cursor.fetchone()[0]) // _BYTES
+
+    def __call__(self, drafts: list[Draft]) -> Iterator[list[Draft]]:
+        """The drafts in their order, in as few portions as it takes."""
+        if self._characters is None:
+            yield drafts
+            return
+        portion: list[Draft] = []
+        size = 0
+        for draft in drafts:
+            weight = _weight(draft)
+            if portion and size + weight > self._characters:
+                yield portion
+                portion, size = [], 0
+            portion.append(draft)
+            size += weight
+        if portion:
+            yield portion
+
+
+def _weight(draft: Draft) -> int:
+    """About how many characters the row has in a statement; numbers and dates count as 16."""
+    values = vars(draft.instance).values()
+    return sum(len(value) if isinstance(value, (str, bytes)) else 16 for value in values)

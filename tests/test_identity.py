@@ -1,0 +1,77 @@
+"""What identifies a row, and by what an existing object is found."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+
+from data_migration.exceptions import SpecError
+from data_migration.identity import legacy_key_of, search_attrs_of
+from data_migration.migration import Migration
+from tests.apps.shop.models import Country, Custom, Product, Restaurant, Token
+
+
+def migration(model: Any = Product, **attributes: Any) -> Migration:
+    return type("M", (Migration,), {"model": model, **attributes})()
+
+
+@pytest.mark.parametrize(
+    ("model", "attributes", "columns", "key"),
+    [
+        (Product, {}, ["id", "sku"], ("id",)),
+        (Product, {}, ["pk", "sku"], ("pk",)),
+        (Product, {}, ["sku"], ()),
+        (Product, {"search_attr": "sku"}, ["id", "sku"], ("sku",)),
+        (Product, {"search_attr": "sku"}, ["id"], ("id",)),
+        (Product, {"legacy_key": "name", "search_attr": "sku"}, ["id", "sku", "name"], ("name",)),
+        (Product, {"legacy_key": ("name", "sku")}, ["name", "sku"], ("name", "sku")),
+        (Product, {"legacy_key": ["name"]}, ["name"], ("name",)),
+        (Country, {}, ["code"], ("code",)),
+        (Token, {}, ["id"], ("id",)),
+        (Restaurant, {}, ["id"], ("id",)),
+        (Restaurant, {}, ["place_ptr_id"], ("place_ptr_id",)),
+        (Restaurant, {}, ["place_ptr"], ("place_ptr",)),
+    ],
+)
+def test_legacy_key(
+    model: Any, attributes: dict[str, Any], columns: Sequence[str], key: tuple[str, ...]
+) -> None:
+    assert legacy_key_of(migration(model, **attributes), columns) == key
+
+
+def test_legacy_key_that_the_query_lacks_is_told_with_the_columns_there_are() -> None:
+    with pytest.raises(SpecError, match=r"M: legacy_key names b, .*It returns: a, c\."):
+        legacy_key_of(migration(legacy_key=("a", "b")), ["a", "c"])
+
+
+@pytest.mark.parametrize(
+    ("attributes", "columns", "attrs"),
+    [
+        ({"search_attr": "sku"}, ["id", "sku"], ("sku",)),
+        ({}, ["id", "sku"], ("id",)),
+        ({"search_attr": "pk"}, ["pk"], ("pk",)),
+        ({"legacy_key": ("sku", "name")}, ["sku", "name"], ("sku", "name")),
+    ],
+)
+def test_search_attributes(
+    attributes: dict[str, Any], columns: Sequence[str], attrs: tuple[str, ...]
+) -> None:
+    assert search_attrs_of(migration(**attributes), columns) == attrs
+
+
+@pytest.mark.parametrize(
+    ("model", "attributes", "columns"),
+    [
+        (Product, {}, ["sku"]),
+        (Product, {"search_attr": "colour"}, ["colour"]),
+        (Product, {"legacy_key": "number"}, ["number"]),
+        (Custom, {"search_attr": "centimetres"}, ["centimetres"]),
+    ],
+)
+def test_updateable_migration_without_a_way_to_find_objects_is_refused(
+    model: Any, attributes: dict[str, Any], columns: Sequence[str]
+) -> None:
+    with pytest.raises(SpecError, match=f"Set search_attr to a field of {model._meta.label}"):
+        search_attrs_of(migration(model, **attributes), columns)
