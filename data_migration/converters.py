@@ -90,7 +90,7 @@ def key_converter(field: models.Field[Any, Any], column: str, *, database: str) 
 
 
 def own_type(field: models.Field[Any, Any]) -> type | None:
-    """The type of which every value fits ``field`` as it is; None when each has to be converted."""
+    """The type of which every value fits ``field`` as it is; None when each is converted."""
     for stock in type(field).__mro__:
         if stock in _OWN_TYPE:
             own = field.to_python.__func__ is stock.to_python  # type: ignore[attr-defined]

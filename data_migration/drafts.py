@@ -22,14 +22,14 @@ class Note(NamedTuple):
 class Draft:
     """A row and what the stages have made of it so far.
 
-    ``number`` is the row's place in the query's result, from 1, ``key`` the value of its legacy key
-    (a tuple for several columns, None without one). ``values`` are the model's
-    keyword arguments, ``links`` the targets of each many-to-many by accessor name. ``existing``
-    is the stored object where one was found, ``changed`` those of its fields that differ.
-    ``has_key``: the new object's primary key came with the row. A ``waiting`` draft cannot be
-    written yet: an object that it needs is still to come; ``has_late_links`` says the same of
-    many-to-many rows alone. ``outcome`` is set once, at the end; a draft with an ``error`` is
-    passed over by every later stage.
+    ``number`` is the row's place in the query's result, from 1, ``key`` the value of its legacy
+    key (a tuple for several columns, None without one). ``values`` are the model's keyword
+    arguments, ``links`` the targets of each many-to-many by accessor name. ``existing`` is the
+    stored object where one was found, ``changed`` those of its fields that differ. ``has_key``:
+    the new object's primary key came with the row. A ``waiting`` draft cannot be written yet: an
+    object that it needs is still to come; ``has_late_links`` says the same of many-to-many rows
+    alone. ``outcome`` is set once, at the end; a draft with an ``error`` is passed over by every
+    later stage.
     """
 
     # Defaults stand on the class: most rows never need more than their values, and a million

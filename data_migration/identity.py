@@ -12,7 +12,7 @@ from .migration import Migration
 from .transform import field_of
 
 
-def legacy_key_of(migration: Migration, columns: Sequence[str]) -> tuple[str, ...]:
+def legacy_key_of(label: str, migration: Migration, columns: Sequence[str]) -> tuple[str, ...]:
     """The columns that identify a legacy row; empty when the query has none.
 
     ``legacy_key`` where it is set, else ``search_attr``, else the model's primary key: the first
@@ -23,7 +23,7 @@ def legacy_key_of(migration: Migration, columns: Sequence[str]) -> tuple[str, ..
         key = (declared,) if isinstance(declared, str) else tuple(declared)
         if absent := [column for column in key if column not in columns]:
             raise SpecError(
-                f"{type(migration).__name__}: legacy_key names {', '.join(absent)}, which the"
+                f"{label}: legacy_key names {', '.join(absent)}, which the"
                 f" query does not return. It returns: {', '.join(columns)}."
             )
         return key
@@ -42,18 +42,20 @@ def _key_names(model: type[Model]) -> Iterator[str]:
         key = key.related_model._meta.pk if is_link else None
 
 
-def search_attrs_of(migration: Migration, columns: Sequence[str]) -> tuple[str, ...]:
+def search_attrs_of(label: str, migration: Migration, columns: Sequence[str]) -> tuple[str, ...]:
     """The attributes by which a row's existing object is found.
 
     Raises :exc:`SpecError` when there are none.
     """
     attrs = (
-        (migration.search_attr,) if migration.search_attr else legacy_key_of(migration, columns)
+        (migration.search_attr,)
+        if migration.search_attr
+        else legacy_key_of(label, migration, columns)
     )
     unknown = [attr for attr in attrs if not isinstance(field_of(migration.model, attr), Field)]
     if unknown or not attrs:
         raise SpecError(
-            f"{type(migration).__name__}: an updateable migration has to find existing objects."
+            f"{label}: an updateable migration has to find existing objects."
             f" Set search_attr to a field of {migration.model._meta.label} that the query returns"
             " and that is different for every row."
         )

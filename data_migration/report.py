@@ -8,7 +8,6 @@ from typing import Any
 from django.utils import timezone
 
 from .graph import Plan, PlanStep
-from .ledger import FINISHED
 from .models import RowError, Run, RunStep
 from .outcomes import RunStatus
 
@@ -41,17 +40,17 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]], *, text_columns: i
 
 
 def unfinished_reads(steps: Iterable[RunStep], limit: int | None) -> list[str]:
-    """One sentence where ``--limit`` left rows unread although the migration counts as run."""
+    """One sentence where ``--limit`` left rows unread although the migration is not run again."""
     cut = [
         step.migration
         for step in steps
-        if limit is not None and step.read >= limit and step.status in FINISHED
+        if limit is not None and step.read >= limit and step.status == RunStatus.PARTIAL
     ]
     if not cut:
         return []
     return [
         f"Only the first {limit} rows of each query were read (--limit): {', '.join(cut)}."
-        " Later runs take them for done; read the rest with --update."
+        " They are partial, and not run again by themselves; read the rest with --update."
     ]
 
 

@@ -3,22 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator
-from itertools import islice
-from typing import Any, Final
+from typing import Any
 
-from django.core.exceptions import FieldDoesNotExist
-from django.db import connections
-from django.db.models import F, Field, ForeignKey, ManyToManyField, Model, QuerySet
+from django.db.models import ForeignKey, ManyToManyField, Model
 from django.db.models.fields.reverse_related import ManyToManyRel
 
 from .columns import Column, Relation
-from .conf import settings
-from .converters import Converter, key_converter
 from .drafts import Draft, Note
 from .exceptions import ConversionError, MissingTarget
-
-MISSING: Final = object()
-AMBIGUOUS: Final = object()
+from .targets import AMBIGUOUS, MISSING, Targets, field_at
 
 
 class Unfit:
@@ -53,7 +46,9 @@ class RelationColumn:
         self.name: str = column if self.is_many else field.name if instances else field.attname
         self._own_key = self._own_key_of(field, description)
         searched = field_at(description.klass, description.search_attr)
-        self._search_attr = searched.attname if searched else ""
+        is_own = self.is_self and searched is not None and "__" not in description.search_attr
+        #: The attribute of this very model that other rows find it by; empty where there is none.
+        self.search_attr = searched.attname if searched and is_own else ""
         self.targets = Targets(
             description.klass,
             description.search_attr,
@@ -78,7 +73,8 @@ class RelationColumn:
         if isinstance(value, Model):
             value = getattr(value, self.targets.attr)
         if not self.is_many:
-            return [] if self._is_none(value) else [self._key(value)]
+            key = self._single_key(value)
+            return [] if key is None else [key]
         try:
             parts = list(self._split(value))
         except UnicodeDecodeError as error:
@@ -91,8 +87,12 @@ class RelationColumn:
         except ConversionError as error:
             return Unfit(value, error.cause)
 
-    def _is_none(self, value: Any) -> bool:
-        return value is None or (value == "" and not self.targets.is_text)
+    def _single_key(self, value: Any) -> Any:
+        if value is None or self.targets.knows(value):
+            return value
+        if value == "" and not self.targets.is_text:
+            return None
+        return self._key(value)
 
     def _split(self, value: Any) -> Iterator[Any]:
         if isinstance(value, (bytes, bytearray)):
@@ -111,9 +111,11 @@ class RelationColumn:
         return [key for key in keys if self.targets.get(key) is MISSING]
 
     def own_key(self, draft: Draft) -> Any:
-        """The key under which other rows will find the draft's object."""
-        values = draft.values
-        return values.get(self._search_attr, values.get(self.targets.attr))
+        """The key under which other rows (will) find the draft's object."""
+        instance = draft.instance or draft.existing
+        if instance is not None:
+            return getattr(instance, self.search_attr)
+        return draft.values.get(self.search_attr, draft.values.get(self.targets.attr))
 
     def assign(self, draft: Draft, keys: list[Any], *, final: bool) -> None:
         """Give the draft its targets.
@@ -121,11 +123,9 @@ class RelationColumn:
         A target of the model itself that does not exist yet makes the draft wait, unless
         ``final``. A missing one is noted with ``skip_missing``, else :exc:`MissingTarget`.
         """
-        if not self.is_many and len(keys) == 1:
-            target = self.targets.get(keys[0])
-            if target is not MISSING and target is not AMBIGUOUS:
-                draft.values[self.name] = target
-                return
+        if not self.is_many and len(keys) == 1 and self.targets.finds(keys[0]):
+            draft.values[self.name] = self.targets.get(keys[0])
+            return
         found = list(self._found(draft, keys, final=final))
         if self.is_many:
             draft.links = {**draft.links, self.name: found}
@@ -196,84 +196,6 @@ def _resolve_one(relation: RelationColumn, drafts: list[Draft], *, final: bool) 
                 draft.fail(error)
 
 
-def field_at(klass: type[Model], attr: str) -> Field[Any, Any] | None:
-    """The field that a search attribute ends at, None for one with a lookup after it."""
-    field, lookup = _path(klass, attr)
-    return None if lookup else field
-
-
-class Targets:
-    """The objects of ``klass`` by the value of ``attr``; remembers as many as the setting allows.
-
-    ``value_attr`` names what is wanted of each object; None means the object itself.
-    """
-
-    def __init__(
-        self,
-        klass: type[Model],
-        attr: str,
-        *,
-        value_attr: str | None,
-        prefetch: bool,
-        database: str,
-    ) -> None:
-        self.klass = klass
-        self.attr = attr
-        field, self._lookup = _path(klass, attr)
-        self.is_text = field is None or field.empty_strings_allowed
-        # Without a field of its own (a relation's other side) a value is searched as it is.
-        self.convert: Converter = key_converter(field or Field(), attr, database=database)
-        self._value_attr = value_attr
-        self._queryset: QuerySet[Any] = klass._base_manager.using(database)
-        self._limit = settings.relation_cache_size
-        self._prefetch = prefetch and not self._lookup
-        self._cache: dict[Any, Any] = {}
-        self._chunk = min(connections[database].features.max_query_params or 10_000, 10_000)
-
-    def get(self, key: Any) -> Any:
-        return self._cache.get(key, MISSING)
-
-    def forget(self) -> None:
-        """Ask the database again: objects that were found are gone."""
-        self._cache.clear()
-
-    def load(self, keys: set[Any]) -> None:
-        """Make :meth:`get` know those of ``keys`` that exist."""
-        if self._prefetch and keys:
-            self._prefetch = False
-            if self._queryset[: self._limit + 1].count() <= self._limit:
-                self._remember(self._pairs(self._queryset.all()))
-        missing = keys - self._cache.keys()
-        if missing and len(self._cache) + len(missing) > self._limit:
-            self._cache.clear()
-            missing = keys
-        for chunk in _chunks(missing, self._chunk):
-            self._remember(self._search(chunk))
-
-    def _search(self, keys: list[Any]) -> Iterator[tuple[Any, Any]]:
-        if not self._lookup:
-            yield from self._pairs(self._queryset.filter(**{f"{self.attr}__in": keys}))
-            return
-        # A lookup such as iexact has no form for many values at once.
-        for key in keys:
-            for _, target in self._pairs(self._queryset.filter(**{self.attr: key})[:2]):
-                yield key, target
-
-    def _pairs(self, queryset: QuerySet[Any]) -> Iterator[tuple[Any, Any]]:
-        path = self.attr.removesuffix(f"__{self._lookup}") if self._lookup else self.attr
-        if self._value_attr is not None:
-            yield from queryset.values_list(path, self._value_attr).iterator()
-            return
-        for target in queryset.annotate(legacy_search_value=F(path)).iterator():
-            yield target.legacy_search_value, target
-
-    def _remember(self, pairs: Iterator[tuple[Any, Any]]) -> None:
-        fresh: dict[Any, Any] = {}
-        for key, target in pairs:
-            fresh[key] = target if fresh.get(key, target) == target else AMBIGUOUS
-        self._cache.update(fresh)
-
-
 def _assigned(field: Any, with_instances: bool) -> tuple[str, bool]:
     """What a relation's field wants of its target: (attribute, whether the object itself)."""
     if isinstance(field, ForeignKey):
@@ -283,28 +205,3 @@ def _assigned(field: Any, with_instances: bool) -> tuple[str, bool]:
     if isinstance(field, ManyToManyRel):
         return field.field.m2m_target_field_name(), False
     return "pk", True  # the other side of a foreign key takes objects only
-
-
-def _path(klass: type[Model], attr: str) -> tuple[Field[Any, Any] | None, str]:
-    """The field at the end of a lookup path, and the lookup (``iexact``) after it, if any."""
-    model: Any = klass
-    field: Any = None
-    for position, part in enumerate(parts := attr.split("__")):
-        try:
-            field = model._meta.pk if part == "pk" else model._meta.get_field(part)
-        except (FieldDoesNotExist, AttributeError):
-            return _plain(field), "__".join(parts[position:])
-        model = field.related_model
-    return _plain(field), ""
-
-
-def _plain(field: Any) -> Field[Any, Any] | None:
-    while isinstance(field, ForeignKey):
-        field = field.target_field
-    return field if isinstance(field, Field) else None
-
-
-def _chunks(keys: Iterable[Any], size: int) -> Iterator[list[Any]]:
-    iterator = iter(keys)
-    while chunk := list(islice(iterator, size)):
-        yield chunk

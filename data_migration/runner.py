@@ -10,6 +10,7 @@ from typing import Any
 from django.db import Error, transaction
 
 from . import signals
+from .collector import rare_collections
 from .drafts import Draft
 from .exceptions import DataMigrationError, Interrupted, StepFailed, TooManyErrors
 from .graph import Plan, PlanStep
@@ -55,7 +56,7 @@ class Runner:
         """
         try:
             signals.run_started.send(Run, run=self.run)
-            with self._around_the_run():
+            with rare_collections(), self._around_the_run():
                 for plan_step, step in zip(self.plan, self.steps, strict=True):
                     self._run_step(plan_step, step)
         except BaseException as error:
@@ -130,7 +131,7 @@ class Runner:
         migration = plan_step.migration()
         if self.options.log_query:
             self.options.log_query(plan_step.label, migration.query or "")
-        StepRunner(
+        runner = StepRunner(
             step,
             migration,
             self.options,
@@ -138,9 +139,11 @@ class Runner:
             record=self._recorder(step, migration),
             progress=self.progress,
             keep_open=self._connections.append,
-        ).run()
+        )
+        runner.run()
         self._check_max_errors(step, step.read)
-        self.ledger.finish_step(step, RunStatus.PARTIAL if step.failed else RunStatus.DONE)
+        is_partial = step.failed or runner.left_rows_unread
+        self.ledger.finish_step(step, RunStatus.PARTIAL if is_partial else RunStatus.DONE)
         if not self.run.is_dry:
             # In the transaction of the rows: one is never without the other.
             self.ledger.save_step(step)

@@ -24,7 +24,7 @@ from .resolve import resolve
 from .sources import Reader, close_connection
 from .sources.base import printable_cause, words
 from .transform import Transform
-from .trees import Tree
+from .trees import Tree, Waiting
 from .writers import Instances, Writer, choose_writer
 
 Record = Callable[[list[Draft]], None]
@@ -63,9 +63,10 @@ class StepRunner:
         self.make_instances = Instances(migration, database=options.database)
         self.existing: Existing | None = None
         self.tree = Tree((), self.database)
-        self._waiting: list[Draft] = []
+        self._waiting = Waiting(self.transform.relations)
         self._late: list[Draft] = []
         self._numbers = count(1)
+        self._rows_in_all: int | None = None
         self._key_of: Callable[[dict[str, Any]], Any] | None = None
         self._updates_by_hook = hook_is_overridden(type(migration), "hook_update_existing")
 
@@ -105,6 +106,14 @@ class StepRunner:
             self.progress.finish()
 
     @property
+    def left_rows_unread(self) -> bool:
+        """Whether ``--limit`` ended the reading before the query did."""
+        limit = self.options.limit
+        if limit is None or self.step.read < limit:
+            return False
+        return self._rows_in_all is None or self._rows_in_all > limit
+
+    @property
     def batch_size(self) -> int:
         return self.options.batch_size or self.migration.batch_size or settings.batch_size
 
@@ -134,6 +143,7 @@ class StepRunner:
             total = reader.count(self.migration.query or "", self.migration.query_params)
         if total is None or total < 0:
             return None
+        self._rows_in_all = total
         return total if self.options.limit is None else min(total, self.options.limit)
 
     def _compile(self, reader: Reader) -> None:
@@ -143,10 +153,10 @@ class StepRunner:
             self.transform.check_columns(columns)
         except UnknownColumn as error:
             raise SpecError(f"{self.step.migration}: {error.cause}.") from error
-        key = legacy_key_of(self.migration, columns)
+        key = legacy_key_of(self.step.migration, self.migration, columns)
         self._key_of = itemgetter(*key) if key else None
         if self.migration.allow_updates or self.options.update:
-            attrs = search_attrs_of(self.migration, columns)
+            attrs = search_attrs_of(self.step.migration, self.migration, columns)
             self.existing = Existing(self.migration.model, attrs, database=self.database)
         for column in reader.duplicate_columns:
             self.options.warn(
@@ -163,20 +173,20 @@ class StepRunner:
         if self.existing is not None and self._updates_by_hook:
             self.existing.find_by_row(drafts)
         self.transform(d for d in drafts if d.existing is None and d.error is None)
-        self._write_what_is_ready(self._waiting + drafts)
+        self._write_what_is_ready(drafts)
         if django_settings.DEBUG:
             reset_queries()  # DEBUG keeps every statement in memory
 
     def _write_what_is_ready(self, drafts: list[Draft]) -> None:
-        """Write until only such drafts are left as wait for rows still to be read."""
+        """Write the drafts and those that waited for them; the rest waits for later rows."""
         while drafts:
             self._look_up(drafts)
             ready = [draft for draft in drafts if not draft.waiting]
+            self._waiting.add(draft for draft in drafts if draft.waiting)
             if not ready:
-                break
+                return
             self._write(ready)
-            drafts = [draft for draft in drafts if draft.waiting]
-        self._waiting = drafts
+            drafts = self._waiting.called_by(ready)
 
     def _look_up(self, drafts: list[Draft]) -> None:
         open_ = [draft for draft in drafts if draft.existing is None and draft.error is None]
@@ -189,8 +199,10 @@ class StepRunner:
         self._record(drafts)
 
     def _save(self, drafts: list[Draft]) -> None:
-        self.make_instances(drafts)
-        self.writer.write([draft for draft in drafts if draft.outcome is None])
+        # Row by row, hook_before_save sees the rows before it stored.
+        for portion in ([draft] for draft in drafts) if self.writer.is_row_by_row else (drafts,):
+            self.make_instances(portion)
+            self.writer.write([draft for draft in portion if draft.outcome is None])
 
     def _record(self, drafts: list[Draft]) -> None:
         late = [draft for draft in drafts if draft.has_late_links and draft.error is None]
@@ -200,17 +212,15 @@ class StepRunner:
     def _finish_tree(self) -> None:
         """Settle the rows that wait for each other, or for what never came."""
         self.tree = Tree(self.transform.relations, self.database)
-        while self._waiting:
-            dead = self.tree.dead_ends(self._waiting)
+        while waiting := self._waiting.take_all():
+            dead = self.tree.dead_ends(waiting)
             if dead:
                 resolve(self.transform.relations, dead, final=True)
                 self._write(dead)
+                self._write_what_is_ready(_without(waiting, dead))
             else:
-                self._write_loop(self._waiting)
-            self._write_what_is_ready(_without(self._waiting, dead) if dead else [])
-        late, self._late = self._late, []
-        for start in range(0, len(late), self.batch_size):
-            self._complete_links(late[start : start + self.batch_size])
+                self._write_loop(waiting)
+        self._complete_links()
 
     def _write_loop(self, drafts: list[Draft]) -> None:
         self.tree.cut(drafts)
@@ -218,10 +228,13 @@ class StepRunner:
         self.tree.close(drafts)
         self._record(drafts)
 
-    def _complete_links(self, drafts: list[Draft]) -> None:
-        self.tree.complete_links(drafts)
-        self.writer.links.update([draft for draft in drafts if draft.error is None])
-        self.record(drafts)
+    def _complete_links(self) -> None:
+        late, self._late = self._late, []
+        self.tree.complete_links(late)
+        for start in range(0, len(late), self.batch_size):
+            drafts = late[start : start + self.batch_size]
+            self.writer.links.update([draft for draft in drafts if draft.error is None])
+            self.record(drafts)
 
     def _settle_database(self) -> None:
         """Sequences go on above the keys that were written; foreign keys are checked now.

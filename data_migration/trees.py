@@ -6,11 +6,56 @@ either waits for something that does not exist, or for a row that waits itself, 
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections import defaultdict
+from collections.abc import Collection, Iterable
+from typing import Any
 
 from .drafts import Draft
-from .exceptions import MissingTarget
+from .exceptions import MissingTarget, StepFailed
 from .resolve import RelationColumn, resolve
+
+
+class Waiting:
+    """The drafts of one step that cannot be written yet, by the key that each waits for."""
+
+    def __init__(self, relations: Collection[RelationColumn]) -> None:
+        self._relations = relations  # complete only when the first row has been seen
+        self._by_key: dict[tuple[str, Any], list[Draft]] = defaultdict(list)
+        self._others: list[Draft] = []
+
+    @property
+    def _parents(self) -> list[RelationColumn]:
+        """The relations whose keys other rows can be found by."""
+        return [r for r in self._relations if r.is_self and not r.is_many and r.search_attr]
+
+    def add(self, drafts: Iterable[Draft]) -> None:
+        """Keep drafts until what they wait for was written."""
+        for draft in drafts:
+            self._place_of(draft).append(draft)
+
+    def _place_of(self, draft: Draft) -> list[Draft]:
+        for relation in self._parents:
+            for key in relation.unresolved(draft):
+                return self._by_key[relation.column, key]
+        return self._others
+
+    def called_by(self, written: Iterable[Draft]) -> list[Draft]:
+        """Take out the drafts that waited for one of those, and those that wait for anything."""
+        called, self._others = self._others, []
+        if self._by_key:
+            parents = self._parents
+            for draft in (draft for draft in written if draft.error is None):
+                for relation in parents:
+                    place = (relation.column, relation.own_key(draft))
+                    called += self._by_key.pop(place, ())
+        return called
+
+    def take_all(self) -> list[Draft]:
+        """Take out every draft, in the order of the rows."""
+        drafts = [draft for place in self._by_key.values() for draft in place] + self._others
+        self._by_key.clear()
+        self._others = []
+        return sorted(drafts, key=lambda draft: draft.number)
 
 
 class Tree:
@@ -28,7 +73,8 @@ class Tree:
         """
         dead: set[Draft] = set()
         for relation in self._parents:
-            coming = {relation.own_key(draft) for draft in waiting} if relation.field.null else ()
+            closes = relation.field.null and relation.search_attr
+            coming = {relation.own_key(draft) for draft in waiting} if closes else ()
             dead.update(
                 draft
                 for draft in waiting
@@ -76,10 +122,31 @@ class Tree:
         """Resolve many-to-manys to the model itself again, now that every target is stored.
 
         A draft that misses a target for good fails; its object goes if this step created it.
+        Raises :exc:`StepFailed` when other objects hang on that object: they would go with it.
         """
-        resolve(self._links, late, final=True)
+        open_ = [draft for draft in late if draft.error is None]
+        while open_:
+            resolve(self._links, open_, final=True)
+            failed = [draft for draft in open_ if draft.error is not None]
+            if not failed:
+                break
+            for draft in failed:
+                if draft.existing is None and isinstance(draft.error, MissingTarget):
+                    self._remove(draft)
+            for relation in self._links:
+                relation.targets.forget()
+            open_ = [draft for draft in open_ if draft.error is None]
         for draft in late:
-            if draft.existing is None:
-                if isinstance(draft.error, MissingTarget):
-                    draft.instance.delete(using=self._database)
-                draft.existing = draft.instance
+            draft.existing = draft.existing or draft.instance
+
+    def _remove(self, draft: Draft) -> None:
+        rows = type(draft.instance)._base_manager.using(self._database)
+        for relation in (*self._parents, *self._links):
+            name = relation.field.name
+            if rows.filter(**{name: draft.instance}).exists():
+                raise StepFailed(
+                    f"row {draft.number}: {draft.error}. Other rows refer to this one by"
+                    f" {name!r}, so it cannot be left out by itself. Mend the row, or let the"
+                    " relation go without its targets with skip_missing=True."
+                )
+        draft.instance.delete(using=self._database)

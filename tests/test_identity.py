@@ -38,12 +38,12 @@ def migration(model: Any = Product, **attributes: Any) -> Migration:
 def test_legacy_key(
     model: Any, attributes: dict[str, Any], columns: Sequence[str], key: tuple[str, ...]
 ) -> None:
-    assert legacy_key_of(migration(model, **attributes), columns) == key
+    assert legacy_key_of("shop.M", migration(model, **attributes), columns) == key
 
 
 def test_legacy_key_that_the_query_lacks_is_told_with_the_columns_there_are() -> None:
-    with pytest.raises(SpecError, match=r"M: legacy_key names b, .*It returns: a, c\."):
-        legacy_key_of(migration(legacy_key=("a", "b")), ["a", "c"])
+    with pytest.raises(SpecError, match=r"shop\.M: legacy_key names b, .*It returns: a, c\."):
+        legacy_key_of("shop.M", migration(legacy_key=("a", "b")), ["a", "c"])
 
 
 @pytest.mark.parametrize(
@@ -58,7 +58,7 @@ def test_legacy_key_that_the_query_lacks_is_told_with_the_columns_there_are() ->
 def test_search_attributes(
     attributes: dict[str, Any], columns: Sequence[str], attrs: tuple[str, ...]
 ) -> None:
-    assert search_attrs_of(migration(**attributes), columns) == attrs
+    assert search_attrs_of("shop.M", migration(**attributes), columns) == attrs
 
 
 @pytest.mark.parametrize(
@@ -74,4 +74,4 @@ def test_updateable_migration_without_a_way_to_find_objects_is_refused(
     model: Any, attributes: dict[str, Any], columns: Sequence[str]
 ) -> None:
     with pytest.raises(SpecError, match=f"Set search_attr to a field of {model._meta.label}"):
-        search_attrs_of(migration(model, **attributes), columns)
+        search_attrs_of("shop.M", migration(model, **attributes), columns)

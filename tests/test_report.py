@@ -54,13 +54,13 @@ def test_only_rows_that_are_written_one_by_one_need_a_reason() -> None:
 
 
 def test_a_limit_that_left_rows_unread_is_told_with_the_way_to_the_rest() -> None:
-    cut = step(read=5, status="done")
+    cut = step(read=5, status="partial")
     whole = step(migration="shop.OrderMigration", read=4, status="done")
     failed = step(migration="shop.ItemMigration", read=5, status="failed")
 
     assert report.unfinished_reads([cut, whole, failed], 5) == [
-        "Only the first 5 rows of each query were read (--limit): shop.CustomerMigration. Later"
-        " runs take them for done; read the rest with --update."
+        "Only the first 5 rows of each query were read (--limit): shop.CustomerMigration. They"
+        " are partial, and not run again by themselves; read the rest with --update."
     ]
     assert report.unfinished_reads([cut], None) == []
     assert report.unfinished_reads([whole], 5) == []

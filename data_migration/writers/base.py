@@ -21,6 +21,8 @@ class Writer(ABC):
     """Writes the drafts of one step into ``database``."""
 
     name: ClassVar[WriterName]
+    #: Whether a row is saved before the hooks of the next one run.
+    is_row_by_row: ClassVar[bool] = False
 
     def __init__(self, migration: Migration, *, database: str) -> None:
         self.migration = migration

@@ -43,7 +43,9 @@ class Instances:
         if draft.existing is None:
             draft.instance = instance = self._model(**draft.values)
             if self._is_kept(draft, instance):
-                draft.has_key = instance.pk is not None or self._has_parent_key(instance)
+                draft.has_key = instance.pk is not None or (
+                    bool(self._parent_keys) and self._has_parent_key(instance)
+                )
         elif not self._updates_by_hook:
             before = stored_values(draft.existing)
             apply_to_existing(draft)

@@ -16,6 +16,7 @@ class SaveWriter(Writer):
     """Row by row in a savepoint each, so that ``save()`` and its signals run exactly once."""
 
     name = WriterName.SAVE
+    is_row_by_row = True
 
     def __init__(self, migration: Any, *, database: str) -> None:
         super().__init__(migration, database=database)

@@ -55,8 +55,7 @@ class ProfileMigration(BaseMigration):
         FROM CustDetail ORDER BY CustID
     """
     model = Profile
-    # The rows have no id of their own; the customer tells them apart. A migration with a legacy
-    # key is written batch by batch and goes on after an interruption where it stood.
+    # The rows have no id of their own; the customer tells them apart, so messages name it.
     legacy_key = "customer"
     column_description = {"customer": is_a(Customer, search_attr="id", o2o=True)}
 

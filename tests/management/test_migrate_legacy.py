@@ -388,8 +388,8 @@ def test_limit_reads_the_first_rows_of_each_query_and_says_what_that_means(
 
     assert counts()["Member"] == 3
     assert (
-        "Only the first 3 rows of each query were read (--limit): library.MemberMigration. Later"
-        " runs take them for done; read the rest with --update.\n"
+        "Only the first 3 rows of each query were read (--limit): library.MemberMigration. They"
+        " are partial, and not run again by themselves; read the rest with --update.\n"
     ) in result.out
     migrate("library.MemberMigration", "--update", "--commit")
     assert counts()["Member"] == 4

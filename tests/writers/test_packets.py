@@ -23,7 +23,9 @@ def test_a_batch_larger_than_a_packet_is_written_whole() -> None:
     result = migrate_fine(TextMigration, [{"id": n, "long_text": text} for n in range(1, 41)])
 
     assert result.counts == {"created": 40}
-    assert {len(text) for text in Everything.objects.values_list("long_text", flat=True)} == {1_000_000}
+    assert {len(text) for text in Everything.objects.values_list("long_text", flat=True)} == {
+        1_000_000
+    }
 
 
 def test_portions_keep_the_order_and_lose_nothing() -> None:

@@ -115,3 +115,15 @@ def test_what_save_changes_is_updated_too() -> None:
     migrate_fine(ShoutingMigration, [{"id": 1, "name": "x"}])
     migrate_fine(ShoutingMigration, [{"id": 1, "name": "y"}])
     assert Shouting.objects.get().name == "Y"
+
+
+def test_a_row_is_saved_before_the_hooks_of_the_next_one_run() -> None:
+    seen: list[int] = []
+
+    class CountingMigration(WatchedMigration):
+        def hook_before_save(self, instance: Any, row: dict[str, Any]) -> None:
+            seen.append(Watched.objects.count())
+
+    migrate_fine(CountingMigration, [{"id": n, "name": "x", "tags": None} for n in (1, 2, 3)])
+
+    assert seen == [0, 1, 2]

@@ -101,7 +101,7 @@ Now read the specs, they are short and say why:
   testapp/orders/data_migration_spec.py       odd dates, dependencies, a key of two columns
 Then try it yourself. The two databases stay as they are until the next demo:
   python manage.py migrate_legacy --help
-  python manage.py createsuperuser && python manage.py runserver      (the same in the admin)
+  python manage.py createsuperuser && python manage.py runserver      (the objects in the admin)
 The documentation begins at docs/index.rst."""
 
 
