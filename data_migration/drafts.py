@@ -25,16 +25,18 @@ class Draft:
     ``number`` is the row's place in the query's result, from 1, ``key`` the value of its legacy
     key (a tuple for several columns, None without one). ``values`` are the model's keyword
     arguments, ``links`` the targets of each many-to-many by accessor name. ``existing`` is the
-    stored object where one was found, ``changed`` those of its fields that differ. ``has_key``:
-    the new object's primary key came with the row. A ``waiting`` draft cannot be written yet: an
-    object that it needs is still to come; ``has_late_links`` says the same of many-to-many rows
-    alone. ``outcome`` is set once, at the end; a draft with an ``error`` is passed over by every
-    later stage.
+    stored object where one was found, ``raw`` the untouched row for its hook, ``changed`` those
+    of its fields that differ. ``has_key``: the new object's primary key came with the row.
+
+    A ``waiting`` draft cannot be written yet: an object that it needs is still to come;
+    ``has_late_links`` says the same of many-to-many rows alone. ``outcome`` is set once, at the
+    end; a draft with an ``error`` is passed over by every later stage.
     """
 
     # Defaults stand on the class: most rows never need more than their values, and a million
     # rows pay for every attribute that is set.
     key: Any = None
+    raw: dict[str, Any] | None = None
     links: Mapping[str, list[Any]] = MappingProxyType({})
     notes: tuple[Note, ...] = ()
     existing: Model | None = None

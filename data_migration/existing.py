@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, cast
 
 from django.db.models import Field, ForeignKey, Model
 
+from .columns import Column
 from .converters import key_converter
 from .drafts import Draft
 from .exceptions import ConversionError, MissingTarget
@@ -28,6 +29,10 @@ class Existing:
             for field, attr in zip(self._fields, attrs, strict=True)
         ]
         self._queryset = model._base_manager.using(database)
+
+    def is_found_by_row(self, described: Mapping[str, Column]) -> bool:
+        """Whether the raw row tells: not where a relation has to be resolved before."""
+        return not any(attr in described and not described[attr].exclude for attr in self.attrs)
 
     def find_by_row(self, drafts: Iterable[Draft]) -> None:
         """Find by the raw row, before any transformation."""

@@ -171,11 +171,18 @@ class StepRunner:
             for draft in drafts:
                 draft.key = self._key_of(draft.row)
         if self.existing is not None and self._updates_by_hook:
-            self.existing.find_by_row(drafts)
+            self._find_for_hook(self.existing, drafts)
         self.transform(d for d in drafts if d.existing is None and d.error is None)
         self._write_what_is_ready(drafts)
         if django_settings.DEBUG:
             reset_queries()  # DEBUG keeps every statement in memory
+
+    def _find_for_hook(self, existing: Existing, drafts: list[Draft]) -> None:
+        """Find existing objects by the raw row, since that is what their hook will get."""
+        if existing.is_found_by_row(self.migration.column_description):
+            existing.find_by_row(drafts)
+        for draft in drafts:
+            draft.raw = draft.row.copy()
 
     def _write_what_is_ready(self, drafts: list[Draft]) -> None:
         """Write the drafts and those that waited for them; the rest waits for later rows."""

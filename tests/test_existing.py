@@ -11,7 +11,16 @@ from django.db.models import F
 
 from data_migration.columns import is_a
 from data_migration.migration import Migration
-from tests.apps.shop.models import Brand, Category, Country, Everything, Product, Stamped, Tag
+from tests.apps.shop.models import (
+    Brand,
+    Category,
+    Country,
+    Detail,
+    Everything,
+    Product,
+    Stamped,
+    Tag,
+)
 from tests.support.engine import migrate, migrate_fine, statements
 
 pytestmark = pytest.mark.django_db
@@ -180,6 +189,32 @@ class TestHookUpdateExisting:
         assert migrate_fine(migration, rows).counts == {"updated": 1, "created": 1}
         assert called == [("a", "y")]
         assert dict(Product.objects.values_list("sku", "name")) == {"a": "hooked", "b": "Z"}
+
+    def test_is_called_with_the_raw_row_where_a_relation_identifies_the_object(
+        self, writer: str
+    ) -> None:
+        # "sku" is no key of the product, so only the transformed row tells which detail it is.
+        called = []
+
+        def hook_before_transformation(self: Any, row: dict[str, Any]) -> None:
+            row["text"] = row["text"].upper()
+
+        def hook_update_existing(self: Any, instance: Any, row: dict[str, Any]) -> None:
+            called.append((instance.text, row["text"]))
+
+        Product.objects.create(sku="p", name="x")
+        migration = updateable(
+            writer,
+            Detail,
+            search_attr="product",
+            column_description={"product": is_a(Product, "sku", o2o=True)},
+            hook_before_transformation=hook_before_transformation,
+            hook_update_existing=hook_update_existing,
+        )
+        rows = [{"product": "p", "text": "a"}]
+        assert migrate_fine(migration, rows).counts == {"created": 1}
+        assert migrate_fine(migration, rows).counts == {"unchanged": 1}
+        assert called == [("A", "a")]
 
     def test_counter_is_raised_once_in_spite_of_a_bad_row(self, writer: str) -> None:
         def hook_update_existing(self: Any, instance: Any, row: dict[str, Any]) -> None:

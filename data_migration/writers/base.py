@@ -76,7 +76,7 @@ class Writer(ABC):
         self.links.create(drafts)
         if self._after_save is not None:
             for draft in drafts:
-                self._run_hook(self._after_save, draft)
+                self._run_hook(self._after_save, draft.instance, draft.row)
         for draft in drafts:
             draft.outcome = Outcome.CREATED
         self.wrote_keys = self.wrote_keys or any(draft.has_key for draft in drafts)
@@ -96,12 +96,12 @@ class Writer(ABC):
 
     def _update_by_hook(self, hook: Callable[..., Any], draft: Draft) -> None:
         before = stored_values(draft.existing)
-        self._run_hook(hook, draft)
+        self._run_hook(hook, draft.existing, draft.raw or draft.row)
         touched = before != stored_values(draft.existing)
         draft.outcome = Outcome.UPDATED if touched else Outcome.UNCHANGED
 
-    def _run_hook(self, hook: Callable[..., Any], draft: Draft) -> None:
-        hook(draft.existing or draft.instance, draft.row)
+    def _run_hook(self, hook: Callable[..., Any], instance: Any, row: dict[str, Any]) -> None:
+        hook(instance, row)
         raise_if_swallowed(hook, self._connection)
 
     def undo(self, drafts: list[Draft]) -> None:

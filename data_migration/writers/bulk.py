@@ -63,7 +63,7 @@ class BulkWriter(Writer):
         if self._after_save is None and self._update_existing is None:
             return []
         found = [vars(draft.existing or draft.instance) for draft in drafts]
-        found += [draft.row for draft in drafts]
+        found += [draft.raw or draft.row for draft in drafts]
         return [(each, each.copy()) for each in found]
 
     def create(self, drafts: list[Draft]) -> None:
