@@ -41,6 +41,8 @@ def changed_fields(instance: Any, before: dict[str, Any]) -> tuple[str, ...]:
 
 
 def _is_same(field: Field[Any, Any], before: Any, after: Any) -> bool:
+    if isinstance(before, memoryview):
+        before = bytes(before)  # psycopg2's, which equals no bytes as it is
     if before == after:
         return True
     if isinstance(field, DecimalField) and isinstance(after, Decimal) and before is not None:

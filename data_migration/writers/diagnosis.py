@@ -10,7 +10,7 @@ import traceback
 from collections.abc import Iterator
 from typing import Any
 
-from django.core.exceptions import NON_FIELD_ERRORS, ValidationError
+from django.core.exceptions import ValidationError
 from django.db import Error, IntegrityError
 from django.db.models import Field, ForeignKey
 
@@ -50,7 +50,7 @@ def _suspects(
         if why := _is_refused(field, getattr(instance, field.attname), draft):
             yield field, why
     if isinstance(error, IntegrityError):
-        yield from _duplicates(instance)
+        yield from _duplicates(instance, database)
         yield from _dangling(fields, instance, database)
     # Last, since a validator is stricter than the database: it may complain of another column.
     for field in fields:
@@ -87,20 +87,38 @@ def _is_invalid(field: Field[Any, Any], value: Any) -> str:
     return ""
 
 
-def _duplicates(instance: Any) -> Iterator[tuple[Field[Any, Any], str]]:
-    try:
-        instance.validate_unique()
-        instance.validate_constraints()
-    except ValidationError as error:
-        for name, messages in error.message_dict.items():
-            names = _unique_names(instance) if name == NON_FIELD_ERRORS else [name]
-            for field_name in names[:1]:
-                yield instance._meta.get_field(field_name), " ".join(messages)
+def _duplicates(instance: Any, database: str) -> Iterator[tuple[Field[Any, Any], str]]:
+    """The unique fields whose value is taken, then the constraints that do not hold.
+
+    Django's ``validate_unique`` would look through the default manager of the default database.
+    """
+    checks, _ = instance._get_unique_checks(include_meta_constraints=True)
+    for model, names in checks:
+        fields = [model._meta.get_field(name) for name in names]
+        wanted = {field.attname: getattr(instance, field.attname) for field in fields}
+        rows = model._base_manager.using(database).filter(**wanted)
+        if not instance._state.adding:
+            rows = rows.exclude(pk=instance.pk)
+        if None not in wanted.values() and rows.exists():
+            yield fields[0], " ".join(instance.unique_error_message(model, names).messages)
+    yield from _broken_constraints(instance, database)
 
 
-def _unique_names(instance: Any) -> list[str]:
-    together, _ = instance._get_unique_checks(include_meta_constraints=True)
-    return [name for _, names in together if len(names) > 1 for name in names]
+def _broken_constraints(instance: Any, database: str) -> Iterator[tuple[Field[Any, Any], str]]:
+    for model, constraints in instance.get_constraints():
+        for constraint in constraints:
+            try:
+                constraint.validate(model, instance, using=database)
+            except ValidationError as error:
+                for name in _fields_of(constraint)[:1]:
+                    yield model._meta.get_field(name), " ".join(error.messages)
+
+
+def _fields_of(constraint: Any) -> list[str]:
+    """The names of the fields that a constraint speaks of, as far as it tells."""
+    if fields := getattr(constraint, "fields", ()):
+        return list(fields)
+    return sorted(getattr(constraint.condition, "referenced_base_fields", ()))
 
 
 def _dangling(

@@ -8,7 +8,7 @@ import pytest
 
 from data_migration.migration import Migration
 from tests import settings
-from tests.apps.shop.models import Brand, Country, Detail, Everything, Product
+from tests.apps.shop.models import Bounded, Brand, Country, Detail, Everything, Product
 from tests.support.engine import migrate
 
 pytestmark = pytest.mark.django_db
@@ -60,6 +60,19 @@ def test_second_one_to_one(writer: str) -> None:
     product = Product.objects.create(sku="a")
     rows = [{"id": 1, "product_id": product.pk}, {"id": 2, "product_id": product.pk}]
     assert blamed(Detail, writer, *rows)[:3] == ("2", "product_id", str(product.pk))
+
+
+def test_constraint_over_two_fields(writer: str) -> None:
+    row = {"id": 1, "name": "a", "low": 7, "high": 3}
+    key, column, value, cause = blamed(Bounded, writer, row)
+    assert (key, column, value) == ("1", "high", "3")
+    assert "in_order" in cause
+
+
+@pytest.mark.skipif(settings.TARGET == "mysql", reason="MySQL has no conditional constraints")
+def test_constraint_with_a_condition(writer: str) -> None:
+    rows = [{"id": n, "name": "a", "low": low} for n, low in [(1, 0), (2, 5), (3, 0), (4, 6)]]
+    assert blamed(Bounded, writer, *rows)[:3] == ("4", "name", "'a'")
 
 
 @STRICT

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from typing import Any
+from typing import Any, ClassVar
 
 from django.db import models
 from django.db.models import F
@@ -187,3 +187,19 @@ class Log(models.Model):
     """What hooks write to."""
 
     text = models.CharField(max_length=50, unique=True)
+
+
+class Bounded(models.Model):
+    """Constraints that no single field declares."""
+
+    name = models.CharField(max_length=20)
+    low = models.IntegerField(default=0)
+    high = models.IntegerField(default=9)
+
+    class Meta:
+        constraints: ClassVar = [
+            models.CheckConstraint(condition=models.Q(low__lte=models.F("high")), name="in_order"),
+            models.UniqueConstraint(
+                fields=["name"], condition=models.Q(low__gte=5), name="one_high_of_a_name"
+            ),
+        ]
