@@ -93,13 +93,12 @@ def kill(victim: Any) -> None:
 @pytest.mark.skipif(settings.TARGET != "sqlite", reason="only SQLite's space can be limited")
 def test_full_disk_is_told_once(writer: str) -> None:
     with connection.cursor() as cursor:
+        cursor.execute("VACUUM")  # pages that earlier tests freed would be used first
         (pages,) = cursor.execute("PRAGMA page_count").fetchone()
-        (free,) = cursor.execute("PRAGMA freelist_count").fetchone()
         (before,) = cursor.execute("PRAGMA max_page_count").fetchone()
         cursor.execute(f"PRAGMA max_page_count = {pages + 1}")
         try:
-            # Freed pages are used first, so there have to be rows for all of them.
-            result = migrate(products(writer), rows(2000 + 100 * free))
+            result = migrate(products(writer), rows(2000))
         finally:
             cursor.execute(f"PRAGMA max_page_count = {before}")
     assert_one_error_and_nothing_written(result)
