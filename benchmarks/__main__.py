@@ -21,7 +21,7 @@ BASE = "hand-written"
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("--rows", type=int, default=300_000, help="default: %(default)s")
-    parser.add_argument("--repeat", type=int, default=3, help="best of; default: %(default)s")
+    parser.add_argument("--repeat", type=int, default=2, help="best of; default: %(default)s")
     parser.add_argument("--quick", action="store_true", help="few rows, once")
     parser.add_argument("--target", action="append", choices=("sqlite", *VARIABLES))
     arguments = parser.parse_args()

@@ -34,8 +34,11 @@ class Settings:
 
     @property
     def relation_cache_size(self) -> int:
-        """``DATA_MIGRATION_RELATION_CACHE_SIZE``: targets remembered per relation in a step."""
-        return self._get("RELATION_CACHE_SIZE", 100_000)
+        """``DATA_MIGRATION_RELATION_CACHE_SIZE``: keys remembered per relation in a step.
+
+        Where hooks need the objects themselves, a tenth as many objects.
+        """
+        return self._get("RELATION_CACHE_SIZE", 500_000)
 
     @property
     def progress_interval(self) -> float:

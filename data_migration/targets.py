@@ -41,7 +41,9 @@ class Targets:
         self._own_type = own_type(field) if field else None
         self._value_attr = value_attr
         self._queryset: QuerySet[Any] = klass._base_manager.using(database)
-        self._limit = settings.relation_cache_size
+        # An object takes more than ten times the memory of its key.
+        share = 10 if value_attr is None else 1
+        self._limit = max(settings.relation_cache_size // share, 1)
         self._prefetch = prefetch and not self._lookup
         self._cache: dict[Any, Any] = {}
         self._chunk = min(connections[database].features.max_query_params or 10_000, 10_000)
