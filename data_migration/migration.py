@@ -7,7 +7,7 @@ each step, so plain methods may keep state on ``self``.
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar
 
 from django.db.models import Model
@@ -121,3 +121,8 @@ def hook_is_overridden(migration: type[Migration], name: str) -> bool:
     """Whether the class (or a mixin of it) brings its own ``name``."""
     own, default = getattr(migration, name), getattr(Migration, name)
     return getattr(own, "__func__", own) is not default.__func__
+
+
+def overridden_hook(migration: Migration, name: str) -> Callable[..., Any] | None:
+    """The migration's own hook; None where it would do nothing, so that no row pays for it."""
+    return getattr(migration, name) if hook_is_overridden(type(migration), name) else None

@@ -35,7 +35,7 @@ class Lines(Progress):
         self._title = f"[{position}/{steps}] {label}"
         self._total = total
         self._read = 0
-        self._started = self._last_time = time.monotonic()
+        self._last_time = time.monotonic()
         self._last_read = 0
 
     def advance(self, rows: int, failed: int) -> None:

@@ -35,8 +35,8 @@ class StepRunner:
     """Runs one migration inside a transaction that the caller holds.
 
     ``place`` is the step's position and how many steps there are. ``record`` receives every draft
-    once, when its outcome is final. ``keep_open`` receives
-    connections that a spec opened by itself: it may hand out the same one to several migrations.
+    once, when its outcome is final. ``keep_open`` receives connections that a spec opened by
+    itself: it may hand out the same one to several migrations.
     """
 
     def __init__(
@@ -62,7 +62,6 @@ class StepRunner:
         self.writer, step.writer_reason = self._choose_writer()
         self.make_instances = Instances(migration, database=options.database)
         self.existing: Existing | None = None
-        self.tree = Tree((), self.database)
         self._waiting = Waiting(self.transform.relations)
         self._late: list[Draft] = []
         self._numbers = count(1)
@@ -218,26 +217,26 @@ class StepRunner:
 
     def _finish_tree(self) -> None:
         """Settle the rows that wait for each other, or for what never came."""
-        self.tree = Tree(self.transform.relations, self.database)
+        tree = Tree(self.transform.relations, self.database)
         while waiting := self._waiting.take_all():
-            dead = self.tree.dead_ends(waiting)
+            dead = tree.dead_ends(waiting)
             if dead:
                 resolve(self.transform.relations, dead, final=True)
                 self._write(dead)
                 self._write_what_is_ready(_without(waiting, dead))
             else:
-                self._write_loop(waiting)
-        self._complete_links()
+                self._write_loop(tree, waiting)
+        self._complete_links(tree)
 
-    def _write_loop(self, drafts: list[Draft]) -> None:
-        self.tree.cut(drafts)
+    def _write_loop(self, tree: Tree, drafts: list[Draft]) -> None:
+        tree.cut(drafts)
         self._save(drafts)
-        self.tree.close(drafts)
+        tree.close(drafts)
         self._record(drafts)
 
-    def _complete_links(self) -> None:
+    def _complete_links(self, tree: Tree) -> None:
         late, self._late = self._late, []
-        self.tree.complete_links(late)
+        tree.complete_links(late)
         for start in range(0, len(late), self.batch_size):
             drafts = late[start : start + self.batch_size]
             self.writer.links.update([draft for draft in drafts if draft.error is None])

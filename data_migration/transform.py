@@ -16,7 +16,7 @@ from .columns import Column, Relation
 from .converters import Converter, converter, own_type
 from .drafts import Draft
 from .exceptions import UnknownColumn
-from .migration import Migration, hook_is_overridden
+from .migration import Migration, hook_is_overridden, overridden_hook
 from .resolve import RelationColumn
 from .savepoints import HookSavepoints
 
@@ -33,11 +33,7 @@ class Transform:
         self.model = migration.model
         self.actions = _Actions(self)
         self.relations: list[RelationColumn] = []
-        self._before = (
-            migration.hook_before_transformation
-            if hook_is_overridden(type(migration), "hook_before_transformation")
-            else None
-        )
+        self._before = overridden_hook(migration, "hook_before_transformation")
         # Hooks that see the instance may ask for the related object, so they get it.
         self._hooks_see_targets = any(
             hook_is_overridden(type(migration), hook)

@@ -10,7 +10,7 @@ from django.db import connections, transaction
 from django.db.models import ForeignKey
 
 from ..drafts import Draft
-from ..migration import Migration, hook_is_overridden
+from ..migration import Migration, hook_is_overridden, overridden_hook
 from ..outcomes import Outcome, WriterName
 from ..savepoints import raise_if_swallowed
 from .changes import stored_values
@@ -33,9 +33,9 @@ class Writer(ABC):
         #: Whether an object with a key of the row's own was created.
         self.wrote_keys = False
         self.links = self.make_links()
-        self._after_save = _if_overridden(migration, "hook_after_save")
+        self._after_save = overridden_hook(migration, "hook_after_save")
         self._checks_early = self._has_keys_that_hooks_may_set()
-        self._update_existing = _if_overridden(migration, "hook_update_existing")
+        self._update_existing = overridden_hook(migration, "hook_update_existing")
 
     def _has_keys_that_hooks_may_set(self) -> bool:
         """Whether foreign keys may come from a hook, so that nobody has looked them up.
@@ -129,7 +129,3 @@ class Writer(ABC):
     def raise_if_fault_of_database(self, error: Exception) -> None:
         if is_fault_of_database(error, self.database):
             raise error
-
-
-def _if_overridden(migration: Migration, hook: str) -> Callable[..., Any] | None:
-    return getattr(migration, hook) if hook_is_overridden(type(migration), hook) else None

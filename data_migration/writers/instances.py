@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from django.db.models import Model
 
 from ..drafts import Draft
-from ..migration import Migration, hook_is_overridden
+from ..migration import Migration, hook_is_overridden, overridden_hook
 from ..outcomes import Outcome
 from ..savepoints import HookSavepoints
 from .changes import apply_to_existing, changed_fields, stored_values
@@ -17,11 +17,9 @@ class Instances:
     """Makes the drafts of one step ready to be written; ``hook_before_save`` may skip some."""
 
     def __init__(self, migration: Migration, *, database: str) -> None:
-        cls = type(migration)
-        overridden = hook_is_overridden(cls, "hook_before_save")
         self._model = migration.model
-        self._before_save = migration.hook_before_save if overridden else None
-        self._updates_by_hook = hook_is_overridden(cls, "hook_update_existing")
+        self._before_save = overridden_hook(migration, "hook_before_save")
+        self._updates_by_hook = hook_is_overridden(type(migration), "hook_update_existing")
         parents = migration.model._meta.all_parents
         self._parent_keys = [p._meta.pk.attname for p in parents if p._meta.pk is not None]
         self._hooks = HookSavepoints(database)
