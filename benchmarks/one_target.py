@@ -60,10 +60,13 @@ def _time(name: str, case: object, path: Path) -> float:
     from benchmarks import ways  # Django has to be set up first
 
     assert isinstance(case, ways.Case)
+    way = ways.WAYS[name]
     case.clear()
+    if way.prepare is not None:
+        way.prepare(case, path)
     gc.collect()
     started = time.perf_counter()
-    ways.WAYS[name](case, path)
+    way.run(case, path)
     return time.perf_counter() - started
 
 

@@ -15,6 +15,7 @@ from benchmarks.people.models import Department, Employee, Member, Title
 from data_migration import Migration, is_a
 from data_migration.graph import build_plan
 from data_migration.ledger import Ledger
+from data_migration.models import MigrationState, RowLink, Run, RunLock, RunStep
 from data_migration.options import RunOptions
 from data_migration.outcomes import Mode
 from data_migration.runner import Runner
@@ -29,30 +30,42 @@ class Case:
     name: str
     model: type[Model]
     query: str
+    key: tuple[str, ...]
     fk: str = ""
     m2m: str = ""
 
     def clear(self) -> None:
-        """Empty the target table, and its join table."""
+        """Empty the target table, its join table, and the ledger."""
         for field in self.model._meta.many_to_many:
             field.remote_field.through._base_manager.all()._raw_delete("default")
         self.model._base_manager.all()._raw_delete("default")
+        for model in (RowLink, RunLock, RunStep, Run, MigrationState):
+            model._base_manager.all()._raw_delete("default")
 
 
 EMPLOYEE = Case(
     "employee",
     Employee,
     "SELECT emp_no AS id, birth_date, first_name, last_name, gender, hire_date FROM employees",
+    ("id",),
 )
 TITLE = Case(
-    "title", Title, "SELECT emp_no AS employee, title, from_date, to_date FROM titles", "employee"
+    "title",
+    Title,
+    "SELECT emp_no AS employee, title, from_date, to_date FROM titles",
+    ("employee", "title", "from_date"),
+    fk="employee",
 )
 M2M = Case(
     "m2m",
     Member,
     "SELECT emp_no AS id, first_name, last_name, departments FROM employees",
+    ("id",),
     m2m="departments",
 )
+
+
+Import = Callable[[Case, Path], None]
 
 
 def naive(case: Case, legacy: Path) -> None:
@@ -110,13 +123,17 @@ def _rows(case: Case, legacy: Path, size: int) -> Iterator[dict[str, Any]]:
             yield dict(zip(names, row, strict=True))
 
 
-def ours(writer: str, *, hooks: bool) -> Callable[[Case, Path], None]:
-    """A committed run of a Migration, with every row hook overridden or none."""
+def ours(writer: str, *, hooks: bool = False, links: bool = False, update: bool = False) -> Import:
+    """A committed run of a Migration, with every row hook overridden or none, with links or none.
+
+    With ``update`` it may be run again.
+    """
 
     def run(case: Case, legacy: Path) -> None:
-        migration = _migration(case, legacy, writer, hooks)
+        migration = _migration(case, legacy, writer, hooks, links)
         plan = build_plan({f"people.{migration.__name__}": migration})
-        runner = Runner(plan, RunOptions(mode=Mode.COMMIT, batch_size=BATCH), Ledger("default"))
+        options = RunOptions(mode=Mode.COMMIT, batch_size=BATCH, update=update)
+        runner = Runner(plan, options, Ledger("default"))
         runner.execute()
         if runner.error is not None:
             raise runner.error
@@ -137,7 +154,7 @@ class TrivialHooks:
         pass
 
 
-def _migration(case: Case, legacy: Path, writer: str, hooks: bool) -> type[Migration]:
+def _migration(case: Case, legacy: Path, writer: str, hooks: bool, links: bool) -> type[Migration]:
     columns = {}
     if case.fk:
         columns[case.fk] = is_a(Employee, search_attr="id", fk=True, assign_by_id=True)
@@ -147,6 +164,7 @@ def _migration(case: Case, legacy: Path, writer: str, hooks: bool) -> type[Migra
         "query": case.query,
         "model": case.model,
         "writer": writer,
+        "legacy_key": case.key if links else (),
         "column_description": columns,
         "open_db_connection": lambda self: sqlite3.connect(legacy),
     }
@@ -154,12 +172,23 @@ def _migration(case: Case, legacy: Path, writer: str, hooks: bool) -> type[Migra
     return type("Benchmark", bases, body)
 
 
-WAYS: dict[str, Callable[[Case, Path], None]] = {
-    "hand-written": hand_written,
-    "bulk": ours("bulk", hooks=False),
-    "bulk, every hook": ours("bulk", hooks=True),
-    "save": ours("save", hooks=False),
-    "naive": naive,
+@dataclass(frozen=True)
+class Way:
+    """A way of importing: ``prepare`` runs before the clock does."""
+
+    run: Import
+    prepare: Import | None = None
+
+
+WAYS: dict[str, Way] = {
+    "hand-written": Way(hand_written),
+    "bulk": Way(ours("bulk")),
+    "bulk, every hook": Way(ours("bulk", hooks=True)),
+    "bulk, links": Way(ours("bulk", links=True)),
+    "bulk, both": Way(ours("bulk", hooks=True, links=True)),
+    "unchanged rerun": Way(ours("bulk", links=True, update=True), ours("bulk", links=True)),
+    "save": Way(ours("save")),
+    "naive": Way(naive),
 }
 #: Too slow to import a whole table; measured on a part of it.
 SLOW = ("naive", "save")

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from inspect import isclass
+from typing import Any
 
 from django.core.exceptions import ImproperlyConfigured
 from django.db.models import Model
@@ -20,22 +22,34 @@ class Relation(StrEnum):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Column:
-    """The meaning of one column, as :func:`is_a` returns it."""
+    """The meaning of one column, as :func:`is_a` returns it.
+
+    The values of ``columns`` (of the column itself where there are none) are compared with
+    ``search_attr``, or with legacy keys where ``legacy`` is True or a migration.
+    """
 
     klass: type[Model] | None = None
-    search_attr: str = ""
+    search_attr: str | tuple[str, ...] = ""
     relation: Relation | None = None
     exclude: bool = False
     delimiter: str = ";"
     skip_missing: bool = False
     prefetch: bool = True
     assign_by_id: bool = False
-    legacy: bool = False
+    legacy: bool | str | type[Any] = False
+    columns: tuple[str, ...] = ()
+    deferred: bool = False
+
+    @property
+    def search_attrs(self) -> tuple[str, ...]:
+        """The attributes that identify a target; none where its legacy key does."""
+        attrs = self.search_attr
+        return attrs if isinstance(attrs, tuple) else (attrs,) if attrs else ()
 
 
 def is_a(
     klass: type[Model] | None = None,
-    search_attr: str | None = None,
+    search_attr: str | Sequence[str] | None = None,
     fk: bool = False,
     m2m: bool = False,
     o2o: bool = False,
@@ -44,7 +58,9 @@ def is_a(
     skip_missing: bool = False,
     prefetch: bool = True,
     assign_by_id: bool = False,
-    legacy: bool = False,
+    legacy: bool | str | type[Any] = False,
+    columns: Sequence[str] | None = None,
+    deferred: bool = False,
 ) -> Column:
     """Describe a column of the query for ``column_description``.
 
@@ -55,10 +71,16 @@ def is_a(
     does not exist into NULL (or leaves it out of a many-to-many) and counts a warning instead of
     failing the row. ``prefetch`` reads the targets' keys once per migration when they are few
     enough; without it they are looked up batch by batch. ``assign_by_id`` gives hooks an instance
-    with only the key set, which saves memory. ``legacy`` finds the target by its legacy key.
+    with only the key set, which saves memory.
+
+    ``legacy`` finds the target by its legacy key, whatever primary key it got; it may name the
+    migration (a class or ``"app_label.ClassName"``) where several fill ``klass``. ``columns`` are
+    the columns of the query that hold the value, several for a composite key or for a
+    ``search_attr`` of several attributes; the entry is then named after the model's field.
+    ``deferred`` writes NULL where the target is not there yet and fills it in at the end.
 
     Raises :exc:`~django.core.exceptions.ImproperlyConfigured` on misuse. The order of the
-    positional arguments is that of django-data-migration 0.2.1.
+    positional arguments begins with that of django-data-migration 0.2.1.
     """
     if exclude:
         return Column(exclude=True)
@@ -67,24 +89,90 @@ def is_a(
         raise ImproperlyConfigured(
             f"is_a(): the first argument has to be a model class, got {klass!r}."
         )
-    if legacy:
-        raise ImproperlyConfigured("is_a(): legacy=True is not supported yet; use search_attr.")
-    if not search_attr:
-        raise ImproperlyConfigured(
-            f"is_a({klass.__name__}): name the attribute that the column's values are compared"
-            ' with, for example search_attr="id".'
-        )
-    if relation is Relation.M2M and not delimiter:
-        raise ImproperlyConfigured(f"is_a({klass.__name__}): delimiter must not be empty.")
-    return Column(
+    fault = _Faults(klass)
+    attrs = (
+        search_attr if isinstance(search_attr, str) else fault.names("search_attr", search_attr)
+    )
+    described = Column(
         klass=klass,
-        search_attr=search_attr,
+        search_attr=attrs or "",
         relation=relation,
         delimiter=delimiter,
         skip_missing=skip_missing,
         prefetch=prefetch,
         assign_by_id=assign_by_id,
+        legacy=fault.migration(legacy),
+        columns=fault.names("columns", columns),
+        deferred=deferred,
     )
+    fault.check_search(described)
+    fault.check_many(described)
+    return described
+
+
+class _Faults:
+    """What may be wrong with the arguments; every method raises ``ImproperlyConfigured``."""
+
+    def __init__(self, klass: type[Model]) -> None:
+        self._where = f"is_a({klass.__name__})"
+
+    def _refuse(self, why: str) -> ImproperlyConfigured:
+        return ImproperlyConfigured(f"{self._where}: {why}")
+
+    def names(self, argument: str, value: Any) -> tuple[str, ...]:
+        """A tuple of names that differ; empty for None."""
+        if not value:
+            return ()
+        if isinstance(value, str):
+            raise self._refuse(
+                f'{argument} has to be a tuple of names, write {argument}=("{value}",).'
+            )
+        is_listed = isinstance(value, (list, tuple))
+        if not is_listed or not all(isinstance(name, str) and name for name in value):
+            raise self._refuse(f"{argument} has to be a tuple of names, got {value!r}.")
+        if len(set(value)) != len(value):
+            raise self._refuse(f"{argument} names one of {', '.join(value)} twice.")
+        return tuple(value)
+
+    def migration(self, legacy: Any) -> bool | str | type[Any]:
+        """What ``legacy`` says: True, False, or a migration."""
+        if isinstance(legacy, bool):
+            return legacy
+        is_label = isinstance(legacy, str) and legacy.count(".") == 1
+        if not is_label and not (isclass(legacy) and hasattr(legacy, "column_description")):
+            raise self._refuse(
+                "legacy has to be True, a Migration class or its label such as"
+                f' "shop.CustomerMigration", got {legacy!r}.'
+            )
+        return legacy  # type: ignore[no-any-return]
+
+    def check_search(self, described: Column) -> None:
+        attrs, columns = described.search_attrs, described.columns
+        if attrs and described.legacy:
+            raise self._refuse(
+                "a target is found by search_attr or by its legacy key: leave one of them out."
+            )
+        if not attrs and not described.legacy:
+            raise self._refuse(
+                "name the attribute that the column's values are compared with, for example"
+                ' search_attr="id", or find the target by its legacy key with legacy=True.'
+            )
+        if attrs and len(attrs) != len(columns or ("itself",)):
+            raise self._refuse(
+                f"search_attr names {len(attrs)} and columns {len(columns)}: each attribute needs"
+                " its column of the query, in the same order."
+            )
+
+    def check_many(self, described: Column) -> None:
+        if described.relation is not Relation.M2M:
+            return
+        if not described.delimiter:
+            raise self._refuse("delimiter must not be empty.")
+        if len(described.columns) > 1:
+            raise self._refuse(
+                "a many-to-many is read from one column; several columns identify one target, with"
+                " fk=True or o2o=True."
+            )
 
 
 def _only_relation(**chosen: bool) -> Relation:

@@ -45,6 +45,18 @@ class Settings:
         """``DATA_MIGRATION_PROGRESS_INTERVAL``: seconds between two plain progress lines."""
         return self._get("PROGRESS_INTERVAL", 10.0)
 
+    @property
+    def heartbeat_interval(self) -> float:
+        """``DATA_MIGRATION_HEARTBEAT_INTERVAL``: seconds between two signs of life of a run."""
+        return self._get("HEARTBEAT_INTERVAL", 5.0)
+
+    @property
+    def lock_timeout(self) -> float:
+        """``DATA_MIGRATION_LOCK_TIMEOUT``: seconds without a sign of life after which a run of
+        another host counts as dead.
+        """
+        return self._get("LOCK_TIMEOUT", 60.0)
+
     def _get(self, name: str, default: T) -> T:
         value: T = getattr(django_settings, PREFIX + name, default)
         return value

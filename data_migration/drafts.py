@@ -23,28 +23,45 @@ class Draft:
     """A row and what the stages have made of it so far.
 
     ``number`` is the row's place in the query's result, from 1, ``key`` the value of its legacy
-    key (a tuple for several columns, None without one). ``values`` are the model's keyword
-    arguments, ``links`` the targets of each many-to-many by accessor name. ``existing`` is the
+    key (a tuple for several columns, None without one), ``key_hash`` and ``key_text`` its two
+    other forms (:mod:`data_migration.keys`), ``checksum`` the digest of the row as it came,
+    ``link`` what the ledger remembers of the key. ``values`` are the model's keyword
+    arguments, ``m2m`` the targets of each many-to-many by accessor name. ``existing`` is the
     stored object where one was found, ``raw`` the untouched row for its hook, ``changed`` those
-    of its fields that differ. ``has_key``: the new object's primary key came with the row.
+    of its fields that differ, ``before`` and ``m2m_before`` what those were (fields by name,
+    targets by accessor name), ``kept`` the fields that stay as a person left them. ``has_key``:
+    the new object's primary key came with the row. ``deferred`` are the columns whose targets are
+    looked for again when every migration has run.
 
     A ``waiting`` draft cannot be written yet: an object that it needs is still to come;
-    ``has_late_links`` says the same of many-to-many rows alone. ``outcome`` is set once, at the
-    end; a draft with an ``error`` is passed over by every later stage.
+    ``has_late_m2m`` says the same of many-to-many rows alone. An ``is_resumed`` draft has an
+    object that an interrupted run left without them, and created if ``is_new``. ``outcome`` is
+    set once, at the end; a draft with an ``error`` is passed over by every later stage.
     """
 
     # Defaults stand on the class: most rows never need more than their values, and a million
     # rows pay for every attribute that is set.
     key: Any = None
+    key_hash = ""
+    key_text = ""
+    checksum = b""
+    link: Any = None
     raw: dict[str, Any] | None = None
-    links: Mapping[str, list[Any]] = MappingProxyType({})
+    m2m: Mapping[str, list[Any]] = MappingProxyType({})
     notes: tuple[Note, ...] = ()
     existing: Model | None = None
     changed: tuple[str, ...] = ()
+    before: Mapping[str, Any] = MappingProxyType({})
+    m2m_before: Mapping[str, list[Any]] = MappingProxyType({})
+    kept: tuple[str, ...] = ()
+    conflicts: tuple[Note, ...] = ()
+    deferred: tuple[str, ...] = ()
     instance: Any = None
     has_key = False
     waiting = False
-    has_late_links = False
+    has_late_m2m = False
+    is_resumed = False
+    is_new = False
     error: Exception | None = None
     outcome: Outcome | None = None
 

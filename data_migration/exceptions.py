@@ -11,9 +11,11 @@
     ├── SourceError                  the legacy database cannot be reached or read: exit code 1
     │   └── MissingDriver            the Python driver is not installed
     ├── LedgerError                  the ledger cannot be used: exit code 1
+    │   └── RunRefused               another run is at work on the same database
     ├── StepFailed                   one migration failed as a whole: exit code 1
     │   └── TooManyErrors            more rows failed than --max-errors allows
     ├── Interrupted                  Ctrl-C or SIGTERM asked the run to stop
+    │   └── LockLost                 another run took this one to be dead and took over
     └── RowFailure                   one row failed; names column and value
         ├── ConversionError          (ValueError) the field cannot take the value
         ├── UnknownColumn            (TypeError) the model has no such field
@@ -66,8 +68,12 @@ class LedgerError(DataMigrationError):
     """The ledger's tables are missing or cannot be used."""
 
 
+class RunRefused(LedgerError):
+    """Another run is at work on the same database; the message says whose, and what to do."""
+
+
 class StepFailed(DataMigrationError):
-    """A migration failed as a whole; nothing of it is kept."""
+    """A migration failed; of it only the batches that were committed are kept."""
 
 
 class TooManyErrors(StepFailed):
@@ -76,6 +82,10 @@ class TooManyErrors(StepFailed):
 
 class Interrupted(DataMigrationError):
     """The run was asked to stop and stopped after a batch."""
+
+
+class LockLost(Interrupted):
+    """Another run took this one to be dead and took over; the batch going on is not kept."""
 
 
 class RowFailure(DataMigrationError):

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from difflib import get_close_matches
 from graphlib import CycleError, TopologicalSorter
 from inspect import isclass
+from itertools import pairwise
 
 from django.apps import apps
+from django.core.exceptions import FieldDoesNotExist
 from django.db.models import Model
 
+from .columns import Column, Relation
 from .exceptions import DependencyCycle, UnknownDependency, UnknownLabel
 from .migration import Migration
 
@@ -19,11 +22,16 @@ Edges = dict[str, set[str]]
 
 @dataclass(frozen=True, slots=True)
 class PlanStep:
-    """One migration in its place; ``needs`` are the labels it waits for, sorted."""
+    """One migration in its place; ``needs`` are the labels it waits for, sorted.
+
+    ``sources`` are, for each relation of ``column_description``, the labels of the migrations
+    that fill what it refers to.
+    """
 
     label: str
     migration: type[Migration]
     needs: tuple[str, ...] = ()
+    sources: Mapping[str, tuple[str, ...]] = field(default_factory=dict, compare=False)
 
     @property
     def app_label(self) -> str:
@@ -84,16 +92,34 @@ def build_plan(
     A model named in ``depends_on`` that no migration fills is an error, unless its app has no
     migrations at all or ``is_filled`` says that its table has rows already.
 
+    A deferred relation puts nothing in order.
+
     Raises :exc:`UnknownDependency` and :exc:`DependencyCycle`.
     """
     edges = _required_edges(migrations, is_filled)
     _add_optional_edges(edges, migrations)
     return Plan(
         tuple(
-            PlanStep(label, migrations[label], tuple(sorted(edges[label])))
-            for label in _sorted_labels(edges)
+            PlanStep(
+                label,
+                migrations[label],
+                tuple(sorted(edges[label])),
+                _sources_of(migrations[label], migrations),
+            )
+            for label in _sorted_labels(edges, migrations)
         )
     )
+
+
+def _sources_of(
+    migration: type[Migration], migrations: Mapping[str, type[Migration]]
+) -> dict[str, tuple[str, ...]]:
+    described = migration.column_description.items()
+    return {
+        name: tuple(sorted(sources(column, migrations)))
+        for name, column in described
+        if column.klass is not None
+    }
 
 
 def _required_edges(
@@ -162,6 +188,18 @@ def filled_by(model: type[Model], migrations: Mapping[str, type[Migration]]) -> 
     }
 
 
+def sources(column: Column, migrations: Mapping[str, type[Migration]]) -> set[str]:
+    """The labels of the migrations that fill what a column refers to.
+
+    Only the one that ``legacy`` names, where it names one.
+    """
+    if isinstance(column.legacy, str):
+        return {column.legacy} & migrations.keys()
+    if isinstance(column.legacy, bool):
+        return filled_by(column.klass, migrations) if column.klass else set()
+    return {label for label, migration in migrations.items() if migration is column.legacy}
+
+
 def _add_optional_edges(edges: Edges, migrations: Mapping[str, type[Migration]]) -> None:
     """Wait for the models that ``is_a`` names, except where ``depends_on`` says the opposite.
 
@@ -181,7 +219,7 @@ def _wanted_edges(migrations: Mapping[str, type[Migration]]) -> Iterator[tuple[b
     """(skip_missing, migration, migration that fills what it refers to)."""
     for label, migration in migrations.items():
         for column in migration.column_description.values():
-            filling = filled_by(column.klass, migrations) if column.klass else set()
+            filling = set() if column.deferred else sources(column, migrations)
             if label not in filling:
                 yield from ((column.skip_missing, label, needed) for needed in filling)
 
@@ -199,7 +237,7 @@ def _reaches(edges: Edges, start: str, goal: str) -> bool:
     return False
 
 
-def _sorted_labels(edges: Edges) -> Iterator[str]:
+def _sorted_labels(edges: Edges, migrations: Mapping[str, type[Migration]]) -> Iterator[str]:
     sorter = TopologicalSorter(edges)
     try:
         sorter.prepare()
@@ -207,14 +245,41 @@ def _sorted_labels(edges: Edges) -> Iterator[str]:
         # graphlib lists each node before the one that waits for it.
         loop = _from_smallest(list(reversed(error.args[1]))[:-1])
         raise DependencyCycle(
-            f"These migrations wait for each other: {' -> '.join(loop)}. Remove one of the"
-            " dependencies, or say with depends_on which of them comes first."
+            f"These migrations wait for each other: {' -> '.join(loop)}."
+            f" {_advice(loop, migrations)}"
         ) from None
     ready: list[str] = []
     while sorter.is_active():
         ready = sorted([*ready, *sorter.get_ready()])
         yield ready[0]
         sorter.done(ready.pop(0))
+
+
+def _advice(loop: list[str], migrations: Mapping[str, type[Migration]]) -> str:
+    """How to open the loop: by a relation that may be filled later, if there is one."""
+    deferrable = [
+        f"{label}.{name}"
+        for label, needed in pairwise(loop)
+        for name, column in sorted(migrations[label].column_description.items())
+        if needed in sources(column, migrations) and is_deferrable(migrations[label], name)
+    ]
+    advice = "Remove one of the dependencies, say with depends_on which of them comes first"
+    if not deferrable:
+        return f"{advice}, or fill a relation in a second migration into the same model."
+    return (
+        f"{advice}, or fill a relation when all migrations have run: deferred=True in is_a() of"
+        f" {' or '.join(deferrable)}, and its model out of depends_on."
+    )
+
+
+def is_deferrable(migration: type[Migration], name: str) -> bool:
+    """Whether a row can be written without this relation first: a many-to-many, or nullable."""
+    try:
+        relation = migration.model._meta.get_field(name)
+    except FieldDoesNotExist:
+        return bool(migration.column_description[name].relation == Relation.M2M)
+    is_many = relation.many_to_many or relation.one_to_many
+    return bool(is_many or (relation.concrete and relation.null))
 
 
 def _from_smallest(loop: list[str]) -> list[str]:

@@ -12,13 +12,14 @@ from .migration import Migration
 from .transform import field_of
 
 
-def legacy_key_of(label: str, migration: Migration, columns: Sequence[str]) -> tuple[str, ...]:
+def key_columns_of(label: str, migration: Migration, columns: Sequence[str]) -> tuple[str, ...]:
     """The columns that identify a legacy row; empty when the query has none.
 
-    ``legacy_key`` where it is set, else ``search_attr``, else the model's primary key: the first
-    that the query returns. Raises :exc:`SpecError` when ``legacy_key`` names an absent column.
+    ``legacy_key`` where it is set (``()`` for none), else ``search_attr``, else the model's
+    primary key: the first that the query returns. Raises :exc:`SpecError` when ``legacy_key``
+    names an absent column.
     """
-    if migration.legacy_key:
+    if migration.legacy_key is not None:
         declared = migration.legacy_key
         key = (declared,) if isinstance(declared, str) else tuple(declared)
         if absent := [column for column in key if column not in columns]:
@@ -42,21 +43,27 @@ def _key_names(model: type[Model]) -> Iterator[str]:
         key = key.related_model._meta.pk if is_link else None
 
 
-def search_attrs_of(label: str, migration: Migration, columns: Sequence[str]) -> tuple[str, ...]:
+def search_attrs_of(
+    label: str, migration: Migration, columns: Sequence[str], *, has_links: bool = False
+) -> tuple[str, ...]:
     """The attributes by which a row's existing object is found.
 
-    Raises :exc:`SpecError` when there are none.
+    With ``has_links`` there may be none: the ledger knows the objects that it made itself.
+    Raises :exc:`SpecError` when there are none otherwise.
     """
     attrs = (
         (migration.search_attr,)
         if migration.search_attr
-        else legacy_key_of(label, migration, columns)
+        else key_columns_of(label, migration, columns)
     )
     unknown = [attr for attr in attrs if not isinstance(field_of(migration.model, attr), Field)]
-    if unknown or not attrs:
-        raise SpecError(
-            f"{label}: an updateable migration has to find existing objects."
-            f" Set search_attr to a field of {migration.model._meta.label} that the query returns"
-            " and that is different for every row."
-        )
-    return attrs
+    if attrs and not unknown:
+        return attrs
+    if has_links and not migration.search_attr:
+        return ()
+    raise SpecError(
+        f"{label}: an updateable migration has to find existing objects."
+        " Set legacy_key to the columns of the query that identify a row, or search_attr to a"
+        f" field of {migration.model._meta.label} that the query returns and that is different"
+        " for every row."
+    )

@@ -14,7 +14,8 @@ from django.db.models import Model
 
 from .columns import Column, is_a
 from .exceptions import SpecError
-from .outcomes import WriterName
+from .masking import masked_error, masked_row
+from .outcomes import NullMarks, OnConflict, Removed, WriterName
 from .sources import connect
 
 #: What a spec imports, from here or from ``data_migration``.
@@ -38,7 +39,7 @@ class Migration:
     allow_updates: ClassVar[bool] = False
     #: The attribute (and column) by which an existing object is found.
     search_attr: ClassVar[str | None] = None
-    #: The column or columns that identify a legacy row.
+    #: The column or columns that identify a legacy row; ``()`` for none.
     legacy_key: ClassVar[str | Sequence[str] | None] = None
     #: Not run, listed as skipped.
     skip: ClassVar[bool] = False
@@ -48,6 +49,22 @@ class Migration:
     writer: ClassVar[str] = WriterName.AUTO
     #: Rows read, transformed and written together; ``None`` means ``DATA_MIGRATION_BATCH_SIZE``.
     batch_size: ClassVar[int | None] = None
+    #: Call ``hook_update_existing`` only for rows that changed in the source.
+    track_changes: ClassVar[bool] = False
+    #: The column that grows with every change of a row; a rerun reads what is at or above it.
+    high_water: ClassVar[str | None] = None
+    #: How far below the mark a rerun starts: a ``timedelta`` or a number.
+    high_water_lag: ClassVar[Any] = None
+    #: Rows without a mark: ``include``, ``exclude`` or ``raise``.
+    high_water_null: ClassVar[str] = NullMarks.INCLUDE
+    #: Objects whose row is gone from the source: ``keep``, ``report`` or ``delete``.
+    removed: ClassVar[str] = Removed.KEEP
+    #: The share of the rows, in percent, above which nothing is deleted unless forced.
+    removed_limit: ClassVar[float] = 10
+    #: Fields that a person changed since: ``keep``, ``overwrite`` or ``report``.
+    on_conflict: ClassVar[str] = OnConflict.KEEP
+    #: Columns whose values no message shows.
+    sensitive_columns: ClassVar[Sequence[str]] = ()
 
     @classmethod
     def open_db_connection(cls) -> Any:
@@ -107,7 +124,9 @@ class Migration:
 
         When an override returns, the failed row is recorded and the next one is processed.
         """
-        sys.stderr.write(f"{cls.__name__}: {exception}\n  row: {row}\n")
+        cause = masked_error(exception, row, cls.sensitive_columns)
+        shown = masked_row(row, cls.sensitive_columns)
+        sys.stderr.write(f"{cls.__name__}: {cause}\n  row: {shown}\n")
         raise exception
 
 

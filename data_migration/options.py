@@ -60,6 +60,12 @@ class RunOptions:
     limit: int | None = None
     batch_size: int | None = None
     update: bool = False
+    #: Compare every row with its object: no high-water mark, no digests.
+    full: bool = False
+    #: Read only the rows that failed before.
+    retry_failed: bool = False
+    #: Delete objects of rows that are gone although they are more than ``removed_limit`` allows.
+    force_removal: bool = False
     #: Asked after each batch; True ends the run cleanly.
     should_stop: Callable[[], bool] = field(default=never, repr=False)
     #: Receives each migration's label and query before it is read.
@@ -75,4 +81,7 @@ class RunOptions:
             "limit": self.limit,
             "batch_size": self.batch_size,
             "update": self.update,
+            "full": self.full,
+            "retry_failed": self.retry_failed,
+            "force_removal": self.force_removal,
         }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from django.db.models import TextChoices
+from django.db.models import IntegerChoices, TextChoices
 from django.utils.translation import gettext_lazy as _
 
 
@@ -33,6 +33,8 @@ class MessageKind(TextChoices):
 
     FAILURE = "failure", _("failure")
     WARNING = "warning", _("warning")
+    CONFLICT = "conflict", _("conflict")
+    REMOVED = "removed", _("removed")
 
 
 class Mode(TextChoices):
@@ -41,6 +43,7 @@ class Mode(TextChoices):
     REHEARSAL = "rehearsal", _("rehearsal")
     COMMIT = "commit", _("commit")
     ATOMIC = "atomic", _("atomic")
+    ROLLBACK = "rollback", _("rollback")
 
 
 class OnError(TextChoices):
@@ -56,3 +59,43 @@ class WriterName(TextChoices):
     AUTO = "auto", _("auto")
     SAVE = "save", _("save")
     BULK = "bulk", _("bulk")
+
+
+class OnConflict(TextChoices):
+    """What an update does with a field that a person changed since it was written."""
+
+    KEEP = "keep", _("keep")
+    OVERWRITE = "overwrite", _("overwrite")
+    REPORT = "report", _("report")
+
+
+class Removed(TextChoices):
+    """What becomes of an object whose row is gone from the source."""
+
+    KEEP = "keep", _("keep")
+    REPORT = "report", _("report")
+    DELETE = "delete", _("delete")
+
+
+class NullMarks(TextChoices):
+    """What an incremental read does with rows whose high-water column is NULL."""
+
+    INCLUDE = "include", _("include")
+    EXCLUDE = "exclude", _("exclude")
+    RAISE = "raise", _("raise")
+
+
+class LinkKind(IntegerChoices):
+    """How a row got its object. A number: it is stored by the million."""
+
+    CREATED = 1, _("created")
+    ADOPTED = 2, _("adopted")
+    SKIPPED = 3, _("skipped")
+
+
+class Unsettled(IntegerChoices):
+    """Why a row is looked at again although it did not change."""
+
+    NOTHING = 0, _("settled")
+    WARNED = 1, _("warned")
+    RELATIONS = 2, _("relations to complete")

@@ -27,6 +27,11 @@ def due(plan: Plan, finished: Collection[str], *, update: bool = False) -> Plan:
     )
 
 
+def with_failures(plan: Plan, failed: Collection[str]) -> Plan:
+    """The steps with failed rows that can be tried again, and the skipped ones."""
+    return Plan(tuple(s for s in plan if s.migration.skip or s.label in failed))
+
+
 def pending(plan: Plan, finished: Collection[str]) -> list[PlanStep]:
     """The steps that were never finished and are not skipped."""
     return [step for step in plan if step.label not in finished and not step.migration.skip]

@@ -39,18 +39,51 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]], *, text_columns: i
     )
 
 
-def unfinished_reads(steps: Iterable[RunStep], limit: int | None) -> list[str]:
-    """One sentence where ``--limit`` left rows unread although the migration is not run again."""
-    cut = [
-        step.migration
-        for step in steps
-        if limit is not None and step.read >= limit and step.status == RunStatus.PARTIAL
-    ]
-    if not cut:
-        return []
+def afterwords(steps: Sequence[RunStep], limit: int | None) -> list[str]:
+    """What the closing table does not tell of a run, one sentence each."""
+    return [*_passed(steps), *_removed(steps), *_unfinished_reads(steps, limit), *writers(steps)]
+
+
+def _passed(steps: Iterable[RunStep]) -> list[str]:
+    """Rows that earlier runs had done, and that are therefore not among those read."""
     return [
-        f"Only the first {limit} rows of each query were read (--limit): {', '.join(cut)}."
-        " They are partial, and not run again by themselves; read the rest with --update."
+        f"{step.migration}: {_rows(step.passed)} had been done by earlier runs."
+        for step in steps
+        if step.passed
+    ]
+
+
+def _removed(steps: Iterable[RunStep]) -> list[str]:
+    return [
+        f"{step.migration}: deleted {step.removed}, gone from the legacy database."
+        for step in steps
+        if step.removed
+    ]
+
+
+def _rows(count: int) -> str:
+    return "1 row" if count == 1 else f"{count} rows"
+
+
+def _unfinished_reads(steps: Iterable[RunStep], limit: int | None) -> list[str]:
+    """Where ``--limit`` left rows unread, and how to read them."""
+    cut = [
+        step
+        for step in steps
+        if limit is not None
+        and step.read + step.passed >= limit
+        and step.status == RunStatus.PARTIAL
+    ]
+    ways = {
+        "The same command without --limit goes on there.": [s for s in cut if s.has_key],
+        "Without a legacy key they are not run again by themselves; read the rest with"
+        " --update.": [s for s in cut if not s.has_key],
+    }
+    return [
+        f"Only the first {limit} rows of each query were read (--limit):"
+        f" {', '.join(step.migration for step in found)}. {way}"
+        for way, found in ways.items()
+        if found
     ]
 
 
@@ -79,7 +112,7 @@ def step_document(step: RunStep) -> dict[str, Any]:
     return {
         "migration": step.migration,
         "status": str(step.current_status),
-        **{name: getattr(step, name) for name in _COUNTS},
+        **step.counts(),
         "seconds": round(step.seconds, 3),
         "writer": str(step.writer),
         "writer_reason": step.writer_reason,
@@ -128,8 +161,11 @@ def state_of(label: str, plan: Plan, states: dict[str, RunStep]) -> str:
     return str(states[label].current_status) if label in states else RunStatus.PENDING.value
 
 
-def state_table(plan: Plan, states: dict[str, RunStep]) -> str:
-    """The state of every migration after its last committed run, and why some failed."""
+def state_table(plan: Plan, states: dict[str, RunStep], changed: Collection[str] = ()) -> str:
+    """The state of every migration after its last committed run, and why some failed.
+
+    ``changed`` are the migrations whose spec is no longer the one that was applied.
+    """
     rows = []
     for plan_step in plan:
         step = states.get(plan_step.label)
@@ -139,11 +175,21 @@ def state_table(plan: Plan, states: dict[str, RunStep]) -> str:
     lines = [table(["Migration", "State", *_COUNTS, "Last run"], rows, text_columns=2)]
     labels = [plan_step.label for plan_step in plan]
     lines += [states[label].error for label in labels if label in states and states[label].error]
+    lines += [_spec_changed(label) for label in labels if label in changed]
     return "\n".join(lines)
 
 
-def state_document(plan: Plan, states: dict[str, RunStep]) -> dict[str, Any]:
-    """The JSON document of the states."""
+def _spec_changed(label: str) -> str:
+    return (
+        f"{label}: the spec changed since it was applied. Rows that were imported stay as they"
+        f" are until migrate_legacy {label} --update --commit compares them."
+    )
+
+
+def state_document(
+    plan: Plan, states: dict[str, RunStep], changed: Collection[str] = ()
+) -> dict[str, Any]:
+    """The JSON document of the states; ``changed`` as for :func:`state_table`."""
     migrations = []
     for plan_step in plan:
         step = states.get(plan_step.label)
@@ -153,6 +199,7 @@ def state_document(plan: Plan, states: dict[str, RunStep]) -> dict[str, Any]:
                 "state": state_of(plan_step.label, plan, states),
                 "last_run": step.run_id if step else None,
                 "error": step.error if step else "",
+                "spec_changed": plan_step.label in changed,
                 **({name: getattr(step, name) for name in _COUNTS} if step else {}),
             }
         )
@@ -213,6 +260,7 @@ def messages_document(messages: Iterable[RowError]) -> dict[str, Any]:
                 "migration": message.step.migration,
                 "run": message.step.run_id,
                 "kind": message.kind,
+                "open": message.is_open,
                 "key": message.key,
                 "row": message.row_number,
                 "column": message.column,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator
+from operator import itemgetter
 from typing import Any
 
 from django.db.models import ForeignKey, ManyToManyField, Model
@@ -10,8 +11,10 @@ from django.db.models.fields.reverse_related import ManyToManyRel
 
 from .columns import Column, Relation
 from .drafts import Draft, Note
-from .exceptions import ConversionError, MissingTarget
-from .targets import AMBIGUOUS, MISSING, Targets, field_at
+from .exceptions import ConversionError, MissingTarget, SpecError
+from .keys import alternative
+from .linked import LegacyTargets, Linked
+from .targets import AMBIGUOUS, MISSING, CompositeTargets, Known, Targets, field_at
 
 
 class Unfit:
@@ -23,7 +26,11 @@ class Unfit:
 
 
 class RelationColumn:
-    """A column that refers to other objects, compiled for one step."""
+    """A relation to other objects, compiled for one step.
+
+    ``column`` is the entry of ``column_description``, ``columns`` are those of the query that
+    hold its value. A relation ``is_self`` when rows of the step may have to wait for each other.
+    """
 
     def __init__(
         self,
@@ -34,44 +41,64 @@ class RelationColumn:
         model: type[Model],
         database: str,
         with_instances: bool,
+        linked: Linked | None = None,
     ) -> None:
         assert description.klass is not None
         self.column = column
         self.description = description
         self.field = field
+        self.columns = description.columns or (column,)
+        self._value = itemgetter(*self.columns)
         self.is_many = description.relation is Relation.M2M
-        self.is_self = description.klass._meta.concrete_model is model._meta.concrete_model
+        is_same = description.klass._meta.concrete_model is model._meta.concrete_model
+        self.is_self = is_same and not description.deferred
         value_attr, instances = _assigned(field, with_instances)
         #: The keyword argument (or many-to-many accessor) that receives the target.
         self.name: str = column if self.is_many else field.name if instances else field.attname
-        self._own_key = self._own_key_of(field, description)
-        searched = field_at(description.klass, description.search_attr)
-        is_own = self.is_self and searched is not None and "__" not in description.search_attr
-        #: The attribute of this very model that other rows find it by; empty where there is none.
-        self.search_attr = searched.attname if searched and is_own else ""
-        self.targets = Targets(
-            description.klass,
-            description.search_attr,
-            value_attr=None if instances else value_attr,
-            prefetch=description.prefetch and not self.is_self,
-            database=database,
-        )
+        self._own_key = self._own_key_of(field, description) if is_same else ""
+        options: dict[str, Any] = {
+            "value_attr": None if instances else value_attr,
+            "database": database,
+        }
+        if description.legacy:
+            self.targets: Known = self._legacy_targets(linked, options)
+        else:
+            options["prefetch"] = description.prefetch and not is_same
+            self.targets = _searched(description, options)
+        #: The attributes of this very model that other rows find it by; none where they cannot.
+        self._own_attrs = _own_attrs(description)
+
+    def _legacy_targets(self, linked: Linked | None, options: dict[str, Any]) -> Known:
+        assert self.description.klass is not None
+        if linked is None:
+            raise SpecError(f"Column {self.column!r} needs the ledger to find legacy keys.")
+        labels = linked.sources.get(self.column, ())
+        self.is_self = self.is_self and linked.label in labels
+        return LegacyTargets(self.description.klass, labels, linked.find, **options)
 
     def _own_key_of(self, field: Any, description: Column) -> str:
         """The attribute by which a row of a tree may point at itself; empty where none can."""
-        if not self.is_self or not isinstance(field, ForeignKey):
+        if not isinstance(field, ForeignKey):
             return ""
         names = {field.target_field.name, "pk" if field.target_field.primary_key else ""}
         return field.target_field.attname if description.search_attr in names else ""
 
+    def of(self, drafts: Iterable[Draft]) -> list[Draft]:
+        """The drafts whose rows have the relation's columns."""
+        if len(self.columns) == 1:
+            (column,) = self.columns
+            return [draft for draft in drafts if column in draft.row]
+        wanted = set(self.columns)
+        return [draft for draft in drafts if wanted <= draft.row.keys()]
+
     def keys(self, draft: Draft) -> list[Any]:
-        """The column's values as the target's attribute has them; empty for NULL.
+        """The relation's values as the target's attribute has them; empty for NULL.
 
         A value that cannot be one of the attribute's is an :class:`Unfit`.
         """
-        value = draft.row[self.column]
+        value = self._value(draft.row)
         if isinstance(value, Model):
-            value = getattr(value, self.targets.attr)
+            value = self.targets.key_of(value)
         if not self.is_many:
             key = self._single_key(value)
             return [] if key is None else [key]
@@ -88,11 +115,11 @@ class RelationColumn:
             return Unfit(value, error.cause)
 
     def _single_key(self, value: Any) -> Any:
-        if value is None or self.targets.knows(value):
-            return value
-        if value == "" and not self.targets.is_text:
+        if value is None or (type(value) is tuple and None in value):
             return None
-        return self._key(value)
+        if self.targets.knows(value):
+            return value
+        return None if self.targets.is_null(value) else self._key(value)
 
     def _split(self, value: Any) -> Iterator[Any]:
         if isinstance(value, (bytes, bytearray)):
@@ -107,15 +134,21 @@ class RelationColumn:
 
     def unresolved(self, draft: Draft) -> list[Any]:
         """The keys of the draft whose targets are not known (yet)."""
-        keys = self.keys(draft) if self.column in draft.row else []
+        keys = self.keys(draft) if self.of([draft]) else []
         return [key for key in keys if self.targets.get(key) is MISSING]
 
-    def own_key(self, draft: Draft) -> Any:
-        """The key under which other rows (will) find the draft's object."""
-        instance = draft.instance or draft.existing
-        if instance is not None:
-            return getattr(instance, self.search_attr)
-        return draft.values.get(self.search_attr, draft.values.get(self.targets.attr))
+    @property
+    def finds_own_rows(self) -> bool:
+        """Whether it is known under which key the object of a row will be found."""
+        return bool(self._own_attrs or self.description.legacy)
+
+    def own_keys(self, draft: Draft) -> tuple[Any, ...]:
+        """The keys under which other rows (will) find the draft's object."""
+        if self.description.legacy:
+            other = alternative(draft.key)
+            return (draft.key,) if other is None else (draft.key, other)
+        values = tuple(_own_value(draft, *names) for names in self._own_attrs)
+        return values if len(values) == 1 else (values,)
 
     def assign(self, draft: Draft, keys: list[Any], *, final: bool) -> None:
         """Give the draft its targets.
@@ -128,7 +161,7 @@ class RelationColumn:
             return
         found = list(self._found(draft, keys, final=final))
         if self.is_many:
-            draft.links = {**draft.links, self.name: found}
+            draft.m2m = {**draft.m2m, self.name: found}
         elif keys and keys == [draft.values.get(self._own_key)]:
             draft.values[self.field.attname] = draft.values[self._own_key]
         else:
@@ -141,31 +174,45 @@ class RelationColumn:
                 continue
             target = self.targets.get(key)
             if target is AMBIGUOUS:
-                raise self._missing(key, "matches more than one")
+                raise self._missing(key, self.targets.ambiguity)
             if target is not MISSING:
                 yield target
             elif self._own_key and draft.values.get(self._own_key) == key:
                 continue  # a root that names itself as its parent
             elif self.is_self and not final:
-                # A row cannot be written without its parent; links can be added later.
-                draft.has_late_links = draft.has_late_links or self.is_many
+                # A row cannot be written without its parent; its joins can be added later.
+                draft.has_late_m2m = draft.has_late_m2m or self.is_many
                 draft.waiting = draft.waiting or not self.is_many
-            elif key != "" or self.is_many:
+            elif _is_blank(key) and not self.is_many:
+                continue
+            elif not self.description.deferred:
                 self._miss(draft, key)
+            elif self.column not in draft.deferred:
+                draft.deferred += (self.column,)
 
     def _miss(self, draft: Draft, key: Any) -> None:
-        error = self._missing(key, "matches no")
+        error = self.missing(key)
         if not self.description.skip_missing:
             raise error
         draft.notes += (Note(self.column, error.value, error.cause),)
 
     def _missing(self, key: Any, what: str) -> MissingTarget:
-        label, attr = self.targets.klass._meta.label, self.targets.attr
+        label = self.targets.klass._meta.label
         if isinstance(key, Unfit):
-            cause = f"cannot be the {attr} of a {label}: {key.cause}"
+            cause = f"cannot be the {self.targets.name} of a {label}: {key.cause}"
             return MissingTarget(cause, column=self.column, value=key.value)
-        cause = f"{attr} = {key!r} {what} {label}"
+        cause = f"{self.targets.described(key)} {what}"
         return MissingTarget(cause, column=self.column, value=key)
+
+    def missing(self, key: Any) -> MissingTarget:
+        """What to say of a key that no target has."""
+        return self._missing(key, f"matches no {self.targets.klass._meta.label}")
+
+    def deferred_value(self, draft: Draft) -> Any:
+        """What has to be looked for again: the key, or those of a many-to-many not yet found."""
+        if not self.is_many:
+            return self.keys(draft)[0]
+        return [key for key in self.unresolved(draft) if not isinstance(key, Unfit)]
 
 
 def resolve(
@@ -175,14 +222,16 @@ def resolve(
     drafts = [draft for draft in drafts if draft.error is None]
     # A tree settles some of its relations later: what the others found out stays.
     columns = {relation.column for relation in relations}
-    has_links = any(relation.is_many for relation in relations)
+    has_m2m = any(relation.is_many for relation in relations)
     for draft in drafts:
         draft.waiting = False
-        draft.has_late_links = draft.has_late_links and not has_links
+        draft.has_late_m2m = draft.has_late_m2m and not has_m2m
         if draft.notes:
             draft.notes = tuple(note for note in draft.notes if note.column not in columns)
+        if draft.deferred:
+            draft.deferred = tuple(name for name in draft.deferred if name not in columns)
     for relation in relations:
-        _resolve_one(relation, [d for d in drafts if relation.column in d.row], final=final)
+        _resolve_one(relation, relation.of(drafts), final=final)
 
 
 def _resolve_one(relation: RelationColumn, drafts: list[Draft], *, final: bool) -> None:
@@ -205,3 +254,40 @@ def _assigned(field: Any, with_instances: bool) -> tuple[str, bool]:
     if isinstance(field, ManyToManyRel):
         return field.field.m2m_target_field_name(), False
     return "pk", True  # the other side of a foreign key takes objects only
+
+
+def _searched(description: Column, options: dict[str, Any]) -> Known:
+    assert description.klass is not None
+    if len(description.search_attrs) == 1:
+        return Targets(description.klass, description.search_attrs[0], **options)
+    return CompositeTargets(description.klass, description.search_attrs, **options)
+
+
+def _own_attrs(description: Column) -> list[tuple[str, str]]:
+    """(name of the attribute of an instance, the other name that values may have for it)."""
+    assert description.klass is not None
+    names = [(_own_name(description.klass, attr), attr) for attr in description.search_attrs]
+    return names if all(name for name, _ in names) else []
+
+
+def _own_name(klass: type[Model], attr: str) -> str:
+    """The attribute itself, empty for one of another object or with a lookup."""
+    searched = field_at(klass, attr)
+    if searched is None or "__" in attr:
+        return ""
+    field = None if attr == "pk" else klass._meta.get_field(attr)
+    is_reference = isinstance(field, ForeignKey) and not field.primary_key
+    return field.attname if is_reference else searched.attname  # type: ignore[union-attr]
+
+
+def _own_value(draft: Draft, attname: str, attr: str) -> Any:
+    instance = draft.instance or draft.existing
+    if instance is not None:
+        return getattr(instance, attname)
+    value = draft.values.get(attname, draft.values.get(attr))
+    return value.pk if isinstance(value, Model) else value
+
+
+def _is_blank(key: Any) -> bool:
+    """Whether the key is an empty text, or has one among its parts."""
+    return bool("" in key if isinstance(key, tuple) else key == "")

@@ -16,6 +16,7 @@ from .columns import Column, Relation
 from .converters import Converter, converter, own_type
 from .drafts import Draft
 from .exceptions import UnknownColumn
+from .linked import Linked
 from .migration import Migration, hook_is_overridden, overridden_hook
 from .resolve import RelationColumn
 from .savepoints import HookSavepoints
@@ -26,9 +27,14 @@ Action = tuple[str, type | None, Converter] | None
 
 
 class Transform:
-    """The compiled transformation of one step."""
+    """The compiled transformation of one step.
 
-    def __init__(self, migration: Migration, *, database: str) -> None:
+    ``linked`` is needed where relations are found by legacy key.
+    """
+
+    def __init__(
+        self, migration: Migration, *, database: str, linked: Linked | None = None
+    ) -> None:
         self.migration = migration
         self.model = migration.model
         self.actions = _Actions(self)
@@ -41,8 +47,17 @@ class Transform:
         )
         self._hooks = HookSavepoints(database)
         self._database = database
+        self._linked = linked
+        described = migration.column_description.items()
+        #: Column -> the relations (by their entries) that it is a part of.
+        self._parts: dict[str, list[str]] = {}
+        for entry, description in described:
+            for column in description.columns:
+                self._parts.setdefault(column, []).append(entry)
+        #: Whether a relation may be filled after all migrations have run.
+        self.defers = any(description.deferred for _, description in described)
 
-    def check_columns(self, columns: Iterable[str]) -> None:
+    def check_columns(self, columns: Collection[str]) -> None:
         """Raise :exc:`UnknownColumn` for a column without a place in the model.
 
         Says nothing when ``hook_before_transformation`` may rename or remove columns.
@@ -50,6 +65,21 @@ class Transform:
         if self._before is None:
             for column in columns:
                 self.actions[column]
+            for entry, description in self.migration.column_description.items():
+                self._check_parts(entry, description, columns)
+
+    def _check_parts(self, entry: str, description: Column, columns: Collection[str]) -> None:
+        if absent := [column for column in description.columns if column not in columns]:
+            raise UnknownColumn(
+                f"is_a() of {entry!r} reads {', '.join(description.columns)}, and the query does"
+                f" not return {', '.join(absent)}",
+                column=entry,
+            )
+
+    def legacy_value(self, draft: Draft, column: str) -> Any:
+        """What is to be looked for again of a deferred relation of the draft."""
+        (relation,) = (each for each in self.relations if each.column == column)
+        return relation.deferred_value(draft)
 
     def __call__(self, drafts: Iterable[Draft]) -> None:
         """Fill each draft's ``values``; a draft whose row cannot be transformed fails."""
@@ -72,12 +102,16 @@ class Transform:
 
     def action(self, column: str) -> Action:
         """Decide what ``column`` means; relations are put aside for :meth:`resolve`."""
+        for entry in self._parts.get(column, ()):
+            self._add_entry(entry)
         description = self.migration.column_description.get(column)
         if description is not None and description.exclude:
             return None
-        field = field_of(self.model, column)
         if description is not None:
-            self._add_relation(column, description, field)
+            self._add_entry(column, is_column=True)
+            return None
+        field = field_of(self.model, column)
+        if field is None and column in self._parts:
             return None
         if field is None:
             raise self._unknown(column)
@@ -94,6 +128,19 @@ class Transform:
         name = field.attname if column == "pk" else column
         return name, own_type(field), converter(field, column)
 
+    def _add_entry(self, entry: str, *, is_column: bool = False) -> None:
+        """Add the relation of an entry of ``column_description``, once."""
+        description = self.migration.column_description[entry]
+        if is_column and description.columns and entry not in description.columns:
+            raise UnknownColumn(
+                f"the query returns {entry!r}, but is_a() of it reads"
+                f" {', '.join(description.columns)}. Leave the column out of the query, or name it"
+                " in columns",
+                column=entry,
+            )
+        if all(relation.column != entry for relation in self.relations):
+            self._add_relation(entry, description, field_of(self.model, entry))
+
     def _add_relation(self, column: str, description: Column, field: Any) -> None:
         if field is None:
             raise self._unknown(column)
@@ -105,6 +152,7 @@ class Transform:
                 model=self.model,
                 database=self._database,
                 with_instances=self._hooks_see_targets and not description.assign_by_id,
+                linked=self._linked,
             )
         )
 

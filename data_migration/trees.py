@@ -26,7 +26,7 @@ class Waiting:
     @property
     def _parents(self) -> list[RelationColumn]:
         """The relations whose keys other rows can be found by."""
-        return [r for r in self._relations if r.is_self and not r.is_many and r.search_attr]
+        return [r for r in self._relations if r.is_self and not r.is_many and r.finds_own_rows]
 
     def add(self, drafts: Iterable[Draft]) -> None:
         """Keep drafts until what they wait for was written."""
@@ -46,8 +46,8 @@ class Waiting:
             parents = self._parents
             for draft in (draft for draft in written if draft.error is None):
                 for relation in parents:
-                    place = (relation.column, relation.own_key(draft))
-                    called += self._by_key.pop(place, ())
+                    for key in relation.own_keys(draft):
+                        called += self._by_key.pop((relation.column, key), ())
         return called
 
     def take_all(self) -> list[Draft]:
@@ -63,7 +63,7 @@ class Tree:
 
     def __init__(self, relations: Collection[RelationColumn], database: str) -> None:
         self._parents = [r for r in relations if r.is_self and not r.is_many]
-        self._links = [r for r in relations if r.is_self and r.is_many]
+        self._m2m = [r for r in relations if r.is_self and r.is_many]
         self._database = database
 
     def dead_ends(self, waiting: list[Draft]) -> list[Draft]:
@@ -73,8 +73,8 @@ class Tree:
         """
         dead: set[Draft] = set()
         for relation in self._parents:
-            closes = relation.field.null and relation.search_attr
-            coming = {relation.own_key(draft) for draft in waiting} if closes else ()
+            closes = relation.field.null and relation.finds_own_rows
+            coming = {key for d in waiting for key in relation.own_keys(d)} if closes else ()
             dead.update(
                 draft
                 for draft in waiting
@@ -118,7 +118,7 @@ class Tree:
                 relation.targets.forget()
             written = [draft for draft in written if draft.error is None]
 
-    def complete_links(self, late: list[Draft]) -> None:
+    def complete_m2m(self, late: list[Draft]) -> None:
         """Resolve many-to-manys to the model itself again, now that every target is stored.
 
         A draft that misses a target for good fails; its object goes if this step created it.
@@ -126,14 +126,14 @@ class Tree:
         """
         open_ = [draft for draft in late if draft.error is None]
         while open_:
-            resolve(self._links, open_, final=True)
+            resolve(self._m2m, open_, final=True)
             failed = [draft for draft in open_ if draft.error is not None]
             if not failed:
                 break
             for draft in failed:
                 if draft.existing is None and isinstance(draft.error, MissingTarget):
                     self._remove(draft)
-            for relation in self._links:
+            for relation in self._m2m:
                 relation.targets.forget()
             open_ = [draft for draft in open_ if draft.error is None]
         for draft in late:
@@ -141,7 +141,7 @@ class Tree:
 
     def _remove(self, draft: Draft) -> None:
         rows = type(draft.instance)._base_manager.using(self._database)
-        for relation in (*self._parents, *self._links):
+        for relation in (*self._parents, *self._m2m):
             name = relation.field.name
             if rows.filter(**{name: draft.instance}).exists():
                 raise StepFailed(

@@ -15,7 +15,7 @@ from django.core.checks import ERROR, CheckMessage, register
 from ..discovery import discover
 from ..exceptions import SpecError, SpecImportError
 from ..migration import Migration
-from . import attributes, connections, dependencies, descriptions, names, project
+from . import attributes, connections, dependencies, descriptions, legacy_keys, names, project
 from .faults import FAULTS, fault
 
 __all__ = ["FAULTS", "TAG", "check_project", "check_specs"]
@@ -39,7 +39,10 @@ _RUNNING: tuple[Check, ...] = (
     attributes.check_allow_updates,
     attributes.check_writer,
     attributes.check_batch_size,
-    attributes.check_later,
+    attributes.check_choices,
+    attributes.check_reruns,
+    attributes.check_high_water,
+    attributes.check_sensitive_columns,
     descriptions.check_columns,
     connections.check_source,
 )
@@ -67,6 +70,7 @@ def check_specs(migrations: Mapping[str, type[Migration]]) -> list[CheckMessage]
         project.check_settings(),
         planning,
         _each(_RUNNING, running),
+        legacy_keys.check_legacy_keys(migrations),
         names.check_names(migrations),
         () if _has_errors(planning) else dependencies.check_order(migrations),
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import timedelta
 from inspect import isclass
 from typing import Any
 
@@ -13,7 +14,7 @@ from django.db.models import Field, Model
 from ..conf import settings
 from ..graph import suggest
 from ..migration import Migration
-from ..outcomes import WriterName
+from ..outcomes import NullMarks, OnConflict, Removed, WriterName
 from ..transform import field_of
 from .faults import fault
 
@@ -21,12 +22,10 @@ from .faults import fault
 _READS = re.compile(r"\b(SELECT|WITH)\b|^\s*(CALL|EXEC(UTE)?|PRAGMA|SHOW|TABLE|VALUES)\b", re.I)
 _SELECTS = re.compile(r"^[\s(]*(SELECT|WITH)\b", re.I)
 
-#: What later versions will offer -> what happens until then.
+#: What later versions will offer.
 _LATER_WRITERS = frozenset({"copy"})
-_LATER_ATTRIBUTES = {
-    "high_water": "every run reads all rows",
-    "track_changes": "a rerun compares every row with its object",
-}
+#: Attributes that take one of a few words.
+_CHOICES = {"on_conflict": OnConflict, "removed": Removed, "high_water_null": NullMarks}
 
 
 def is_usable_model(model: Any) -> bool:
@@ -88,17 +87,9 @@ def check_legacy_key(label: str, migration: type[Migration]) -> Iterator[CheckMe
 
 def check_allow_updates(label: str, migration: type[Migration]) -> Iterator[CheckMessage]:
     """Speak up only when it is certain that the query does not return the primary key."""
-    if not migration.allow_updates or migration.search_attr or migration.legacy_key:
-        return
-    model, query = getattr(migration, "model", None), migration.query
-    if model is None or not is_usable_model(model) or not isinstance(query, str):
-        return
-    pk = model._meta.pk
-    if pk is None or "*" in query or not _SELECTS.match(query):
-        return
-    names = "|".join(re.escape(name) for name in ("pk", pk.name, pk.attname))
-    if not re.search(rf"\b({names})\b", query, re.I):
-        yield fault("W032", label, pk=pk.name, model=model._meta.label)
+    if migration.allow_updates and not migration.legacy_key and lacks_key(migration):
+        model = migration.model
+        yield fault("W032", label, pk=model._meta.pk.name, model=model._meta.label)
 
 
 def check_depends_on(label: str, migration: type[Migration]) -> Iterator[CheckMessage]:
@@ -129,15 +120,70 @@ def check_batch_size(label: str, migration: type[Migration]) -> Iterator[CheckMe
         yield fault("E052", label, value=size, default=settings.batch_size)
 
 
-def check_later(label: str, migration: type[Migration]) -> Iterator[CheckMessage]:
-    for name, instead in _LATER_ATTRIBUTES.items():
-        if not hasattr(Migration, name) and getattr(migration, name, None):
-            yield fault("W053", label, name=name, instead=instead)
+def check_choices(label: str, migration: type[Migration]) -> Iterator[CheckMessage]:
+    for name, words in _CHOICES.items():
+        value: Any = getattr(migration, name)
+        known = [str(word) for word in words.values]
+        if value not in known:
+            listed = ", ".join(repr(word) for word in known)
+            yield fault("E054", label, name=name, value=value, known=listed)
 
 
-def later_attributes() -> frozenset[str]:
-    """Names that are no misspelling although ``Migration`` does not have them."""
-    return frozenset(_LATER_ATTRIBUTES)
+def check_reruns(label: str, migration: type[Migration]) -> Iterator[CheckMessage]:
+    """What a rerun does with rows that changed or are gone."""
+    changes: Any = migration.track_changes
+    limit: Any = migration.removed_limit
+    if not isinstance(changes, bool):
+        yield fault("E055", label, value=changes)
+    if not _is_number(limit) or not 0 <= limit <= 100:
+        yield fault("E056", label, value=limit)
+
+
+def check_high_water(label: str, migration: type[Migration]) -> Iterator[CheckMessage]:
+    column: Any = migration.high_water
+    lag: Any = migration.high_water_lag
+    if column is not None and not (isinstance(column, str) and column):
+        yield fault("E057", label, value=column)
+    is_span = isinstance(lag, timedelta) and lag >= timedelta(0)
+    if lag is not None and not is_span and not (_is_number(lag) and lag >= 0):
+        yield fault("E058", label, value=lag)
+
+
+def check_sensitive_columns(label: str, migration: type[Migration]) -> Iterator[CheckMessage]:
+    names: Any = migration.sensitive_columns
+    if not isinstance(names, (list, tuple, set, frozenset)) or not all(
+        isinstance(name, str) and name for name in names
+    ):
+        yield fault("E059", label, value=names)
+        return
+    for name in declared_key(migration):
+        if name in names:
+            yield fault("E036", label, column=name)
+
+
+def declared_key(migration: type[Migration]) -> tuple[str, ...]:
+    """The columns of the legacy key as far as the spec says which; empty where it does not."""
+    key: Any = migration.legacy_key or migration.search_attr or ()
+    columns = (key,) if isinstance(key, str) else key
+    is_listed = isinstance(columns, (list, tuple))
+    return tuple(column for column in columns if isinstance(column, str)) if is_listed else ()
+
+
+def lacks_key(migration: type[Migration]) -> bool:
+    """Whether it is certain that nothing identifies a row of the query."""
+    model, query = getattr(migration, "model", None), migration.query
+    if declared_key(migration) or model is None or not is_usable_model(model):
+        return False
+    if not isinstance(query, str) or model._meta.pk is None:
+        return False
+    if "*" in query or not _SELECTS.match(query):
+        return False
+    names = "|".join(re.escape(n) for n in ("pk", model._meta.pk.name, model._meta.pk.attname))
+    return not re.search(rf"\b({names})\b", query, re.I)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
 def is_positive(value: Any, *kinds: type) -> bool:

@@ -15,7 +15,7 @@ from ..migration import Migration, hook_is_overridden
 from ..transform import field_of
 from .attributes import is_usable_model
 from .faults import fault
-from .paths import AttributePath
+from .paths import AttributePath, are_unique
 
 
 def check_column_description(label: str, migration: type[Migration]) -> Iterator[CheckMessage]:
@@ -58,8 +58,8 @@ def _check_column(
         yield from _check_kind(label, meaning, field, about)
         yield from _check_class(label, meaning, field, about)
         yield from _check_missing(label, migration, meaning, field, about)
-    if meaning.klass is not None and meaning.search_attr:
-        yield from _check_search(label, column, meaning.klass, meaning.search_attr)
+    if meaning.klass is not None and meaning.search_attrs:
+        yield from _check_search(label, column, meaning.klass, meaning.search_attrs)
 
 
 def _check_kind(
@@ -110,15 +110,17 @@ def _check_missing(
 
 
 def _check_search(
-    label: str, column: str, klass: type[Model], attr: str
+    label: str, column: str, klass: type[Model], attrs: tuple[str, ...]
 ) -> Iterator[CheckMessage]:
-    words = {"column": column, "attr": attr, "klass": klass._meta.label}
-    path = AttributePath.follow(klass, attr)
-    if path is None:
-        names = [field.name for field in klass._meta.concrete_fields]
-        yield fault("E025", label, suggestion=suggest(attr, names), **words)
-    elif not path.is_unique:
-        yield fault("W028", label, **words)
+    words = {"column": column, "klass": klass._meta.label}
+    paths = [AttributePath.follow(klass, attr) for attr in attrs]
+    for attr, path in zip(attrs, paths, strict=True):
+        if path is None:
+            names = [field.name for field in klass._meta.concrete_fields]
+            yield fault("E025", label, attr=attr, suggestion=suggest(attr, names), **words)
+    known = [path for path in paths if path is not None]
+    if len(known) == len(paths) and not are_unique(klass, known):
+        yield fault("W028", label, attr=", ".join(attrs), **words)
 
 
 def _relation_names(model: type[Model]) -> list[str]:

@@ -112,6 +112,10 @@ FAULTS = {
         " value several objects have fails.",
         "Search by a unique attribute, or make {attr!r} unique.",
     ),
+    "E029": Text(
+        "column {column!r} is filled later (deferred=True), but {model}.{column} may not be NULL.",
+        "Allow null=True on the field, or remove deferred=True.",
+    ),
     # what identifies a row
     "E030": Text(
         "search_attr is {value!r}, which is no field of {model}.{suggestion}",
@@ -127,6 +131,28 @@ FAULTS = {
         "Set search_attr to a field of {model} that the query returns and that is different for"
         " every row.",
     ),
+    # legacy keys
+    "E033": Text(
+        "column {column!r} finds a {klass} by its legacy key, but no migration with a legacy key"
+        " fills that model.",
+        "Set legacy_key on the migration that fills {klass}, or find the object by search_attr.",
+    ),
+    "E034": Text(
+        "column {column!r} finds a {klass} by the legacy keys of {value}, which is no migration"
+        " that fills that model.{suggestion}",
+        'Write legacy=True, or name a migration that fills {klass}: legacy="app_label.ClassName".',
+    ),
+    "E035": Text(
+        "column {column!r} gives a legacy key of {asked} column(s), but that of {other} has"
+        " {count} ({key}).",
+        "Name the columns of this query that hold the key, in the order of legacy_key:"
+        ' columns=("country", "number").',
+    ),
+    "E036": Text(
+        "{column!r} identifies the rows and is one of sensitive_columns: without the key no"
+        " message could say which row it is about.",
+        "Take it out of sensitive_columns, or set legacy_key to another column.",
+    ),
     # depends_on
     "E040": Text(
         "depends_on has to be a list, got {value!r}.",
@@ -139,7 +165,7 @@ FAULTS = {
     "E042": Text("{problem}", "See every migration with: manage.py show_legacy"),
     "E043": Text(
         "{problem}",
-        "A relation that both sides need can be filled by a second migration into the same model.",
+        "The page howto/relations of the documentation shows how to migrate a cycle.",
     ),
     # writing
     "E050": Text("writer {value!r} does not exist.{suggestion}", "Choose one of {known}."),
@@ -151,9 +177,30 @@ FAULTS = {
         "batch_size has to be a whole number above zero, got {value!r}.",
         "Remove it to use DATA_MIGRATION_BATCH_SIZE, which is {default!r}.",
     ),
-    "W053": Text(
-        "{name} is not offered by this version and has no effect.",
-        "Remove it; {instead}.",
+    # reruns
+    "E054": Text(
+        "{name} has to be one of {known}, got {value!r}.",
+        "Remove it to use the default.",
+    ),
+    "E055": Text(
+        "track_changes has to be True or False, got {value!r}.",
+        "True calls hook_update_existing() only for rows that changed in the source.",
+    ),
+    "E056": Text(
+        "removed_limit has to be a percentage between 0 and 100, got {value!r}.",
+        "Write removed_limit = 25 to let a rerun delete up to a quarter of the objects.",
+    ),
+    "E057": Text(
+        "high_water has to be the name of a column of the query, got {value!r}.",
+        'Write high_water = "modified".',
+    ),
+    "E058": Text(
+        "high_water_lag has to be a timedelta or a number, not below zero, got {value!r}.",
+        "Write high_water_lag = timedelta(minutes=5), or a number for a column of numbers.",
+    ),
+    "E059": Text(
+        "sensitive_columns has to be a tuple of column names, got {value!r}.",
+        'A tuple of one name needs a comma: sensitive_columns = ("iban",).',
     ),
     # sources
     # Warnings where another machine's settings may be complete: they stop only such a run as

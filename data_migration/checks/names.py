@@ -13,7 +13,6 @@ from django.core.checks import CheckMessage
 from ..discovery import SPEC_MODULE
 from ..graph import suggest
 from ..migration import Migration
-from .attributes import later_attributes
 from .faults import fault
 
 _PACKAGE = Migration.__module__.partition(".")[0]
@@ -34,7 +33,7 @@ def check_names(migrations: Mapping[str, type[Migration]]) -> Iterator[CheckMess
 
 def _check_class(cls: type, about: str) -> Iterator[CheckMessage]:
     known = {name for name in vars(Migration) if not name.startswith("_")}
-    for name in sorted(vars(cls).keys() - known - later_attributes()):
+    for name in sorted(vars(cls).keys() - known):
         kin = {word for word in known if word.startswith("hook_") == name.startswith("hook_")}
         if name.startswith("hook_") or _is_alike(name, kin):
             yield fault("W017", about, name=name, suggestion=suggest(name, kin))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
@@ -32,6 +33,21 @@ class AttributePath:
     def is_unique(self) -> bool:
         """Whether one value leads to one object at most."""
         return all(_is_unique(field) for field in self.fields)
+
+
+def are_unique(model: type[Model], paths: Collection[AttributePath]) -> bool:
+    """Whether the values of all ``paths`` together lead to one object of ``model`` at most."""
+    if any(path.is_unique for path in paths):
+        return True
+    # A path such as state__code is as good as the state where that code is unique.
+    told = {path.fields[0].name for path in paths if AttributePath(path.fields[1:]).is_unique}
+    groups = [set(names) for names in model._meta.unique_together]
+    groups += [
+        set(constraint.fields)
+        for constraint in model._meta.constraints
+        if isinstance(constraint, UniqueConstraint) and constraint.condition is None
+    ]
+    return any(group and group <= told for group in groups)
 
 
 def _field(model: type[Model] | None, name: str) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import sys
 from collections.abc import Iterator
@@ -52,12 +53,7 @@ class LegacyCommand(BaseCommand):
 
     def plan(self, database: str) -> Plan:
         """Every migration in order. Raises :exc:`CommandError` for a fault in a spec."""
-        if database not in connections:
-            raise CommandError(
-                f"--database: there is no alias {database!r} in DATABASES. It has:"
-                f" {', '.join(connections)}.",
-                returncode=EXIT_USAGE,
-            )
+        check_database(database)
         migrations = discover()
         self._refuse_faults([m for m in check_specs(migrations) if m.level >= ERROR])
         return build_plan(migrations, lambda model: has_rows(model, database))
@@ -75,6 +71,23 @@ class LegacyCommand(BaseCommand):
 
     def print_document(self, document: dict[str, Any]) -> None:
         self.stdout.write(json.dumps(document, indent=2, ensure_ascii=False))
+
+
+def check_database(alias: str) -> None:
+    """Raise :exc:`CommandError` for an alias that ``DATABASES`` does not have."""
+    if alias not in connections:
+        raise CommandError(
+            f"--database: there is no alias {alias!r} in DATABASES. It has:"
+            f" {', '.join(connections)}.",
+            returncode=EXIT_USAGE,
+        )
+
+
+def positive(text: str) -> int:
+    """A whole number above zero, for argparse."""
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"takes a whole number above zero, not {text!r}")
+    return int(text)
 
 
 @contextmanager

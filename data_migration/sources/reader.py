@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-import string
+import re
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import closing, suppress
 from typing import Any
 
 from ..exceptions import SourceError
 from . import streaming
 from .base import printable_cause, words
+from .narrowing import Narrowed, Params, highest, statement
 from .redaction import redact
 from .rows import Convert, Fetch, Rows, converter, fetcher
 
-Params = Sequence[Any] | Mapping[str, Any]
-
 _QUERY_SHOWN = 300
+_NUMBERED = re.compile(r"(.+):\d+")
 
 
 class Reader:
@@ -41,12 +41,21 @@ class Reader:
     def count(self, query: str, params: Params = ()) -> int | None:
         """The number of rows, counted by the database; None when it cannot."""
         # A line of its own for the bracket: the query may end in a comment.
-        counting = f"SELECT COUNT(*) FROM (\n{_statement(query)}\n) AS counted"
+        counting = f"SELECT COUNT(*) FROM (\n{statement(query)}\n) AS counted"
         try:
             streaming.settle(self.connection)
-            return _count(self.connection, counting, params)
+            return int(_value(self.connection, counting, params))
         except Exception:  # reading the query will say what is wrong with it
             return None
+
+    def highest(self, query: str, params: Params, column: str) -> Any:
+        """The highest value of a column, found by the database; None where it has no value."""
+        narrowed, params = highest(self.connection, query, params, column)
+        try:
+            streaming.settle(self.connection)
+            return _value(self.connection, narrowed, params)
+        except Exception as error:
+            raise self._refused(narrowed, error) from printable_cause(error)
 
     def cursor(self) -> Any:
         """A new plain cursor, for hooks that count by themselves."""
@@ -55,19 +64,21 @@ class Reader:
 
     def execute(self, query: str, params: Params = ()) -> None:
         """Run the query; ``columns`` are known afterwards."""
-        statement = _statement(query)
+        text = statement(query)
         self.close()
         self.rows_read, self._exhausted = 0, False
         try:
             streaming.settle(self.connection)
             cursor = streaming.streaming_cursor(self.connection)
-            description = _describe(self.connection, cursor, statement, params)
+            description = _describe(self.connection, cursor, text, params)
         except Exception as error:
-            raise self._refused(statement, error) from printable_cause(error)
+            raise self._refused(query, error) from printable_cause(error)
         self._cursor = cursor
         if description is None and hasattr(cursor, "description"):
-            raise self._no_rows(statement)
+            raise self._no_rows(text)
         self.columns = tuple(column[0] for column in description or ())
+        if isinstance(query, Narrowed):
+            self._check_columns(query)
 
     def batches(self, size: int, limit: int | None = None) -> Iterator[list[dict[str, Any]]]:
         """Lists of at most ``size`` rows, ``limit`` in all; every row is a mutable dict."""
@@ -94,11 +105,28 @@ class Reader:
         except Exception as error:
             raise self._stopped(error) from printable_cause(error)
 
-    def _refused(self, statement: str, error: Exception) -> SourceError:
+    def _check_columns(self, query: Narrowed) -> None:
+        """SQLite gives the second of two columns a name of its own, and nothing would fit it."""
+        for name in self.columns:
+            original = _NUMBERED.fullmatch(name)
+            if original and original[1] in self.columns:
+                raise self._not_narrowed(query, f"it returns the column {original[1]!r} twice")
+
+    def _refused(self, query: str, error: Exception) -> SourceError:
+        is_closed = "closed" in str(error).lower()
+        if isinstance(query, Narrowed) and not is_closed:
+            return self._not_narrowed(query, words(error))
         return SourceError(
             f"{self.label}: the legacy database refused the query: {words(error)}. "
-            f"The query was: {_shown(statement)}. "
-            + (_ADVICE_CLOSED if "closed" in str(error).lower() else _ADVICE_QUERY)
+            f"The query was: {_shown(statement(query))}. "
+            + (_ADVICE_CLOSED if is_closed else _ADVICE_QUERY)
+        )
+
+    def _not_narrowed(self, query: Narrowed, cause: str) -> SourceError:
+        by = f" by {query.by}" if query.by else ""
+        return SourceError(
+            f"{self.label}: the query could not be narrowed{by}: {cause}. "
+            f"It was read as: {_shown(query)}. {_ADVICE_NARROWED}"
         )
 
     def _no_rows(self, statement: str) -> SourceError:
@@ -117,6 +145,11 @@ class Reader:
 
 
 _ADVICE_QUERY = "Correct it; tables and columns have the names of the legacy database."
+_ADVICE_NARROWED = (
+    "Inside brackets every column needs a name of its own (write AS), spelt as in the spec, and "
+    "SQL Server takes neither WITH nor ORDER BY. Correct the query; a run with --full reads it "
+    "as it is."
+)
 _ADVICE_CLOSED = (
     "The connection is closed: every run closes the connections it was given when it ends, so "
     "open_db_connection() has to open a new one where it keeps one."
@@ -135,12 +168,6 @@ def _is_decoding_error(error: Exception) -> bool:
 def _shown(statement: str) -> str:
     line = redact(" ".join(statement.split()))
     return line if len(line) <= _QUERY_SHOWN else line[: _QUERY_SHOWN - 3] + "..."
-
-
-def _statement(query: str) -> str:
-    """Without a closing semicolon; psqlODBC appends to the text, so a comment needs its end."""
-    statement = query.strip().rstrip(";" + string.whitespace)
-    return f"{statement}\n" if "--" in statement.rpartition("\n")[2] else statement
 
 
 def _wanted(size: int, limit: int | None, read: int) -> int:
@@ -168,9 +195,9 @@ def _describe(connection: Any, cursor: Any, statement: str, params: Params) -> A
             raise
 
 
-def _count(connection: Any, statement: str, params: Params) -> int:
+def _value(connection: Any, statement: str, params: Params) -> Any:
     """The only value of the only row; the transaction survives when the database refuses."""
     with closing(connection.cursor()) as cursor, streaming.protected(connection):
         _execute(cursor, statement, params)
         row = cursor.fetchone()
-    return int(next(iter(row.values())) if isinstance(row, Mapping) else row[0])
+    return next(iter(row.values())) if isinstance(row, Mapping) else row[0]

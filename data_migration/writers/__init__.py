@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from .base import Writer
 from .choice import choose_writer
+from .conflicts import Conflicts
 from .diagnosis import describe, hook_of
 from .instances import Instances
 
-__all__ = ["Instances", "Writer", "choose_writer", "describe", "hook_of"]
+__all__ = ["Conflicts", "Instances", "Writer", "choose_writer", "describe", "hook_of"]

@@ -7,15 +7,15 @@ from collections.abc import Callable
 from typing import Any, ClassVar
 
 from django.db import connections, transaction
-from django.db.models import ForeignKey
 
 from ..drafts import Draft
-from ..migration import Migration, hook_is_overridden, overridden_hook
+from ..migration import Migration, overridden_hook
 from ..outcomes import Outcome, WriterName
 from ..savepoints import raise_if_swallowed
-from .changes import stored_values
+from .changes import changed_fields, named_values, stored_values
 from .faults import is_fault_of_database
-from .links import Links
+from .hook_keys import HookKeys
+from .joins import Joins
 
 
 class Writer(ABC):
@@ -32,27 +32,10 @@ class Writer(ABC):
         self._connection = connections[database]
         #: Whether an object with a key of the row's own was created.
         self.wrote_keys = False
-        self.links = self.make_links()
+        self.joins = self.make_joins()
         self._after_save = overridden_hook(migration, "hook_after_save")
-        self._checks_early = self._has_keys_that_hooks_may_set()
+        self._hook_keys = HookKeys(migration, database=database)
         self._update_existing = overridden_hook(migration, "hook_update_existing")
-
-    def _has_keys_that_hooks_may_set(self) -> bool:
-        """Whether foreign keys may come from a hook, so that nobody has looked them up.
-
-        PostgreSQL would judge them only at the commit, when nobody can say any more which row it
-        was. Without such keys nothing is checked early: locking the same referenced rows in
-        every batch's savepoint becomes slower with each one.
-        """
-        hooks = ("hook_before_save", "hook_after_save", "hook_update_existing")
-        return (
-            self._connection.vendor == "postgresql"
-            and any(hook_is_overridden(type(self.migration), hook) for hook in hooks)
-            and any(
-                isinstance(field, ForeignKey) and getattr(field, "db_constraint", True)
-                for field in self.model._meta.concrete_fields
-            )
-        )
 
     @abstractmethod
     def write(self, drafts: list[Draft]) -> None:
@@ -62,7 +45,7 @@ class Writer(ABC):
         """
 
     @abstractmethod
-    def make_links(self) -> Links:
+    def make_joins(self) -> Joins:
         """How many-to-many rows are written."""
 
     @abstractmethod
@@ -81,12 +64,11 @@ class Writer(ABC):
                 self._create(new)
             if len(new) < len(drafts):
                 self._update([draft for draft in drafts if draft.existing is not None])
-            if self._checks_early:
-                self._connection.check_constraints()
+            self._hook_keys.check(drafts)
 
     def _create(self, drafts: list[Draft]) -> None:
         self.create(drafts)
-        self.links.create(drafts)
+        self.joins.create(drafts)
         if self._after_save is not None:
             for draft in drafts:
                 self._run_hook(self._after_save, draft.instance, draft.row)
@@ -102,7 +84,8 @@ class Writer(ABC):
         changed = [draft for draft in drafts if draft.changed]
         if changed:
             self.update(changed)
-        relinked = self.links.update(drafts)
+        # Not half of a set whose other targets are still to come: it is compared as a whole.
+        relinked = self.joins.update([draft for draft in drafts if not draft.has_late_m2m])
         for draft in drafts:
             touched = draft.changed or draft in relinked
             draft.outcome = Outcome.UPDATED if touched else Outcome.UNCHANGED
@@ -110,8 +93,9 @@ class Writer(ABC):
     def _update_by_hook(self, hook: Callable[..., Any], draft: Draft) -> None:
         before = stored_values(draft.existing)
         self._run_hook(hook, draft.existing, draft.raw or draft.row)
-        touched = before != stored_values(draft.existing)
-        draft.outcome = Outcome.UPDATED if touched else Outcome.UNCHANGED
+        draft.changed = changed_fields(draft.existing, before)
+        draft.before = named_values(draft.existing, before, draft.changed)
+        draft.outcome = Outcome.UPDATED if draft.changed else Outcome.UNCHANGED
 
     def _run_hook(self, hook: Callable[..., Any], instance: Any, row: dict[str, Any]) -> None:
         hook(instance, row)

@@ -9,7 +9,7 @@ from ..drafts import Draft
 from ..migration import Migration
 from ..outcomes import WriterName
 from .base import Writer
-from .links import Links, ThroughLinks
+from .joins import Joins, ThroughJoins
 from .packets import Portions
 from .timestamps import keeping_queryset
 
@@ -23,8 +23,8 @@ class BulkWriter(Writer):
         super().__init__(migration, database=database)
         self._portion = Portions(database)
 
-    def make_links(self) -> Links:
-        return ThroughLinks(self.model, database=self.database)
+    def make_joins(self) -> Joins:
+        return ThroughJoins(self.model, database=self.database)
 
     def write(self, drafts: list[Draft]) -> None:
         """Write as many together as fit into one INSERT, so that a bad row repeats only those.

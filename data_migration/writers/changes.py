@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import datetime as dt
+from collections.abc import Iterable, Mapping
 from decimal import ROUND_HALF_EVEN, ROUND_HALF_UP, Decimal
 from typing import Any
 
@@ -40,13 +42,27 @@ def changed_fields(instance: Any, before: dict[str, Any]) -> tuple[str, ...]:
     )
 
 
+def named_values(instance: Any, values: Mapping[str, Any], names: Iterable[str]) -> dict[str, Any]:
+    """Of ``values`` by attribute name those of the fields in ``names``, by field name."""
+    fields = {name: instance._meta.get_field(name) for name in names}
+    return {name: values[field.attname] for name, field in fields.items()}
+
+
 def _is_same(field: Field[Any, Any], before: Any, after: Any) -> bool:
     if isinstance(before, memoryview):
         before = bytes(before)  # psycopg2's, which equals no bytes as it is
-    if before == after:
+    if before == after or _is_same_moment(before, after):
         return True
     if isinstance(field, DecimalField) and isinstance(after, Decimal) and before is not None:
         # What is stored was rounded, so the row is compared rounded: PostgreSQL rounds halves
         # up, for the others Django rounds them to even.
         return before in [after.quantize(before, rounding=each) for each in _ROUNDINGS]
     return False
+
+
+def _is_same_moment(before: Any, after: Any) -> bool:
+    """In the hour that a zone goes through twice, Python finds moments of two zones unequal."""
+    moments = [each for each in (before, after) if isinstance(each, dt.datetime) and each.tzinfo]
+    if len(moments) < 2:
+        return False
+    return moments[0].astimezone(dt.UTC) == moments[1].astimezone(dt.UTC)

@@ -10,7 +10,8 @@ from ..drafts import Draft
 from ..migration import Migration, hook_is_overridden, overridden_hook
 from ..outcomes import Outcome
 from ..savepoints import HookSavepoints
-from .changes import apply_to_existing, changed_fields, stored_values
+from .changes import apply_to_existing, changed_fields, named_values, stored_values
+from .conflicts import Conflicts
 
 
 class Instances:
@@ -23,6 +24,8 @@ class Instances:
         parents = migration.model._meta.all_parents
         self._parent_keys = [p._meta.pk.attname for p in parents if p._meta.pk is not None]
         self._hooks = HookSavepoints(database)
+        #: Set where the ledger remembers what was written.
+        self.conflicts: Conflicts | None = None
 
     def __call__(self, drafts: Iterable[Draft]) -> None:
         """Give each draft its instance. A draft whose row the model or the hook refuses fails.
@@ -49,6 +52,9 @@ class Instances:
             apply_to_existing(draft)
             if self._is_kept(draft, draft.existing):
                 draft.changed = changed_fields(draft.existing, before)
+                if self.conflicts is not None:
+                    self.conflicts.settle(draft, before)
+                draft.before = named_values(draft.existing, before, draft.changed)
 
     def _has_parent_key(self, instance: Model) -> bool:
         """Whether the key came under the name that it has in a parent's table."""

@@ -8,7 +8,7 @@ from typing import Any
 from ..drafts import Draft
 from ..outcomes import WriterName
 from .base import Writer
-from .links import Links, ManagerLinks
+from .joins import Joins, ManagerJoins
 from .timestamps import auto_fields
 
 
@@ -22,8 +22,8 @@ class SaveWriter(Writer):
         super().__init__(migration, database=database)
         self._auto_fields = auto_fields(self.model)
 
-    def make_links(self) -> Links:
-        return ManagerLinks()
+    def make_joins(self) -> Joins:
+        return ManagerJoins()
 
     def write(self, drafts: list[Draft]) -> None:
         for draft in drafts:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import signal
 import sys
 from collections.abc import Iterator
@@ -20,13 +19,15 @@ from data_migration.management.base import (
     EXIT_USAGE,
     LegacyCommand,
     exit_codes,
+    positive,
     say,
 )
 from data_migration.options import MaxErrors, RunOptions
 from data_migration.outcomes import Mode, OnError, RunStatus
-from data_migration.planning import due, left_out, pending
+from data_migration.planning import due, left_out, pending, with_failures
 from data_migration.progress import Progress, for_stream
-from data_migration.runner import Runner, rows_failed
+from data_migration.recording import rows_failed
+from data_migration.runner import Runner
 
 
 class Command(LegacyCommand):
@@ -51,6 +52,17 @@ class Command(LegacyCommand):
             help="rerun finished migrations as if allow_updates",
         )
         add(
+            "--full",
+            action="store_true",
+            help="like --update, but compare every row with its object: no mark, no digests",
+        )
+        add("--retry-failed", action="store_true", help="only rows recorded as failed")
+        add(
+            "--force-removal",
+            action="store_true",
+            help="delete what is gone from the source although it is more than removed_limit",
+        )
+        add(
             "--on-error",
             choices=OnError.values,
             help="what a failed row does (default: stop; continue with --max-errors)",
@@ -70,16 +82,22 @@ class Command(LegacyCommand):
         selected = whole.select(labels, options["exclude"])
         ledger = Ledger(options["database"])
         finished = ledger.finished()
-        todo = due(selected, finished, update=options["update"])
+        todo = self._due(selected, ledger, options)
         if options["plan"]:
             self._print_plan(selected, todo, ledger, options)
         elif options["check"]:
             self._check(pending(selected, finished), options)
         else:
             for label, needed in left_out(todo, whole, finished):
-                say(f"{label} needs {needed}, which is left out and has not been run.")
+                say(f"{label} needs {needed}, which is left out and not finished.")
             self.refuse_missing_sources(todo)
-            self._run(todo, ledger, options, done_before=len(selected) - len(todo))
+            self._run(todo, whole, ledger, options, done_before=len(selected) - len(todo))
+
+    def _due(self, selected: Plan, ledger: Ledger, options: dict[str, Any]) -> Plan:
+        if options["retry_failed"]:
+            return with_failures(selected, ledger.failed())
+        update = options["update"] or options["full"]
+        return due(selected, ledger.finished(), update=update)
 
     def _print_plan(self, plan: Plan, todo: Plan, ledger: Ledger, options: dict[str, Any]) -> None:
         states = ledger.states()
@@ -101,11 +119,11 @@ class Command(LegacyCommand):
             raise CommandError(f"Pending: {', '.join(labels)}.", returncode=EXIT_FAILED)
 
     def _run(
-        self, todo: Plan, ledger: Ledger, options: dict[str, Any], *, done_before: int
+        self, todo: Plan, whole: Plan, ledger: Ledger, options: dict[str, Any], *, done_before: int
     ) -> None:
         with stop_on_signals() as should_stop:
             run_options = self._run_options(options, should_stop)
-            runner = Runner(todo, run_options, ledger, self._progress(options))
+            runner = Runner(todo, run_options, ledger, self._progress(options), whole=whole)
             # Recorded by the runner like every other end of a run, and told below.
             with suppress(KeyboardInterrupt):
                 runner.execute()
@@ -131,6 +149,9 @@ class Command(LegacyCommand):
             limit=options["limit"],
             batch_size=options["batch_size"],
             update=options["update"],
+            full=options["full"],
+            retry_failed=options["retry_failed"],
+            force_removal=options["force_removal"],
             should_stop=should_stop,
             log_query=log_query if options["logquery"] else None,
             warn=say,
@@ -146,8 +167,7 @@ class Command(LegacyCommand):
             self.stdout.write(report.closing_table(runner.steps))
         if done_before:
             self.stdout.write(f"Done before and not run again: {done_before}.")
-        sentences = report.unfinished_reads(runner.steps, runner.options.limit)
-        for sentence in [*sentences, *report.writers(runner.steps)]:
+        for sentence in report.afterwords(runner.steps, runner.options.limit):
             self.stdout.write(sentence)
         self.stdout.write(_verdict(runner))
 
@@ -161,13 +181,6 @@ class Command(LegacyCommand):
                 f"{rows_failed(failed)}. See: manage.py show_legacy --messages",
                 returncode=EXIT_FAILED,
             )
-
-
-def positive(text: str) -> int:
-    """A whole number above zero, for argparse."""
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"takes a whole number above zero, not {text!r}")
-    return int(text)
 
 
 def log_query(label: str, query: str) -> None:

@@ -5,11 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 from django.core.management.base import CommandParser
+from django.db.models import QuerySet
 
 from data_migration import report
+from data_migration.exceptions import SpecError
 from data_migration.graph import Plan
-from data_migration.ledger import Ledger
+from data_migration.ledger import Ledger, going_on, holder
 from data_migration.management.base import LegacyCommand, exit_codes
+from data_migration.models import RowError
+from data_migration.outcomes import MessageKind
 
 
 class Command(LegacyCommand):
@@ -22,25 +26,37 @@ class Command(LegacyCommand):
         what.add_argument(
             "--messages",
             action="store_true",
-            help="failed rows and warnings of each migration's last run",
+            help="failed rows, warnings and conflicts of each migration's last run",
+        )
+        parser.add_argument(
+            "--kind", choices=MessageKind.values, default="", help="only messages of this kind"
+        )
+        parser.add_argument(
+            "--key", default="", metavar="KEY", help="only messages about this legacy key"
         )
 
     def handle(self, *labels: str, **options: Any) -> None:
         with exit_codes():
+            if (options["kind"] or options["key"]) and not options["messages"]:
+                raise SpecError("--kind and --key choose messages: add --messages.")
             plan = self.plan(options["database"]).select(options["labels"])
             ledger = Ledger(options["database"])
             as_json = options["format"] == "json"
             if options["runs"]:
                 self._show_runs(ledger, options["labels"] and _labels(plan), as_json)
             elif options["messages"]:
-                self._show_messages(ledger, _labels(plan), as_json)
+                found = ledger.messages(_labels(plan), kind=options["kind"], key=options["key"])
+                self._show_messages(found, as_json)
             elif as_json:
-                self.print_document(report.state_document(plan, ledger.states()))
+                changed = ledger.changed(plan)
+                self.print_document(report.state_document(plan, ledger.states(), changed))
             else:
                 self._show_states(plan, ledger)
 
     def _show_states(self, plan: Plan, ledger: Ledger) -> None:
-        states = report.state_table(plan, ledger.states())
+        if running := holder(ledger.database):
+            self.stdout.write(going_on(running))
+        states = report.state_table(plan, ledger.states(), ledger.changed(plan))
         self.stdout.write(states if len(plan) else "There are no migrations.")
 
     def _show_runs(self, ledger: Ledger, labels: list[str], as_json: bool) -> None:
@@ -50,8 +66,7 @@ class Command(LegacyCommand):
         else:
             self.stdout.write(report.runs_table(runs) if runs else "There was no run yet.")
 
-    def _show_messages(self, ledger: Ledger, labels: list[str], as_json: bool) -> None:
-        messages = ledger.messages(labels)
+    def _show_messages(self, messages: QuerySet[RowError], as_json: bool) -> None:
         if as_json:
             self.print_document(report.messages_document(messages))
         else:

@@ -11,10 +11,14 @@ from django.db.models.fields.reverse_related import ManyToManyRel
 
 from ..drafts import Draft
 from ..transform import field_of
+from .conflicts import Conflicts
 
 
-class Links(ABC):
-    """Writes the ``links`` of drafts whose objects exist."""
+class Joins(ABC):
+    """Writes the ``m2m`` rows of drafts whose objects exist."""
+
+    #: Set where the ledger remembers what was written.
+    conflicts: Conflicts | None = None
 
     @abstractmethod
     def create(self, drafts: list[Draft]) -> None:
@@ -22,35 +26,46 @@ class Links(ABC):
 
     @abstractmethod
     def update(self, drafts: list[Draft]) -> set[Draft]:
-        """Make the links of existing objects those of the drafts; return the drafts touched."""
+        """Make the rows of existing objects those of the drafts; return the drafts touched.
+
+        What a touched draft had before is in its ``m2m_before``.
+        """
+
+    def wanted(self, draft: Draft, name: str, stored: set[Any]) -> set[Any]:
+        """The targets that the draft shall have, given those it has."""
+        if self.conflicts is None:
+            return set(draft.m2m[name])
+        return set(self.conflicts.targets(draft, name, stored))
 
 
-class ManagerLinks(Links):
+class ManagerJoins(Joins):
     """``instance.tags.add(...)``: signals are sent, whatever kind of relation it is."""
 
     def create(self, drafts: list[Draft]) -> None:
         for draft in drafts:
-            for name, targets in draft.links.items():
+            for name, targets in draft.m2m.items():
                 if targets:
                     getattr(draft.instance, name).add(*targets)
 
     def update(self, drafts: list[Draft]) -> set[Draft]:
-        return {draft for draft in drafts if any(self._set(draft, name) for name in draft.links)}
+        touched = {draft: [self.set(draft, name) for name in draft.m2m] for draft in drafts}
+        return {draft for draft, each in touched.items() if any(each)}
 
-    def _set(self, draft: Draft, name: str) -> bool:
+    def set(self, draft: Draft, name: str) -> bool:
+        """Make one many-to-many of an existing object that of the draft."""
         manager = getattr(draft.existing, name)
         before = set(manager.values_list("pk", flat=True))
-        manager.set(draft.links[name])
-        return before != set(manager.values_list("pk", flat=True))
+        manager.set(self.wanted(draft, name, before))
+        return _is_touched(draft, name, before, set(manager.values_list("pk", flat=True)))
 
 
-class ThroughLinks(Links):
+class ThroughJoins(Joins):
     """One INSERT per batch and relation into the join table; falls back to the managers."""
 
     def __init__(self, model: type[Model], *, database: str) -> None:
         self._model = model
         self._database = database
-        self._managers = ManagerLinks()
+        self._managers = ManagerJoins()
         self._tables: dict[str, JoinTable | None] = {}
 
     def create(self, drafts: list[Draft]) -> None:
@@ -61,17 +76,16 @@ class ThroughLinks(Links):
                 table.insert(
                     (table.source(draft.instance), target)
                     for draft in drafts
-                    for target in draft.links.get(name, ())
+                    for target in draft.m2m.get(name, ())
                 )
 
     def update(self, drafts: list[Draft]) -> set[Draft]:
         touched: set[Draft] = set()
         for name, table in self._used(drafts).items():
-            linked = [draft for draft in drafts if name in draft.links]
+            linked = [draft for draft in drafts if name in draft.m2m]
             if table is None:
-                changed = self._managers.update([_only(draft, name) for draft in linked])
-                numbers = {draft.number for draft in changed}
-                touched.update(draft for draft in linked if draft.number in numbers)
+                self._managers.conflicts = self.conflicts
+                touched.update(draft for draft in linked if self._managers.set(draft, name))
             else:
                 touched.update(self._update_table(table, name, linked))
         return touched
@@ -79,24 +93,30 @@ class ThroughLinks(Links):
     def _update_table(self, table: JoinTable, name: str, drafts: list[Draft]) -> set[Draft]:
         sources = {table.source(draft.existing): draft for draft in drafts}
         stored = table.stored(sources)
-        wanted = {source: set(draft.links[name]) for source, draft in sources.items()}
+        wanted = {s: self.wanted(draft, name, stored[s]) for s, draft in sources.items()}
         table.insert((s, target) for s in sources for target in wanted[s] - stored[s])
         extra = {s: stored[s] - wanted[s] for s in sources if stored[s] - wanted[s]}
         table.remove(extra)
-        return {draft for s, draft in sources.items() if wanted[s] != stored[s]}
+        return {d for s, d in sources.items() if _is_touched(d, name, stored[s], wanted[s])}
 
     def _used(self, drafts: list[Draft]) -> dict[str, JoinTable | None]:
-        names = sorted({name for draft in drafts for name in draft.links})
+        names = sorted({name for draft in drafts for name in draft.m2m})
         for name in names:
             if name not in self._tables:
                 self._tables[name] = join_table(self._model, name, database=self._database)
         return {name: self._tables[name] for name in names}
 
 
+def _is_touched(draft: Draft, name: str, before: set[Any], after: set[Any]) -> bool:
+    if before != after:
+        draft.m2m_before = {**draft.m2m_before, name: sorted(before, key=str)}
+    return before != after
+
+
 def _only(draft: Draft, name: str) -> Draft:
     part = Draft(draft.number, draft.row)
     part.instance, part.existing = draft.instance, draft.existing
-    part.links = {name: draft.links[name]} if name in draft.links else {}
+    part.m2m = {name: draft.m2m[name]} if name in draft.m2m else {}
     return part
 
 

@@ -1,15 +1,18 @@
-"""What the app remembers: runs, their steps, and messages about rows."""
+"""Runs, their steps, and messages about rows."""
 
 from __future__ import annotations
 
-import os
-import socket
+from datetime import timedelta
 from typing import Any, ClassVar
 
 from django.db import models
+from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from .outcomes import MessageKind, Mode, Outcome, RunStatus
+from .. import processes
+from ..conf import settings
+from ..outcomes import MessageKind, Mode, Outcome, RunStatus
+from .links import MigrationState
 
 
 class Run(models.Model):
@@ -18,8 +21,13 @@ class Run(models.Model):
     status = models.CharField(_("status"), max_length=16, choices=RunStatus)
     mode = models.CharField(_("mode"), max_length=16, choices=Mode)
     options = models.JSONField(_("options"), default=dict)
+    owner = models.CharField(_("owner"), max_length=255, blank=True)
     host = models.CharField(_("host"), max_length=255)
     process = models.PositiveBigIntegerField(_("process"))
+    process_started = models.CharField(_("start of the process"), max_length=64, blank=True)
+    heartbeat = models.DateTimeField(_("heartbeat"))
+    #: Counts of the step that is going on, written with the heartbeat; see ``ledger.lock``.
+    live = models.JSONField(_("live counts"), default=dict)
     error = models.TextField(_("error"), blank=True)
     started_at = models.DateTimeField(_("started at"))
     finished_at = models.DateTimeField(_("finished at"), null=True)
@@ -39,20 +47,37 @@ class Run(models.Model):
     @property
     def current_status(self) -> str:
         """The status, with a run whose process is gone shown as interrupted."""
-        if self.status == RunStatus.RUNNING and not self._process_lives():
+        if self.status == RunStatus.RUNNING and not self.is_alive:
             return RunStatus.INTERRUPTED
         return self.status
 
-    def _process_lives(self) -> bool:
-        if self.host != socket.gethostname():
-            return True  # nothing can be said from here
-        try:
-            os.kill(self.process, 0)
-        except ProcessLookupError:
-            return False
-        except PermissionError:
-            return True
-        return True
+    @property
+    def is_alive(self) -> bool:
+        """Whether the process of the run can be at work still.
+
+        On this host the process table tells. Of another host or container only the heartbeat is
+        known: it is dead once ``DATA_MIGRATION_LOCK_TIMEOUT`` seconds went by without one.
+        """
+        if self.host == processes.host():
+            is_there = processes.is_alive(self.process, self.process_started)
+            if is_there is not None:
+                return is_there
+        return timezone.now() - self.heartbeat < timedelta(seconds=settings.lock_timeout)
+
+
+class RunLock(models.Model):
+    """The one row that a run holds while it works; ``run`` is None when nobody does."""
+
+    run = models.ForeignKey(
+        Run, models.SET_NULL, null=True, related_name="+", verbose_name=_("run")
+    )
+
+    class Meta:
+        verbose_name = _("lock")
+        verbose_name_plural = _("locks")
+
+    def __str__(self) -> str:
+        return f"held by run {self.run_id}" if self.run_id else "free"
 
 
 class RunStep(models.Model):
@@ -70,6 +95,12 @@ class RunStep(models.Model):
     skipped = models.PositiveBigIntegerField(_("skipped"), default=0)
     failed = models.PositiveBigIntegerField(_("failed"), default=0)
     warnings = models.PositiveBigIntegerField(_("warnings"), default=0)
+    #: Whether its rows have a legacy key, so that it commits in batches and can go on.
+    has_key = models.BooleanField(_("has a legacy key"), default=False)
+    #: Rows that earlier runs had done; they are not among those read.
+    passed = models.PositiveBigIntegerField(_("done before"), default=0)
+    #: Objects deleted: their rows are gone from the source, or they were rolled back.
+    removed = models.PositiveBigIntegerField(_("removed"), default=0)
     seconds = models.FloatField(_("seconds"), default=0)
     writer = models.CharField(_("writer"), max_length=16, blank=True)
     writer_reason = models.CharField(_("reason for the writer"), max_length=255, blank=True)
@@ -102,10 +133,23 @@ class RunStep(models.Model):
         setattr(self, outcome.value, getattr(self, outcome.value) + rows)
         self.read += rows
 
-    def keep_failures_only(self) -> None:
-        """The step was rolled back: of its rows only the failed ones have a lasting outcome."""
-        self.read = self.failed
-        self.created = self.updated = self.unchanged = self.skipped = self.warnings = 0
+    def counts(self) -> dict[str, int]:
+        """The counts of rows as they stand, by field name."""
+        return {name: getattr(self, name) for name in _COUNTS}
+
+    def keep_failures_only(self, before: dict[str, int] | None = None) -> None:
+        """What was counted since ``before`` is rolled back; of it only failures are lasting."""
+        failed = self.failed
+        for name in _COUNTS:
+            setattr(self, name, before[name] if before else 0)
+        self.read += failed - self.failed
+        self.failed = failed
+
+
+_COUNTS = (
+    *("read", "created", "updated", "unchanged", "skipped", "failed", "warnings"),
+    *("passed", "removed"),
+)
 
 
 class RowError(models.Model):
@@ -114,9 +158,14 @@ class RowError(models.Model):
     step = models.ForeignKey(
         RunStep, models.CASCADE, related_name="messages", verbose_name=_("step")
     )
+    migration = models.ForeignKey(MigrationState, models.CASCADE, related_name="messages")
     kind = models.CharField(_("kind"), max_length=16, choices=MessageKind)
     row_number = models.PositiveBigIntegerField(_("row number"))
-    key = models.CharField(_("legacy key"), max_length=255, blank=True)
+    #: The typed key as :mod:`data_migration.keys` writes it, so that the row can be read again.
+    key = models.TextField(_("legacy key"), blank=True)
+    key_hash = models.UUIDField(_("hash of the key"), null=True)
+    #: A failure that is still to be mended: of a committed run, and not done since.
+    is_open = models.BooleanField(_("is open"), default=False)
     column = models.CharField(_("column"), max_length=255, blank=True)
     value = models.TextField(_("value"), blank=True)
     cause = models.TextField(_("cause"))
@@ -125,6 +174,9 @@ class RowError(models.Model):
         verbose_name = _("message")
         verbose_name_plural = _("messages")
         ordering: ClassVar = ["step", "id"]
+        indexes: ClassVar = [
+            models.Index(fields=["migration", "is_open", "key_hash"], name="data_migration_queue"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.where}: {self.cause}"

@@ -1,0 +1,228 @@
+"""What the ledger knows of the rows of a keyed step: done, unchanged, changed or new.
+
+One lookup per batch. A row that needs nothing ends here, before any transformation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from operator import itemgetter
+from typing import Any
+
+from django.db.models import Model
+
+from .digests import RowChecksum, fingerprint
+from .drafts import Draft, Note
+from .exceptions import RowFailure
+from .keys import identify, is_whole
+from .ledger import Link, LinkBook
+from .migration import Migration
+from .outcomes import LinkKind, Outcome, Unsettled
+from .writers import Conflicts
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Rerun:
+    """How a run treats rows that it meets again.
+
+    ``run`` is its number, ``pass_run`` that of the run which began the pass over the query.
+    With ``updates`` rows that changed are updated, else every linked row is passed over; with
+    ``full`` unchanged rows are compared with their objects as well. ``calls_hook``: every
+    existing object goes to ``hook_update_existing``. ``failed`` are the keys of rows that failed
+    before: they are tried again in any case. ``is_first``: the query was never read to its end.
+    """
+
+    run: int
+    pass_run: int
+    updates: bool = False
+    full: bool = False
+    calls_hook: bool = False
+    failed: Collection[str] = frozenset()
+    is_first: bool = True
+
+
+class Delta:
+    """Compares the rows of one step with their links.
+
+    ``key`` are the columns that identify a row, ``columns`` all of the query's.
+    """
+
+    def __init__(
+        self,
+        migration: Migration,
+        book: LinkBook,
+        rerun: Rerun,
+        conflicts: Conflicts,
+        *,
+        key: Sequence[str],
+        columns: Sequence[str],
+    ) -> None:
+        self._book = book
+        self._rerun = rerun
+        self._conflicts = conflicts
+        self._key = tuple(key)
+        self._key_of = itemgetter(*key)
+        self._checksum = RowChecksum(columns, fingerprint(type(migration)))
+        self._pk = migration.model._meta.pk
+        self._rows = migration.model._base_manager.using(book.database)
+        # Repeated keys failed when they were first read, so no others have to be watched for.
+        self._met: set[str] = set()
+        self._reserved: set[str] = set()
+        self._seen: set[str] = set()
+        #: The highest hash that this run has met, where there was no link before it.
+        self._highest: str | None = "" if book.is_empty() else None
+        #: Drafts whose key an earlier draft of the batch has.
+        self.repeated: list[Draft] = []
+
+    def identify(self, drafts: Iterable[Draft]) -> None:
+        """Give each draft its key and checksum. A row that cannot be identified fails."""
+        for draft in drafts:
+            draft.key = key = self._key_of(draft.row)
+            if not is_whole(key):
+                draft.fail(self._no_key())
+                continue
+            try:
+                draft.key_hash, draft.key_text = identify(key)
+            except TypeError as error:
+                draft.fail(RowFailure(f"the legacy key is unusable: {error}"))
+            draft.checksum = self._checksum(draft.row)
+
+    def _no_key(self) -> RowFailure:
+        named = ", ".join(self._key)
+        return RowFailure(
+            f"the legacy key ({named}) is NULL, so the row could not be found again. Leave such"
+            " rows out of the query, or name other columns in legacy_key"
+        )
+
+    def recognise(self, drafts: list[Draft]) -> Iterator[Draft]:
+        """Yield the drafts that this run counts; those that end here have their outcome.
+
+        The others of them go on: as new rows, or with the ``existing`` object to update. What
+        an earlier run has done is not among them, nor what is left in :attr:`repeated`.
+        Needs :meth:`identify` before.
+        """
+        drafts = [draft for draft in drafts if not self._is_put_off(draft)]
+        links = self._find([draft.key_hash for draft in drafts if draft.error is None])
+        known: list[Draft] = []
+        for draft in drafts:
+            draft.link = link = links.get(draft.key_hash) if draft.error is None else None
+            if link is not None:
+                if link.key != draft.key_text:
+                    draft.fail(_clash(link))
+                elif self._is_done(draft, link):
+                    continue
+                elif draft.outcome is None:
+                    known.append(draft)
+            yield draft
+        self._fetch(known)
+
+    def _find(self, hashes: list[str]) -> dict[str, Link]:
+        """The links of a batch, without asking where none can be.
+
+        The hashes of numbers are in their order, and most queries return rows in that of a key.
+        """
+        if not hashes:
+            return {}
+        is_beyond = self._highest is not None and min(hashes) > self._highest
+        if self._highest is not None:
+            self._highest = max(self._highest, *hashes)
+        return {} if is_beyond else self._book.find(hashes)
+
+    def _is_put_off(self, draft: Draft) -> bool:
+        """Whether the draft has to wait for another one with its key; where it may not, it fails.
+
+        Only an update may meet an object twice.
+        """
+        key = draft.key_hash
+        if draft.error is not None or key not in self._seen:
+            self._seen.add(key)
+            return False
+        if self._rerun.updates and key not in self._reserved:
+            self.repeated.append(draft)
+            return True
+        draft.fail(_repeated())
+        return False
+
+    def take_repeated(self) -> list[Draft]:
+        """The drafts that were put off, now that those before them are written."""
+        repeated, self.repeated = self.repeated, []
+        self._seen = set(self._met | self._reserved)
+        return repeated
+
+    def reserve(self, drafts: Iterable[Draft]) -> None:
+        """These drafts wait to be written: no other row may take their keys meanwhile."""
+        self._reserved.update(draft.key_hash for draft in drafts)
+
+    def _is_done(self, draft: Draft, link: Link) -> bool:
+        """Whether an earlier run has done the row; else judge it by what is known of it."""
+        rerun = self._rerun
+        if link.unsettled == Unsettled.RELATIONS and link.run != rerun.run:
+            draft.is_resumed = True
+            draft.is_new = rerun.is_first and link.kind == LinkKind.CREATED
+            return False
+        if link.run == rerun.run:
+            self._judge_repeated(draft)
+            return False
+        is_same = link.checksum == draft.checksum
+        if draft.key_hash in rerun.failed:
+            self._met.add(draft.key_hash)
+            if is_same and not rerun.updates:  # as it was imported: nothing is left to be mended
+                self._end_unchanged(draft, link)
+            return False
+        if not rerun.updates or (is_same and link.run >= rerun.pass_run):
+            return True
+        if is_same and not link.unsettled and not rerun.full:
+            self._end_unchanged(draft, link)
+        return False
+
+    def _judge_repeated(self, draft: Draft) -> None:
+        if not self._rerun.updates:
+            draft.fail(_repeated())
+        elif not self._rerun.calls_hook:
+            draft.notes += (Note("", None, _REPLACES),)
+
+    def _end_unchanged(self, draft: Draft, link: Link) -> None:
+        if link.kind == LinkKind.SKIPPED:
+            draft.outcome = Outcome.SKIPPED
+        elif not self._rerun.calls_hook:
+            draft.outcome = Outcome.UNCHANGED
+
+    def _fetch(self, drafts: list[Draft]) -> None:
+        """Load the objects of linked drafts, one query; settle those that are gone."""
+        linked = [draft for draft in drafts if draft.link.object_pk is not None]
+        keys = {draft: self._pk.to_python(draft.link.object_pk) for draft in linked}
+        stored: dict[Any, Model] = self._rows.in_bulk(set(keys.values())) if keys else {}
+        for draft, key in keys.items():
+            draft.existing = stored.get(key)
+            if draft.existing is None:
+                self._settle_gone(draft)
+
+    def _settle_gone(self, draft: Draft) -> None:
+        try:
+            made_again = self._conflicts.gone(draft)
+        except RowFailure as error:
+            draft.fail(error)
+            return
+        if not made_again:
+            draft.outcome = Outcome.SKIPPED
+
+
+def _clash(link: Link) -> RowFailure:
+    return RowFailure(
+        f"the legacy key has the same hash as {link.key}, by a chance of one in millions of"
+        " millions. Add a further column to legacy_key, which makes other hashes"
+    )
+
+
+_REPLACES = (
+    "another row of the query has the same legacy key; this one replaces its values, in every"
+    " rerun again"
+)
+
+
+def _repeated() -> RowFailure:
+    return RowFailure(
+        "another row of the query has the same legacy key. Each row needs a key of its own: name"
+        " further columns in legacy_key, or leave the repetition out of the query"
+    )

@@ -1,0 +1,211 @@
+"""Four bytes for the value of a field: equal where the database would give back the same value.
+
+What a database keeps is not always what was written: PostgreSQL sorts the keys of JSON, SQLite
+keeps 15 digits of a decimal, an empty address is NULL. So the digest is taken of what is kept.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+from collections.abc import Callable
+from decimal import ROUND_HALF_EVEN, ROUND_HALF_UP, Context, Decimal
+from struct import Struct
+from typing import Any
+from zlib import crc32
+
+from django.conf import settings
+from django.core.exceptions import ValidationError
+from django.db import connections
+from django.db.models import Field, fields
+from django.utils import timezone
+
+from .converters import own_type
+
+#: A field whose digest is not known: its value was an expression, say. It equals every value.
+UNKNOWN = 0
+_NULL = 0x9E3779B9
+
+Digest = Callable[[Any], int]
+
+#: What a value raises that a hook left and the field cannot read.
+UNREADABLE = (ValidationError, ValueError, TypeError, AttributeError, ArithmeticError)
+
+
+def ways_to_digest(field: Any, database: str) -> tuple[type | None, Digest, Digest]:
+    """A type, how values of just this type are digested, and how any value is.
+
+    The second raises one of :data:`UNREADABLE` where the third answers :data:`UNKNOWN`.
+    """
+    while field.remote_field is not None and hasattr(field, "target_field"):
+        field = field.target_field
+    own, plain = _plain_digest(field, database)
+
+    def digest(value: Any) -> int:
+        if value is None:
+            return _NULL
+        if hasattr(value, "resolve_expression"):
+            return UNKNOWN
+        try:
+            if type(value) is not own:
+                value = field.to_python(unwrapped(value))
+            return _NULL if value is None else plain(value)
+        except UNREADABLE:  # a hook left what the field cannot read: nothing can be said
+            return UNKNOWN
+
+    return own, plain, digest
+
+
+def unwrapped(value: Any) -> Any:
+    return bytes(value) if isinstance(value, memoryview) else value
+
+
+def _plain_digest(field: Any, database: str) -> tuple[type | None, Digest]:
+    """The type that most values have, and how they are digested: by what the database keeps."""
+    if not _is_stock(field):
+        return None, _stored(field, database)
+    if isinstance(field, fields.DecimalField):
+        return Decimal, _decimal(field, database)
+    if isinstance(field, fields.json.JSONField):
+        return None, _json(field.encoder)
+    for kind, (own, digest) in _DIGESTS.items():
+        if isinstance(field, kind):
+            return own, digest
+    return own_type(field), _any
+
+
+def _is_stock(field: Any) -> bool:
+    """Whether Django's own methods bring the field's values into the database and back."""
+    return all(
+        getattr(method, "__module__", "").startswith("django.db.models.")
+        for name in _CONVERSIONS
+        if (method := getattr(type(field), name, None)) is not None
+    )
+
+
+_CONVERSIONS = (
+    "from_db_value",
+    "get_db_prep_save",
+    "get_db_prep_value",
+    "get_prep_value",
+    "to_python",
+)
+
+
+def _stored(field: Any, database: str) -> Digest:
+    """For a project's own field: its stored form, unless that differs each time (encryption)."""
+    connection = connections[database]
+
+    def digest(value: Any) -> int:
+        stored = _any(unwrapped(field.get_db_prep_save(value, connection)))
+        again = _any(unwrapped(field.get_db_prep_save(value, connection)))
+        return stored if stored == again != UNKNOWN else _any(value)
+
+    return digest
+
+
+def _decimal(field: Any, database: str) -> Digest:
+    vendor = connections[database].vendor
+    # Servers round halves up themselves; for SQLite Django rounds, to even.
+    rounding = ROUND_HALF_EVEN if vendor == "sqlite" else ROUND_HALF_UP
+    # The default context refuses to round a number of more than 28 digits.
+    wide = Context(prec=1000, rounding=rounding)
+    unit = None if field.decimal_places is None else Decimal(1).scaleb(-field.decimal_places)
+
+    def rounded(value: Decimal) -> Decimal:
+        return value.normalize(wide) if unit is None else value.quantize(unit, None, wide)
+
+    def digest(value: Decimal) -> int:
+        kept = rounded(value)
+        return crc32(str(kept).encode()) or 1 if kept else _ZERO  # no -0.00
+
+    def digest_of_real(value: Decimal) -> int:
+        return digest(_REAL.create_decimal_from_float(float(rounded(value))))
+
+    # SQLite keeps a floating-point number, of which Django takes 15 digits.
+    is_real = vendor == "sqlite" and (field.max_digits or 16) > 15
+    return digest_of_real if is_real else digest
+
+
+_REAL = Context(prec=15)
+_ZERO = crc32(b"0")
+
+
+def _whole_number(value: int) -> int:
+    return value % 4294967291 + 1  # the largest prime of 32 bits; never UNKNOWN
+
+
+def _real(value: float) -> int:
+    # No -0.0; and SQLite keeps NULL for what is no number.
+    return crc32(repr(value + 0.0).encode()) if value == value else _NULL
+
+
+def _text(value: str) -> int:
+    return crc32(value.encode()) or 1
+
+
+def _moment(value: dt.datetime) -> int:
+    if value.tzinfo is None or not settings.USE_TZ:
+        value = _as_written(value)
+    since = value - _EPOCH
+    return crc32(_MOMENT(since.days, since.seconds, since.microseconds)) or 1
+
+
+def _as_written(value: dt.datetime) -> dt.datetime:
+    """As Django does: a naive time is one of the default zone, unless zones are not used."""
+    zone = timezone.get_default_timezone()
+    if settings.USE_TZ:
+        return timezone.make_aware(value, zone)
+    naive = value if value.tzinfo is None else timezone.make_naive(value, zone)
+    return naive.replace(tzinfo=dt.UTC)
+
+
+_EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
+_MOMENT = Struct("<3i").pack
+
+
+def _json(encoder: type[json.JSONEncoder] | None) -> Digest:
+    write = (encoder or json.JSONEncoder)().encode
+
+    def digest(value: Any) -> int:
+        # Twice, since PostgreSQL sorts the keys, and writes 1e+22 out as a whole number.
+        return crc32(_SORTED.encode(_READER.decode(write(value))).encode()) or 1
+
+    return digest
+
+
+def _number(text: str) -> float | int:
+    number = Decimal(text)  # a float has other digits than its text beyond the 16th
+    return int(number) if number == number.to_integral_value() else float(text)
+
+
+_READER = json.JSONDecoder(parse_float=_number)
+_SORTED = json.JSONEncoder(sort_keys=True)
+
+
+def _address(value: str) -> int:
+    return _text(value) if value else _NULL  # Django stores NULL for an empty one
+
+
+def _any(value: Any) -> int:
+    if isinstance(value, dict):
+        value = sorted(value.items())
+    if type(value).__repr__ is object.__repr__:  # type: ignore[comparison-overlap]
+        return UNKNOWN  # its text is an address
+    return crc32(repr(value).encode("utf-8", "surrogatepass")) or 1
+
+
+#: The first that fits; a datetime field is a date field as well.
+_DIGESTS: dict[type[Field[Any, Any]], tuple[type | None, Digest]] = {
+    fields.BooleanField: (bool, _whole_number),
+    fields.IntegerField: (int, _whole_number),
+    fields.FloatField: (float, _real),
+    fields.DateTimeField: (dt.datetime, _moment),
+    fields.DateField: (dt.date, dt.date.toordinal),
+    fields.TimeField: (dt.time, lambda value: _text(value.isoformat())),  # without the fold
+    fields.BinaryField: (bytes, lambda value: crc32(value) or 1),
+    fields.CharField: (str, _text),
+    fields.TextField: (str, _text),
+    fields.GenericIPAddressField: (None, _address),
+    fields.files.FileField: (None, lambda value: _text(str(value))),
+}

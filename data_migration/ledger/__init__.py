@@ -1,0 +1,27 @@
+"""The only writer of the app's own tables, which live in the target database of the rows."""
+
+from __future__ import annotations
+
+from .deferrals import Deferrals
+from .going import going_on
+from .keeper import Keeper
+from .links import Link, LinkBook
+from .lock import Lock, holder
+from .lookup import LinkLookup
+from .messages import Messages, open_keys
+from .runs import FINISHED, Ledger
+
+__all__ = [
+    "FINISHED",
+    "Deferrals",
+    "Keeper",
+    "Ledger",
+    "Link",
+    "LinkBook",
+    "LinkLookup",
+    "Lock",
+    "Messages",
+    "going_on",
+    "holder",
+    "open_keys",
+]

@@ -1,0 +1,72 @@
+"""A run that is going on, in words."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from django.db import connections
+from django.utils import timezone
+
+from ..models import Run
+from ..outcomes import Mode, RunStatus
+
+
+def going_on(run: Run) -> str:
+    """Whose run it is, since when, its last sign of life, and what it is doing: one sentence."""
+    mode = "" if run.mode == Mode.COMMIT else f" ({run.mode})"
+    parts = [f"{who(run)}, since {seen_at(run.started_at)}, {_sign_of_life(run)}"]
+    if doing := _doing(run):
+        parts.append(doing)
+    return f"Run {run.pk}{mode} is going: {'; '.join(parts)}."
+
+
+def who(run: Run) -> str:
+    """Owner, host and process."""
+    return f"{host_of(run)}, process {run.process}"
+
+
+def host_of(run: Run) -> str:
+    return f"{run.owner}@{run.host}" if run.owner else run.host
+
+
+def seen_at(moment: datetime) -> str:
+    """A moment in local time; without the date when that is today's."""
+    now = timezone.now()
+    if timezone.is_aware(moment):
+        moment, now = timezone.localtime(moment), timezone.localtime(now)
+    return moment.strftime("%H:%M" if moment.date() == now.date() else "%Y-%m-%d %H:%M")
+
+
+def _sign_of_life(run: Run) -> str:
+    if run.mode in (Mode.REHEARSAL, Mode.ATOMIC) and _is_on_sqlite(run):
+        return "no sign of life until it ends, as it is one transaction on SQLite"
+    return f"last sign of life {_ago((timezone.now() - run.heartbeat).total_seconds())} ago"
+
+
+def _is_on_sqlite(run: Run) -> bool:
+    return connections[run._state.db or "default"].vendor == "sqlite"
+
+
+def _ago(seconds: float) -> str:
+    seconds = max(0, round(seconds))  # clocks differ
+    if seconds < 120:
+        return f"{seconds} s"
+    return f"{seconds // 60} min" if seconds < 7200 else f"{seconds // 3600} h"
+
+
+def _doing(run: Run) -> str:
+    """The step going on, as the run last told it or, before its first beat, last committed it."""
+    counts: Mapping[str, Any] = run.live or _committed_counts(run)
+    if not counts.get("migration"):
+        return ""
+    total = counts.get("total")
+    of = f" of {total:,}" if total is not None else ""
+    failed = counts.get("failed") or 0
+    return f"{counts['migration']} {counts.get('read') or 0:,}{of} rows, {failed:,} failed"
+
+
+def _committed_counts(run: Run) -> Mapping[str, Any]:
+    steps = run.steps.using(run._state.db).filter(status=RunStatus.RUNNING)
+    return steps.values("migration", "read", "total", "failed").last() or {}

@@ -1,0 +1,253 @@
+"""Before-images: what a run changed in objects that were there before, so that it can be undone.
+
+Values are kept as ``Field.value_to_string`` writes them and read with ``Field.to_python``: what
+a project's own fields need for ``dumpdata`` serves here as well.
+"""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from functools import cached_property
+from types import SimpleNamespace
+from typing import Any, NamedTuple
+
+from django.db import connections
+from django.db.models import BinaryField, Field, JSONField, Model
+from django.db.models.fields.related import RelatedField
+
+from ..drafts import Draft
+from ..models import BeforeImage, MigrationState
+from .deferrals import any_open, open_relations
+from .links import Link
+from .rows import insert
+
+_COLUMNS = ("key_hash", "run", "object_pk", "is_deleted", "values", "m2m", "link", "deferred")
+
+
+class Image(NamedTuple):
+    """An object as it was before a run; ``link`` is None where the run took the object over.
+
+    ``values`` are in their stored form; :func:`former_values` reads them. ``number`` grows with
+    time. ``deferred`` are the relations that were open, as
+    :func:`~data_migration.ledger.deferrals.open_relations` gives them.
+    """
+
+    key_hash: str
+    run: int
+    object_pk: str
+    is_deleted: bool
+    values: Mapping[str, Any]
+    m2m: Mapping[str, list[str]]
+    link: Link | None
+    deferred: list[dict[str, Any]]
+    number: int
+
+
+class Images:
+    """The before-images of one migration; those that are kept are of ``run``."""
+
+    def __init__(self, state: MigrationState, *, database: str, run: int = 0) -> None:
+        self._state = state
+        self._database = database
+        self._run = run
+
+    def keep(self, drafts: Iterable[Draft]) -> None:
+        """Remember what the drafts' existing objects were before; ``draft.link`` is as it was."""
+        self._insert(
+            (
+                draft.key_hash,
+                self._run,
+                str(draft.existing.pk),  # type: ignore[union-attr]
+                False,
+                stored_form(draft.existing, draft.before),
+                {name: _texts(targets) for name, targets in draft.m2m_before.items()},
+                draft.link,
+            )
+            for draft in drafts
+        )
+
+    def keep_deleted(
+        self,
+        gone: Iterable[tuple[Link, Model]],
+        m2m: Mapping[Any, Mapping[str, Iterable[Any]]] | None = None,
+    ) -> None:
+        """Remember all of objects that are about to be deleted.
+
+        ``m2m`` are their targets by primary key and accessor name.
+        """
+        self._insert(
+            (
+                link.key_hash,
+                self._run,
+                str(instance.pk),
+                True,
+                stored_form(instance, _all_values(instance)),
+                {name: _texts(each) for name, each in (m2m or {}).get(instance.pk, {}).items()},
+                link,
+            )
+            for link, instance in gone
+        )
+
+    def _insert(self, images: Iterable[tuple[str, int, str, bool, Any, Any, Link | None]]) -> None:
+        images = list(images)
+        deferred = self._deferred([key_hash for key_hash, *_ in images])
+        rows = [
+            (
+                key_hash,
+                *head,
+                _json(values),
+                _json(m2m),
+                _json(link and _link_document(link)),
+                _json(deferred.get(key_hash, [])),
+            )
+            for key_hash, *head, values, m2m, link in images
+        ]
+        if rows:
+            connection = connections[self._database]
+            insert(connection, BeforeImage, _COLUMNS, self._state.pk, rows)
+
+    def _deferred(self, hashes: list[str]) -> Mapping[str, list[dict[str, Any]]]:
+        if not hashes or not self._has_deferred:
+            return {}
+        return open_relations(self._state, hashes, database=self._database)
+
+    @cached_property
+    def _has_deferred(self) -> bool:
+        # Asked once: what a run leaves open of an object is newer than its first image of it,
+        # and that is the one that counts.
+        return any_open(self._state, database=self._database)
+
+    @property
+    def rows(self) -> Any:
+        """The stored images, oldest first."""
+        return BeforeImage.objects.using(self._database).filter(migration=self._state)
+
+    def find(self, hashes: Collection[str], **conditions: Any) -> dict[str, list[Image]]:
+        """The images of these keys, the oldest first."""
+        found: dict[str, list[Image]] = defaultdict(list)
+        if hashes:
+            for image in self.all(key_hash__in=list(hashes), **conditions):
+                found[image.key_hash].append(image)
+        return found
+
+    def kept_of(self, hashes: Collection[str]) -> set[str]:
+        """Those of these keys that have an image of this run."""
+        found = self.rows.filter(run=self._run, key_hash__in=list(hashes))
+        return {each.hex for each in found.values_list("key_hash", flat=True)}
+
+    def all(self, **conditions: Any) -> Iterator[Image]:
+        """Every image that meets the conditions, streamed, the oldest first."""
+        rows = self.rows.filter(**conditions).order_by("id")
+        for row in rows.values_list(*_COLUMNS, "id").iterator():
+            yield _image(*row)
+
+
+def merged(images: Sequence[Image]) -> Image:
+    """One image of what the object was before the oldest of ``images``, which come in order.
+
+    A second pass of a run may change further fields of an object that it changed before.
+    """
+    values: dict[str, Any] = {}
+    m2m: dict[str, list[str]] = {}
+    for image in reversed(images):
+        values |= image.values
+        m2m |= image.m2m
+    return images[0]._replace(
+        values=values,
+        m2m=m2m,
+        number=images[-1].number,
+        is_deleted=any(image.is_deleted for image in images),
+    )
+
+
+def former_values(model: type[Model], values: Mapping[str, Any]) -> dict[str, Any]:
+    """Stored values as Python values by attribute name, of the fields that the model still has."""
+    fields = {field.name: field for field in model._meta.concrete_fields}
+    return {
+        fields[name].attname: _restored(fields[name], value)
+        for name, value in values.items()
+        if name in fields
+    }
+
+
+def stored_form(instance: Any, values: Mapping[str, Any]) -> dict[str, Any]:
+    """Python values by field name in the form in which an image keeps them."""
+    fields = [(instance._meta.get_field(name), value) for name, value in values.items()]
+    return {field.name: _stored(field, value) for field, value in fields}
+
+
+def _all_values(instance: Any) -> dict[str, Any]:
+    return {
+        field.name: getattr(instance, field.attname)
+        for field in instance._meta.concrete_fields
+        if not field.generated
+    }
+
+
+def _stored(field: Field[Any, Any], value: Any) -> Any:
+    if isinstance(value, Model):
+        value = getattr(value, _target(field).attname)
+    if value is None:
+        return None
+    if isinstance(field, JSONField):
+        return json.loads(json.dumps(value, cls=field.encoder))
+    return field.value_to_string(SimpleNamespace(**{field.attname: value}))  # type: ignore[arg-type]
+
+
+def _restored(field: Field[Any, Any], value: Any) -> Any:
+    if value is None:
+        return None
+    if isinstance(field, JSONField):
+        return json.loads(json.dumps(value), cls=field.decoder) if field.decoder else value
+    value = field.to_python(value)
+    return bytes(value) if isinstance(_target(field), BinaryField) else value
+
+
+def _target(field: Any) -> Any:
+    """The field whose values a relation holds; any other field itself."""
+    while isinstance(field, RelatedField):
+        field = field.target_field
+    return field
+
+
+def _texts(targets: Iterable[Any]) -> list[str]:
+    return [str(each.pk if isinstance(each, Model) else each) for each in targets]
+
+
+def _json(value: Any) -> str | None:
+    return None if value is None else json.dumps(value, ensure_ascii=False)
+
+
+def _link_document(link: Link) -> dict[str, Any]:
+    return {
+        **link._asdict(),
+        "checksum": link.checksum.hex(),
+        "written": link.written.hex(),
+        "kind": int(link.kind),
+        "unsettled": int(link.unsettled),
+    }
+
+
+def _image(
+    key_hash: uuid.UUID,
+    run: int,
+    object_pk: str,
+    is_deleted: bool,
+    values: Any,
+    m2m: Any,
+    link: Any,
+    deferred: Any,
+    number: int,
+) -> Image:
+    former = link and Link(
+        **{
+            **link,
+            "checksum": bytes.fromhex(link["checksum"]),
+            "written": bytes.fromhex(link["written"]),
+        }
+    )
+    head = (key_hash.hex, run, object_pk, is_deleted, values, m2m)
+    return Image(*head, former or None, deferred, number)

@@ -1,0 +1,137 @@
+"""Drafts that were written -> links and before-images, in the same transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+from ..digests import FieldDigests
+from ..drafts import Draft
+from ..outcomes import LinkKind, Outcome, Unsettled
+from .images import Images
+from .links import Link, LinkBook
+
+
+class Keeper:
+    """Remembers the rows of one keyed step.
+
+    ``m2m`` gives the names of the many-to-manys that the step writes. They are asked for with
+    every batch, since a hook may bring a column that the query does not have.
+    """
+
+    def __init__(
+        self,
+        book: LinkBook,
+        model: Any,
+        *,
+        run: int,
+        m2m: Callable[[], Sequence[str]],
+    ) -> None:
+        self._book = book
+        self._model = model
+        self._run = run
+        self._m2m = m2m
+        self._digests: FieldDigests | None = None
+        self._m2m_known: tuple[str, ...] = ()
+        self._images = Images(book.state, database=book.database, run=run)
+
+    def keep(self, drafts: list[Draft]) -> None:
+        """Write what is to be remembered of the drafts; a failed one leaves no trace."""
+        done = [draft for draft in drafts if draft.error is None]
+        digests = self._current_digests()
+        fresh = [draft for draft in done if draft.link is None]
+        known = [draft for draft in done if draft.link is not None]
+        former = [draft.link for draft in known]
+        self._images.keep([draft for draft in done if _leaves_an_image(draft)])
+        for draft in fresh:
+            draft.link = self._new(draft, digests)
+        for draft in known:
+            draft.link = self._renewed(draft, digests)
+        self._book.add([draft.link for draft in fresh])
+        changed = [d.link for d, then in zip(known, former, strict=True) if d.link != then]
+        self._book.replace(changed)
+
+    def forget(self, drafts: Iterable[Draft]) -> None:
+        """Drafts that failed after they were written: some objects are gone, others look again."""
+        failed = [draft for draft in drafts if draft.link is not None]
+        # Django takes the key from an instance that it deletes.
+        gone = [d for d in failed if (d.existing or d.instance).pk is None]
+        self._book.forget([draft.key_hash for draft in gone])
+        left = [draft.link for draft in failed if draft not in gone]
+        self._book.replace([link._replace(unsettled=Unsettled.WARNED) for link in left])
+
+    def _current_digests(self) -> FieldDigests:
+        names = tuple(self._m2m())
+        if self._digests is None or names != self._m2m_known:
+            self._m2m_known = names
+            self._digests = FieldDigests(self._model, names, database=self._book.database)
+            self._book.know_layout(self._digests.layout, self._digests.names)
+        return self._digests
+
+    def _new(self, draft: Draft, digests: FieldDigests) -> Link:
+        instance = draft.instance
+        pk, written, kind = None, b"", LinkKind.CREATED
+        if draft.existing is not None:
+            instance, kind = draft.existing, LinkKind.ADOPTED
+        if draft.outcome == Outcome.SKIPPED and draft.existing is None:
+            kind = LinkKind.SKIPPED
+        else:
+            pk, written = str(instance.pk), digests.packed(instance, draft.m2m)
+        head = (draft.key_hash, draft.key_text, pk, draft.checksum, written)
+        return Link(*head, self._run, kind, _unsettled(draft))
+
+    def _renewed(self, draft: Draft, digests: FieldDigests) -> Link:
+        """The link of a row that was known before.
+
+        ``run`` stays where nothing was written: it tells a rollback which run to undo.
+        """
+        link: Link = draft.link
+        if draft.existing is None and draft.outcome == Outcome.CREATED:
+            new = self._new(draft, digests)
+            is_as_it_was = draft.is_resumed and draft.has_late_m2m
+            return new._replace(written=link.written) if is_as_it_was else new
+        if draft.existing is None or draft.outcome == Outcome.SKIPPED:
+            return link._replace(checksum=draft.checksum)
+        return link._replace(
+            checksum=draft.checksum,
+            written=self._rewritten(draft, link, digests),
+            run=self._run if draft.outcome == Outcome.UPDATED else link.run,
+            unsettled=_unsettled(draft),
+        )
+
+    def _rewritten(self, draft: Draft, link: Link, digests: FieldDigests) -> bytes:
+        """The digests with those of what the row and the object now have in common.
+
+        That is what was written, and what a person had made the same before. Other edits stay
+        unknown to it.
+        """
+        targets = {} if draft.has_late_m2m else draft.m2m
+        touched = [name for name in targets if name not in draft.kept]
+        fields = self._fields_in_common(draft)
+        if not fields and not touched:
+            return link.written
+        known = self._book.written(link)
+        known |= {name: digests.of(name, draft.existing) for name in fields}
+        known |= digests.of_m2m({name: draft.m2m[name] for name in touched})
+        return digests.repacked(known)
+
+    def _fields_in_common(self, draft: Draft) -> set[str]:
+        if draft.is_resumed:
+            return set()  # only its many-to-manys were looked at
+        given = draft.values
+        fields = self._model._meta.concrete_fields
+        named = {f.name for f in fields if f.name in given or f.attname in given}
+        own = {f.name for f in fields if f.primary_key or f.generated}
+        edited = {note.column for note in draft.conflicts}
+        return (named - own - edited) | set(draft.changed)
+
+
+def _leaves_an_image(draft: Draft) -> bool:
+    """Whether an object that was there before was changed, or taken over."""
+    return draft.existing is not None and (draft.link is None or draft.outcome == Outcome.UPDATED)
+
+
+def _unsettled(draft: Draft) -> Unsettled:
+    if draft.has_late_m2m:
+        return Unsettled.RELATIONS
+    return Unsettled.WARNED if draft.notes else Unsettled.NOTHING

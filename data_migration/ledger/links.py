@@ -1,0 +1,96 @@
+"""The links of one migration: found and written in bulk, without model instances.
+
+What a link costs is in docs/architecture. Statements are written by hand, since they run for
+every batch of every import.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from django.db import connections
+
+from ..digests import unpacked
+from ..models import MigrationState, RowLink
+from ..outcomes import LinkKind, Unsettled
+from .rows import delete_by_hash, insert, select_by_hash
+
+_PAGE = 2000
+_COLUMNS = ("key_hash", "key", "object_pk", "checksum", "written", "run", "kind", "unsettled")
+
+
+class Link(NamedTuple):
+    """One link as it is stored; ``key_hash`` in 32 hexadecimal digits."""
+
+    key_hash: str
+    key: str
+    object_pk: str | None
+    checksum: bytes
+    written: bytes
+    run: int
+    kind: int = LinkKind.CREATED
+    unsettled: int = Unsettled.NOTHING
+
+
+class LinkBook:
+    """The links of one migration in ``database``."""
+
+    def __init__(self, state: MigrationState, *, database: str) -> None:
+        self.state = state
+        self.database = database
+
+    def is_empty(self) -> bool:
+        return not self._rows.exists()
+
+    def count(self) -> int:
+        return int(self._rows.count())
+
+    @property
+    def _rows(self) -> Any:
+        return RowLink.objects.using(self.database).filter(migration=self.state)
+
+    def find(self, hashes: Collection[str]) -> dict[str, Link]:
+        """The links of these keys by hash, in one query."""
+        rows = select_by_hash(
+            connections[self.database], RowLink, _COLUMNS, [self.state.pk], hashes
+        )
+        return {link.key_hash: link for link in map(Link._make, rows)}
+
+    def add(self, links: Sequence[Link]) -> None:
+        """Write new links. Raises :exc:`django.db.IntegrityError` for a key that has one."""
+        insert(connections[self.database], RowLink, _COLUMNS, self.state.pk, links)
+
+    def replace(self, links: Sequence[Link]) -> None:
+        """Write links in place of those that their keys have."""
+        self.forget([link.key_hash for link in links])
+        self.add(links)
+
+    def forget(self, hashes: Collection[str]) -> None:
+        """Remove the links of these keys."""
+        delete_by_hash(connections[self.database], RowLink, self.state.pk, hashes)
+
+    def all(self, **conditions: Any) -> Iterator[Link]:
+        """Every link that meets the conditions, in the order of the hashes.
+
+        Read page by page, since MySQL's drivers hold a whole result in memory; the links may be
+        changed meanwhile.
+        """
+        rows = self._rows.filter(**conditions).order_by("key_hash").values_list(*_COLUMNS)
+        page = rows[:_PAGE]
+        while found := list(page):
+            for key_hash, *rest in found:
+                link = Link(key_hash.hex, *rest)
+                yield link._replace(checksum=bytes(link.checksum), written=bytes(link.written))
+            page = rows.filter(key_hash__gt=found[-1][0])[:_PAGE]
+
+    def written(self, link: Link) -> dict[str, int]:
+        """The digest of each field as it was last written; see :mod:`data_migration.digests`."""
+        return unpacked(link.written, self.state.layouts)
+
+    def know_layout(self, layout: int, names: Sequence[str]) -> None:
+        """Make sure that digests of this layout can be read by every later run."""
+        layouts: Mapping[str, Any] = self.state.layouts
+        if str(layout) not in layouts:
+            self.state.layouts = {**layouts, str(layout): list(names)}
+            self.state.save(using=self.database, update_fields=["layouts"])

@@ -1,0 +1,222 @@
+"""One run at a time in one target database: who holds the lock, and whether it lives."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import Any
+
+from django.db import Error, OperationalError, connections, transaction
+from django.utils import timezone
+
+from .. import processes
+from ..conf import settings
+from ..exceptions import LockLost, RunRefused
+from ..models import Run, RunLock, RunStep
+from ..outcomes import RunStatus
+from .going import going_on, host_of, seen_at, who
+from .heartbeat import Heartbeat, Live, write_beat
+
+#: The primary key of the one row there is.
+_ROW = 1
+#: How long to try for the lock while another process has its row locked, in seconds.
+_PATIENCE = 3.0
+
+# Runs that came to their end in this process and could not release the lock, say because the
+# database was gone: that the process lives says nothing about them.
+_over: set[tuple[str, int]] = set()
+
+
+def holder(database: str) -> Run | None:
+    """The run that is at work in ``database``; None when there is none, or it is dead."""
+    run = _recorded(database)
+    return run if run is not None and _is_at_work(run, database) else None
+
+
+class Lock:
+    """The lock of one target database, for one run.
+
+    A run holds it from its first record to its last. On PostgreSQL and MySQL signs of life and
+    live counts are written by a thread, see :class:`~data_migration.ledger.heartbeat.Heartbeat`;
+    on SQLite, where one connection writes at a time, by the run itself between its transactions.
+    """
+
+    def __init__(self, database: str) -> None:
+        self.database = database
+        self._run: Run | None = None
+        self._live: Live = dict
+        self._next_beat = 0.0
+        self._beats_here = connections[database].vendor == "sqlite"
+
+    def refuse_second(self) -> None:
+        """Raise :exc:`RunRefused` when a living run holds the lock. Writes nothing.
+
+        To be called before the transaction of :meth:`acquire`: on SQLite that would wait in vain
+        for the other run's transaction, and could not say for whom.
+        """
+        _refuse(_recorded(self.database), self.database)
+
+    def acquire(self, run: Run) -> None:
+        """Take the lock for ``run``, in the transaction that creates it.
+
+        What a dead run left is marked as interrupted. Raises :exc:`RunRefused` when a living run
+        holds the lock, and when its row cannot be had: a transaction that took it is still open.
+        """
+        if not self._rows().exists():
+            RunLock.objects.using(self.database).bulk_create(
+                [RunLock(pk=_ROW)], ignore_conflicts=True
+            )
+        deadline = time.monotonic() + _PATIENCE
+        while True:
+            former = _recorded(self.database)
+            _refuse(former, self.database)
+            if self._take(run, former):
+                break
+            if time.monotonic() > deadline:
+                raise RunRefused(_held_up(former, self.database))
+            time.sleep(0.05)
+        self._run = run
+        for dead in self._running().exclude(pk=run.pk):
+            self._heal(dead, run)
+
+    def release(self) -> None:
+        """Give the lock back, in the transaction that ends the run; a lost one is let be."""
+        if self._run is None:
+            return
+        self._rows().filter(run=self._run).update(run=None)
+        self._run = None
+
+    def check(self) -> None:
+        """Raise :exc:`LockLost` when another run took over. For the transaction of a batch.
+
+        The row stays locked until the batch is committed, so nobody can take over in between.
+        """
+        assert self._run is not None, "acquire() comes first"
+        held_by = self._rows().select_for_update().values_list("run_id", flat=True).first()
+        if held_by != self._run.pk:
+            raise LockLost(_loss(self._run, held_by, self.database))
+
+    @contextmanager
+    def beating(self, run: Run, live: Live) -> Iterator[None]:
+        """While the block lasts, write signs of life of ``run`` and what ``live()`` tells.
+
+        The block ends with :meth:`release`. ``live`` is called from another thread on PostgreSQL
+        and MySQL. Inside of an outer transaction nobody else can see the run, and nothing is
+        written.
+        """
+        heartbeat = None
+        self._live = live
+        self._next_beat = time.monotonic() + settings.heartbeat_interval
+        if not self._beats_here and not connections[self.database].in_atomic_block:
+            heartbeat = Heartbeat(run, live, database=self.database)
+            heartbeat.start()
+        try:
+            yield
+        finally:
+            if heartbeat is not None:
+                heartbeat.end()
+            if self._run is not None:
+                _over.add((self.database, run.pk))
+
+    def beat(self) -> None:
+        """A sign of life where no thread gives them, at most one per interval.
+
+        Does nothing inside of a transaction, which would hide it.
+        """
+        if not self._beats_here or self._run is None or time.monotonic() < self._next_beat:
+            return
+        if connections[self.database].in_atomic_block:
+            return
+        self._next_beat = time.monotonic() + settings.heartbeat_interval
+        with suppress(Error):  # somebody else is writing: the next one will do
+            write_beat(self._run, self._live(), self.database)
+
+    def _rows(self) -> Any:
+        return RunLock.objects.using(self.database).filter(pk=_ROW)
+
+    def _running(self) -> Any:
+        return Run.objects.using(self.database).filter(status=RunStatus.RUNNING)
+
+    def _take(self, run: Run, former: Run | None) -> bool:
+        """Whether the lock passed from ``former`` to ``run``; not if it is another's by now."""
+        connection = connections[self.database]
+        nowait = connection.features.has_select_for_update_nowait
+        try:
+            with transaction.atomic(using=self.database):
+                # The UPDATE by itself would wait, maybe without end, for a row that is locked.
+                list(self._rows().select_for_update(nowait=nowait))
+                return bool(self._rows().filter(run=former).update(run=run))
+        except OperationalError:
+            if connection.needs_rollback:
+                raise  # it was more than a row that is locked
+            return False
+
+    def _heal(self, dead: Run, run: Run) -> None:
+        now = timezone.now()
+        steps = RunStep.objects.using(self.database).filter(run=dead, status=RunStatus.RUNNING)
+        ended = {"status": RunStatus.INTERRUPTED, "finished_at": now, "error": _death(dead, run)}
+        steps.update(**ended)
+        self._running().filter(pk=dead.pk).update(**ended)
+
+
+def _recorded(database: str) -> Run | None:
+    """The run that the lock's row names, alive or not."""
+    lock = RunLock.objects.using(database).select_related("run").filter(pk=_ROW).first()
+    return lock.run if lock is not None else None
+
+
+def _is_at_work(run: Run, database: str) -> bool:
+    if run.status != RunStatus.RUNNING or not run.is_alive:
+        return False
+    is_own = run.process == os.getpid() and run.host == processes.host()
+    return not (is_own and (database, run.pk) in _over)
+
+
+def _refuse(run: Run | None, database: str) -> None:
+    if run is not None and _is_at_work(run, database):
+        raise RunRefused(_refusal(run, database))
+
+
+def _refusal(run: Run, database: str) -> str:
+    return (
+        f"Another run is at work in database {database!r}, and there can be one at a time."
+        f" {going_on(run)} Wait until it has ended, or stop it: {_how_to_stop(run)}"
+    )
+
+
+def _how_to_stop(run: Run) -> str:
+    if run.host == processes.host():
+        return f"Ctrl-C in its terminal, or kill {run.process}."
+    return (
+        f"Ctrl-C in its terminal, or kill {run.process} on {host_of(run)}. If it is dead already,"
+        f" its lock is free {settings.lock_timeout:g} s after its last sign of life."
+    )
+
+
+def _held_up(run: Run | None, database: str) -> str:
+    last = f" It may be that of run {run.pk} ({who(run)})." if run is not None else ""
+    return (
+        f"The lock of database {database!r} cannot be had: an open transaction has it.{last}"
+        " Try again in a moment. If this goes on, a process hangs, or the server does not know yet"
+        " that its connection is lost: end that connection on the server."
+    )
+
+
+def _death(dead: Run, run: Run) -> str:
+    return (
+        f"Its process ended, or fell silent, before the run did: {who(dead)}, last sign of life"
+        f" {seen_at(dead.heartbeat)}. Run {run.pk} took over. What was committed is kept; the same"
+        " command does the rest."
+    )
+
+
+def _loss(run: Run, held_by: int | None, database: str) -> str:
+    other = Run.objects.using(database).filter(pk=held_by).first() if held_by else None
+    taken = f"Run {other.pk} ({who(other)}) took over" if other else "Its lock is gone"
+    return (
+        f"Run {run.pk} was taken to be dead, because no sign of life of it had come for"
+        f" {settings.lock_timeout:g} s. {taken}. The batch going on is not kept, those committed"
+        " before are; the same command does the rest when the other run has ended."
+    )

@@ -1,0 +1,50 @@
+"""Legacy keys -> the objects that their rows became, for relations; one query per batch."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Sequence
+from typing import Any
+
+from django.db import connections
+
+from ..keys import key_hash
+from ..models import MigrationState, RowLink
+from .rows import select_by_hash
+
+
+class LinkLookup:
+    """Finds objects by the legacy keys of their rows, in ``database``."""
+
+    def __init__(self, database: str) -> None:
+        self._database = database
+        self._states: dict[str, int] = {}
+
+    def __call__(self, labels: Sequence[str], keys: Collection[Any]) -> dict[Any, list[str]]:
+        """The primary keys, as text, of the objects that rows of these migrations became.
+
+        A key is not in the answer when no row has it, or when its row was skipped. Keys are
+        compared with their types; see :mod:`data_migration.keys`.
+        """
+        states = self._states_of(labels)
+        if not states or not keys:
+            return {}
+        by_hash = {key_hash(key): key for key in keys}
+        rows = select_by_hash(
+            connections[self._database], RowLink, _COLUMNS, states, list(by_hash)
+        )
+        found: dict[Any, list[str]] = defaultdict(list)
+        for digits, object_pk in rows:
+            if object_pk is not None:
+                found[by_hash[digits]].append(object_pk)
+        return found
+
+    def _states_of(self, labels: Sequence[str]) -> list[int]:
+        # A migration that has not begun yet may have done so at the next call.
+        if unknown := [label for label in labels if label not in self._states]:
+            rows = MigrationState.objects.using(self._database).filter(label__in=unknown)
+            self._states.update(rows.values_list("label", "pk"))
+        return [self._states[label] for label in labels if label in self._states]
+
+
+_COLUMNS = ("key_hash", "object_pk")

@@ -1,0 +1,134 @@
+"""Messages about rows, and among them the queue of failures that are still to be mended."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Collection, Iterable
+
+from django.db.models import Exists, OuterRef, Q, QuerySet
+
+from ..drafts import Draft, Note
+from ..keys import hash_of_text
+from ..models import MigrationState, RowError, RunStep, shown
+from ..outcomes import MessageKind
+
+_CHUNK = 500
+
+
+class Messages:
+    """The messages of one step, until they are stored with its rows.
+
+    A failure of a committed run is open until its row, found by its key, ends otherwise.
+    """
+
+    def __init__(self, step: RunStep, state: MigrationState, *, database: str) -> None:
+        self._step = step
+        self._state = state
+        self._database = database
+        self._new: list[RowError] = []
+        self._handled: set[str] = set()
+        self._queue = set() if step.run.is_dry else set(open_keys(state, database))
+
+    def note(self, kind: MessageKind, draft: Draft, note: Note) -> RowError:
+        """Keep a message about a draft."""
+        message = RowError(
+            step=self._step,
+            migration=self._state,
+            kind=kind,
+            row_number=draft.number,
+            key=draft.key_text,
+            key_hash=uuid.UUID(draft.key_hash) if draft.key_hash else None,
+            is_open=kind == MessageKind.FAILURE and not self._step.run.is_dry,
+            column=note.column[:255],
+            value=shown(note.value) if note.column else "",
+            cause=note.cause,
+        )
+        self._new.append(message)
+        return message
+
+    def handled(self, drafts: Iterable[Draft]) -> None:
+        """These rows came to an end: what was open of them is closed with the next ``save``."""
+        if self._queue:
+            self._handled.update(self._queue.intersection(d.key_hash for d in drafts))
+
+    @property
+    def leaves_open(self) -> bool:
+        """Whether failures of earlier runs are left that the step did not come to."""
+        return bool(self.not_met)
+
+    @property
+    def not_met(self) -> set[str]:
+        """The keys of failures of earlier runs that the step has not come to."""
+        return self._queue - self._handled
+
+    def keep_failures_only(self) -> None:
+        """What was not stored was rolled back: warnings spoke of rows that are not there."""
+        self._new = [message for message in self._new if message.kind == MessageKind.FAILURE]
+        failed_again = {message.key_hash.hex for message in self._new if message.key_hash}
+        self._handled &= failed_again
+
+    def save(self) -> None:
+        """Store the messages; may be repeated after a rollback, until :meth:`saved`."""
+        self._close(self._handled)
+        for message in self._new:
+            message.pk = None
+        RowError.objects.using(self._database).bulk_create(self._new, batch_size=1000)
+
+    def saved(self) -> None:
+        """The transaction of :meth:`save` is committed."""
+        self._queue -= self._handled
+        self._handled.clear()
+        self._new = []
+
+    def close_all(self) -> None:
+        """Close every failure of the migration: its rows are all read again, or gone."""
+        open_failures(self._database).filter(migration=self._state).update(is_open=False)
+
+    def close(self, hashes: Collection[str]) -> None:
+        """Close the failures of these keys."""
+        self._close(hashes)
+        self._queue.difference_update(hashes)
+
+    def _close(self, hashes: Collection[str]) -> None:
+        listed = sorted(hashes)
+        rows = open_failures(self._database).filter(migration=self._state)
+        for start in range(0, len(listed), _CHUNK):
+            rows.filter(key_hash__in=listed[start : start + _CHUNK]).update(is_open=False)
+
+
+def open_failures(database: str) -> QuerySet[RowError]:
+    """The failures that are still to be mended."""
+    return RowError.objects.using(database).filter(kind=MessageKind.FAILURE, is_open=True)
+
+
+def open_keys(state: MigrationState, database: str) -> dict[str, str]:
+    """The keys of a migration's open failures: hash -> text, in the order of the rows."""
+    rows = open_failures(database).filter(migration=state, key_hash__isnull=False)
+    ordered = rows.order_by("row_number", "pk").values_list("key", flat=True)
+    return {hash_of_text(key): key for key in ordered.iterator()}
+
+
+def messages_of(
+    labels: Iterable[str], *, database: str, kind: str = "", key: str = ""
+) -> QuerySet[RowError]:
+    """The messages of the last run of each of these migrations, rehearsals included.
+
+    A failure of an earlier run that is still open is among them, unless the last run speaks of
+    the same key. ``kind`` is one of :class:`~data_migration.outcomes.MessageKind`; ``key`` a
+    legacy key as people write it, with or without the quotes of text.
+    """
+    labels = list(labels)
+    last: dict[str, int] = {}
+    steps = RunStep.objects.using(database).filter(migration__in=labels)
+    for step in steps.exclude(started_at=None).order_by("run_id"):
+        last[step.migration] = step.pk
+    rows = RowError.objects.using(database)
+    told = rows.filter(step__in=last.values())
+    again = told.filter(migration=OuterRef("migration"), key_hash=OuterRef("key_hash"))
+    waiting = open_failures(database).filter(~Exists(again), migration__label__in=labels)
+    found = rows.filter(Q(pk__in=told.values("pk")) | Q(pk__in=waiting.values("pk")))
+    if kind:
+        found = found.filter(kind=kind)
+    if key:
+        found = found.filter(key__in=(key, f'"{key}"'))
+    return found.select_related("step")

@@ -1,0 +1,63 @@
+"""Old runs and their messages can go; what it takes to go on or to roll back stays."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import NamedTuple
+
+from django.db import transaction
+from django.db.models import Exists, OuterRef, Q, QuerySet
+
+from ..models import BeforeImage, RowError, Run
+from ..outcomes import LinkKind, RunStatus
+from .messages import open_failures
+from .runs import Ledger
+
+_CHUNK = 500
+
+
+class Pruned(NamedTuple):
+    """How much went: runs, their messages, and before-images that nothing needs without them."""
+
+    runs: int
+    messages: int
+    images: int
+
+
+def prune(before: datetime, *, database: str) -> Pruned:
+    """Delete the runs that ended before that moment.
+
+    Kept are the run of each migration that tells its state, runs with failures that are still
+    open, links, and the before-images that a rollback of a whole migration needs: those of
+    objects that were there before it.
+    """
+    with transaction.atomic(using=database):
+        numbers = list(_old_runs(before, database).values_list("pk", flat=True))
+        messages = images = 0
+        for start in range(0, len(numbers), _CHUNK):
+            chunk = numbers[start : start + _CHUNK]
+            rows = RowError.objects.using(database).filter(step__run__in=chunk)
+            messages += rows.count()
+            images += _spare_images(chunk, database).delete()[0]
+            Run.objects.using(database).filter(pk__in=chunk).delete()
+    return Pruned(len(numbers), messages, images)
+
+
+def _old_runs(before: datetime, database: str) -> QuerySet[Run]:
+    runs = Run.objects.using(database).filter(finished_at__lt=before)
+    waiting = open_failures(database).filter(step__run=OuterRef("pk"))
+    telling = {step.run_id for step in Ledger(database).states().values()}
+    return runs.exclude(status=RunStatus.RUNNING).exclude(pk__in=telling).filter(~Exists(waiting))
+
+
+def _spare_images(runs: list[int], database: str) -> QuerySet[BeforeImage]:
+    """Images of objects that a migration made itself: rolling it back deletes them.
+
+    The links cannot tell which these are, since that of a row which is gone is gone as well.
+    """
+    images = BeforeImage.objects.using(database)
+    taken_over = Q(link__isnull=True) | Q(link__kind=LinkKind.ADOPTED)
+    needed = images.filter(
+        taken_over, migration=OuterRef("migration"), key_hash=OuterRef("key_hash")
+    )
+    return images.filter(run__in=runs).filter(~Exists(needed))

@@ -1,0 +1,204 @@
+"""Runs and their steps: started, counted, finished."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from django.db import connections, transaction
+from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.utils import timezone
+
+from .. import processes
+from ..digests import fingerprint
+from ..drafts import Draft, Note
+from ..exceptions import LedgerError
+from ..graph import Plan, PlanStep
+from ..models import MigrationState, RowError, RowLink, Run, RunStep
+from ..outcomes import MessageKind, Mode, RunStatus
+from .lock import Lock
+from .messages import Messages, messages_of, open_failures
+
+#: What a step may end in so that its rows are kept and its dependants may run.
+FINISHED = frozenset({RunStatus.DONE, RunStatus.PARTIAL})
+
+
+class Ledger:
+    """Remembers runs in ``database``.
+
+    A step's counts and messages gather in memory and are written with :meth:`save_step`: inside
+    the transaction of its rows when they are kept, after the rollback when they are not.
+    """
+
+    def __init__(self, database: str) -> None:
+        self.database = database
+        self.lock = Lock(database)
+        self._messages: dict[RunStep, Messages] = {}
+        self._check_tables()
+
+    def _check_tables(self) -> None:
+        tables = connections[self.database].introspection.table_names()
+        if RowLink._meta.db_table not in tables:
+            option = "" if self.database == "default" else f" --database {self.database}"
+            raise LedgerError(
+                f"Database {self.database!r} has no table {RowLink._meta.db_table}. Create it"
+                f" with: manage.py migrate data_migration{option}"
+            )
+
+    def states(self) -> dict[str, RunStep]:
+        """The last committed step of each migration, by label."""
+        told = ~Q(status__in=(RunStatus.PENDING, RunStatus.SKIPPED)) | Q(run__mode=Mode.ROLLBACK)
+        steps = (
+            RunStep.objects.using(self.database)
+            .filter(told)
+            .exclude(run__mode=Mode.REHEARSAL)
+            .select_related("run")
+            .order_by("run_id", "position")
+        )
+        return {step.migration: step for step in steps}
+
+    def finished(self) -> set[str]:
+        """The labels of the migrations that need not run again.
+
+        Their queries were read to the end and no row that could be tried again has failed. A
+        failed row without a key cannot be tried again.
+        """
+        waiting = open_failures(self.database).filter(
+            migration=OuterRef("pk"), key_hash__isnull=False
+        )
+        states = MigrationState.objects.using(self.database).filter(is_read=True)
+        return set(states.filter(~Exists(waiting)).values_list("label", flat=True))
+
+    def changed(self, plan: Plan) -> set[str]:
+        """The labels of the migrations whose spec changed since it was applied."""
+        states = MigrationState.objects.using(self.database).exclude(fingerprint="")
+        applied = dict(states.values_list("label", "fingerprint"))
+        return {
+            step.label
+            for step in plan
+            if step.label in applied and applied[step.label] != fingerprint(step.migration)
+        }
+
+    def runs(self, labels: Iterable[str] = ()) -> QuerySet[Run]:
+        """The runs of these migrations (every run without one), newest first."""
+        runs = Run.objects.using(self.database).prefetch_related("steps")
+        if labels := list(labels):
+            runs = runs.filter(steps__migration__in=labels).distinct()
+        return runs
+
+    def messages(
+        self, labels: Iterable[str], *, kind: str = "", key: str = ""
+    ) -> QuerySet[RowError]:
+        """The messages of the last run of each of these migrations, rehearsals included."""
+        return messages_of(labels, database=self.database, kind=kind, key=key)
+
+    def failed(self) -> set[str]:
+        """The labels of the migrations with failed rows that can be tried again."""
+        rows = open_failures(self.database).filter(key_hash__isnull=False)
+        return set(rows.values_list("migration__label", flat=True).distinct().order_by())
+
+    def start_run(self, plan: Plan, *, mode: Mode, options: dict[str, Any]) -> Run:
+        """Record a run with its steps, none of them started; skipped ones are marked.
+
+        Raises :exc:`RunRefused` while another run is going on.
+        """
+        now = timezone.now()
+        self.lock.refuse_second()
+        with transaction.atomic(using=self.database):
+            run = Run.objects.using(self.database).create(
+                status=RunStatus.RUNNING,
+                mode=mode,
+                options=options,
+                owner=processes.owner(),
+                host=processes.host(),
+                process=os.getpid(),
+                process_started=processes.started(os.getpid()),
+                heartbeat=now,
+                started_at=now,
+            )
+            self.lock.acquire(run)
+            RunStep.objects.using(self.database).bulk_create(
+                _new_step(run, position, step) for position, step in enumerate(plan, start=1)
+            )
+            # Now, since a rehearsal's messages refer to them after everything was rolled back.
+            MigrationState.objects.using(self.database).bulk_create(
+                (MigrationState(label=step.label) for step in plan), ignore_conflicts=True
+            )
+        return run
+
+    def start_step(self, step: RunStep) -> MigrationState:
+        """Begin a step; returns what is remembered of its migration."""
+        step.status = RunStatus.RUNNING
+        step.started_at = timezone.now()
+        state = MigrationState.objects.using(self.database).get(label=step.migration)
+        self._messages[step] = Messages(step, state, database=self.database)
+        if not step.run.is_dry:
+            step.save(using=self.database)
+        return state
+
+    def messages_for(self, step: RunStep) -> Messages:
+        """The messages of a step that was started."""
+        return self._messages[step]
+
+    def note(self, step: RunStep, kind: MessageKind, draft: Draft, note: Note) -> RowError:
+        """Keep a message about a row; all but failures count as a warning."""
+        if kind != MessageKind.FAILURE:
+            step.warnings += 1
+        return self._messages[step].note(kind, draft, note)
+
+    @contextmanager
+    def committing(self, step: RunStep) -> Iterator[None]:
+        """Commit the rows of the block, the step's counts and its messages together.
+
+        When that fails, of the rows of the block only the failures are counted and kept. Raises
+        :exc:`LockLost` when another run has taken over.
+        """
+        before = step.counts()
+        try:
+            with transaction.atomic(using=self.database):
+                self.lock.check()
+                yield
+                self._save(step)
+        except BaseException:
+            self.keep_failures_only(step, before)
+            raise
+        self._messages[step].saved()
+        self.lock.beat()
+
+    def keep_failures_only(self, step: RunStep, before: dict[str, int] | None = None) -> None:
+        """What was not saved is rolled back; ``before`` are the counts of what was."""
+        step.keep_failures_only(before)
+        if step in self._messages:
+            self._messages[step].keep_failures_only()
+
+    def finish_step(self, step: RunStep, status: RunStatus, error: str = "") -> None:
+        step.status = status
+        step.error = error
+        step.finished_at = timezone.now()
+        if step.started_at is not None:
+            step.seconds = (step.finished_at - step.started_at).total_seconds()
+
+    def save_step(self, step: RunStep) -> None:
+        """Write the step and its messages after a rollback."""
+        with transaction.atomic(using=self.database):
+            self._save(step)
+        if step in self._messages:
+            self._messages[step].saved()
+
+    def _save(self, step: RunStep) -> None:
+        step.save(using=self.database)
+        if step in self._messages:
+            self._messages[step].save()
+
+    def finish_run(self, run: Run, status: RunStatus, error: str = "") -> None:
+        run.status, run.error, run.finished_at = status, error, timezone.now()
+        with transaction.atomic(using=self.database):
+            run.save(using=self.database, update_fields=["status", "error", "finished_at"])
+            self.lock.release()
+
+
+def _new_step(run: Run, position: int, step: PlanStep) -> RunStep:
+    status = RunStatus.SKIPPED if step.migration.skip else RunStatus.PENDING
+    return RunStep(run=run, position=position, migration=step.label, status=status)

@@ -1,0 +1,80 @@
+"""The ledger after a rollback: as if what was undone had not been."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Any
+
+from ..models import BeforeImage, DeferredRelation, RowLink, RunStep
+from .deferrals import reopen
+from .images import Image, Images, merged
+from .links import LinkBook
+from .messages import open_failures
+
+_CHUNK = 500
+
+
+def forget(
+    book: LinkBook, *, run: int | None = None, hashes: Collection[str] | None = None
+) -> None:
+    """Forget the links of a run, of some keys, or all; a run's former links come back.
+
+    With them the relations are open again that were open then. The migration's query is read
+    from its start the next time, unless the run did not read it: it only filled relations.
+    """
+    if run is None and hashes is None:
+        _forget_all(book)
+    else:
+        images = Images(book.state, database=book.database)
+        keys = sorted(_keys_of_run(book, images, run) if hashes is None else hashes)
+        for start in range(0, len(keys), _CHUNK):
+            _forget_some(book, images, keys[start : start + _CHUNK], run)
+    if book.is_empty():
+        open_failures(book.database).filter(migration=book.state).update(is_open=False)
+        book.state.fingerprint = ""
+    if run is None or _was_step_of(run, book):
+        _read_again(book)
+
+
+def _was_step_of(run: int, book: LinkBook) -> bool:
+    steps = RunStep.objects.using(book.database).filter(run=run, started_at__isnull=False)
+    return bool(steps.filter(migration=book.state.label).exists())
+
+
+def _read_again(book: LinkBook) -> None:
+    book.state.is_read = False
+    book.state.pass_run = None
+    book.state.high_water = None
+    book.state.save(
+        using=book.database, update_fields=["fingerprint", "is_read", "pass_run", "high_water"]
+    )
+
+
+def _forget_all(book: LinkBook) -> None:
+    for model in (RowLink, BeforeImage, DeferredRelation):
+        _rows(model, book).delete()
+
+
+def _keys_of_run(book: LinkBook, images: Images, run: int | None) -> set[str]:
+    linked = _rows(RowLink, book).filter(run=run).values_list("key_hash", flat=True)
+    imaged = images.rows.filter(run=run).values_list("key_hash", flat=True)
+    return {each.hex for rows in (linked, imaged) for each in rows.iterator()}
+
+
+def _forget_some(book: LinkBook, images: Images, keys: list[str], run: int | None) -> None:
+    conditions = {} if run is None else {"run": run}
+    former: list[Image] = []
+    for each in images.find(keys, **conditions).values() if run is not None else ():
+        image = merged(each)
+        if image.link is not None and image.link.run != run:
+            former.append(image)
+    book.forget(keys)
+    book.add([image.link for image in former if image.link is not None])
+    _rows(BeforeImage, book).filter(key_hash__in=keys, **conditions).delete()
+    _rows(DeferredRelation, book).filter(key_hash__in=keys).delete()
+    opened = [(i.key_hash, i.link.key, i.object_pk, i.deferred) for i in former if i.link]
+    reopen(book.state, opened, database=book.database)
+
+
+def _rows(model: Any, book: LinkBook) -> Any:
+    return model.objects.using(book.database).filter(migration=book.state)

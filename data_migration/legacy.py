@@ -1,0 +1,91 @@
+"""Legacy keys and objects, for redirects and support questions: where did that row go?
+
+::
+
+    from data_migration import legacy
+
+    customer = legacy.resolve("shop.CustomerMigration", 42)
+    number = legacy.legacy_key_of(customer)
+
+Both look at the ledger of the database that they are asked about, one or two queries each.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from django.db.models import Model
+
+from .discovery import discover
+from .graph import filled_by, suggest
+from .keys import alternative, key_of_text
+from .ledger import LinkLookup
+from .migration import Migration
+from .models import RowLink
+
+__all__ = ["legacy_key_of", "resolve"]
+
+
+def resolve(migration: type[Migration] | str, *key: Any, using: str = "default") -> Any:
+    """The object that the row with this legacy key became, or None.
+
+    ``migration`` is a class or its label, ``"shop.CustomerMigration"``. A composite key is given
+    part by part: ``resolve("shop.ParcelMigration", "AT", 7)``. A number that comes as text, as it
+    does from a URL, finds the number's row too. None also where the row was skipped or where
+    somebody deleted the object.
+
+    Raises :exc:`LookupError` for a migration that does not exist, and :exc:`TypeError` for a
+    value that cannot be a key.
+    """
+    if not key:
+        raise TypeError("resolve() needs the legacy key after the migration.")
+    label, cls = _named(migration)
+    wanted = key[0] if len(key) == 1 else key
+    found = LinkLookup(using)
+    for form in filter(None, ((wanted,), _other(wanted))):
+        for object_pk in found([label], form).get(form[0], ()):
+            rows = cls.model._base_manager.using(using)
+            return rows.filter(pk=object_pk).first()
+    return None
+
+
+def _other(key: Any) -> tuple[Any, ...]:
+    other = alternative(key)
+    return () if other is None else (other,)
+
+
+def legacy_key_of(instance: Model, migration: type[Migration] | str | None = None) -> Any:
+    """The legacy key of the row that became ``instance``, a tuple for a composite one, or None.
+
+    Raises :exc:`LookupError` when rows of several migrations became this object and none of them
+    is named, when several rows of one migration did, or for a migration that does not exist.
+    """
+    if migration is None:
+        labels: Iterable[str] = filled_by(type(instance), discover())
+    else:
+        labels = [_named(migration)[0]]
+    links = RowLink.objects.using(instance._state.db or "default").filter(
+        migration__label__in=labels, object_pk=str(instance.pk)
+    )
+    found = sorted(links.values_list("migration__label", "key"))
+    if len(found) > 1:
+        raise LookupError(_several(instance, found))
+    return key_of_text(found[0][1]) if found else None
+
+
+def _several(instance: Model, found: list[tuple[str, str]]) -> str:
+    listed = " and ".join(f"{key} of {label}" for label, key in found)
+    what = f"{instance._meta.label} {instance.pk} came from several rows: {listed}."
+    if len({label for label, _ in found}) > 1:
+        return f"{what} Name the migration: legacy_key_of(instance, {found[0][0]!r})."
+    return what
+
+
+def _named(migration: type[Migration] | str) -> tuple[str, type[Migration]]:
+    migrations = discover()
+    for label, cls in migrations.items():
+        if migration in (label, cls):
+            return label, cls
+    name = migration if isinstance(migration, str) else migration.__qualname__
+    raise LookupError(f"There is no migration {name!r}.{suggest(name, migrations)}")

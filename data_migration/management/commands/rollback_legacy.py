@@ -1,0 +1,114 @@
+"""``manage.py rollback_legacy``: undo what runs did."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+from django.core.management.base import CommandError, CommandParser
+
+from data_migration import rollback_report as report
+from data_migration.graph import Plan
+from data_migration.ledger import Ledger
+from data_migration.management.base import (
+    EXIT_FAILED,
+    EXIT_USAGE,
+    LegacyCommand,
+    exit_codes,
+    say,
+)
+from data_migration.rollback import (
+    RollbackPlan,
+    Selection,
+    plan_rollback,
+    refuse,
+    roll_back,
+)
+
+
+class Command(LegacyCommand):
+    help = (
+        "Undo migrations, a run, or chosen keys: delete what was created, restore what was"
+        " changed, newest first, dependants first. Asks before it does anything."
+    )
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        super().add_arguments(parser)
+        add = parser.add_argument
+        what = parser.add_mutually_exclusive_group()
+        what.add_argument("--run", type=int, metavar="ID", help="only what this run did")
+        what.add_argument(
+            "--keys",
+            default="",
+            metavar="K,K",
+            help='only these legacy keys of one migration: 42, "01581" or ["DE", 7]',
+        )
+        add(
+            "--force",
+            action="store_true",
+            help="undo also what people changed, and what something else refers to",
+        )
+        add("--plan", action="store_true", help="show what would be undone and stop")
+        add("--no-input", action="store_true", help="do not ask")
+
+    def handle(self, *labels: str, **options: Any) -> None:
+        with exit_codes():
+            self._handle(options)
+
+    def _handle(self, options: dict[str, Any]) -> None:
+        plan = self.plan(options["database"])
+        ledger = Ledger(options["database"])
+        selection = Selection(
+            labels=tuple(options["labels"]), run=options["run"], keys=options["keys"]
+        )
+        undoing = plan_rollback(selection, plan, ledger)
+        for note in undoing.notes:
+            say(note)
+        if options["plan"]:
+            self._print_plan(undoing, options)
+            return
+        refuse(undoing, force=options["force"])
+        if not undoing.undos:
+            self._print_nothing(undoing, options)
+        elif options["no_input"] or self._agreed(undoing):
+            self._roll_back(selection, plan, ledger, options)
+
+    def _print_plan(self, undoing: RollbackPlan, options: dict[str, Any]) -> None:
+        if options["format"] == "json":
+            self.print_document(report.plan_document(undoing))
+        elif undoing.undos:
+            self.stdout.write(report.undo_table(undoing))
+        else:
+            self.stdout.write("There is nothing to roll back.")
+        if undoing.refusals.stops(force=options["force"]):
+            refuse(undoing, force=options["force"])
+
+    def _print_nothing(self, undoing: RollbackPlan, options: dict[str, Any]) -> None:
+        if options["format"] == "json":
+            self.print_document(report.plan_document(undoing))
+        else:
+            self.stdout.write("There is nothing to roll back.")
+
+    def _agreed(self, undoing: RollbackPlan) -> bool:
+        """Ask on stderr, since stdout belongs to the result."""
+        say(report.undo_table(undoing))
+        sys.stderr.write(report.question(undoing))
+        sys.stderr.flush()
+        answer = sys.stdin.readline()
+        if answer.strip().lower() in ("y", "yes"):
+            return True
+        if not answer:
+            raise CommandError(
+                "Nobody answered. Without a terminal, say --no-input.", returncode=EXIT_USAGE
+            )
+        raise CommandError("Nothing was rolled back.", returncode=EXIT_FAILED)
+
+    def _roll_back(
+        self, selection: Selection, plan: Plan, ledger: Ledger, options: dict[str, Any]
+    ) -> None:
+        done = roll_back(selection, plan, ledger, force=options["force"])
+        if options["format"] == "json":
+            self.print_document(report.rollback_document(done))
+        elif options["verbosity"] > 0:
+            self.stdout.write(report.undo_table(done.plan))
+            self.stdout.write(report.verdict(done))

@@ -1,0 +1,18 @@
+"""What the app remembers, in the target database of the rows: runs, messages, a link per row."""
+
+from __future__ import annotations
+
+from .links import BeforeImage, DeferredRelation, MigrationState, RowLink
+from .runs import RowError, Run, RunLock, RunStep, shown
+
+__all__ = [
+    "BeforeImage",
+    "DeferredRelation",
+    "MigrationState",
+    "RowError",
+    "RowLink",
+    "Run",
+    "RunLock",
+    "RunStep",
+    "shown",
+]

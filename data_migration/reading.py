@@ -1,0 +1,183 @@
+"""Which rows of its query a step reads: all, those since the high-water mark, or failed ones."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from itertools import islice
+from operator import itemgetter
+from typing import Any
+
+from .digests import fingerprint
+from .exceptions import SpecError
+from .identity import key_columns_of
+from .keys import identify, key_of_text
+from .ledger import Messages, open_keys
+from .marks import lowered, mark_text, value_of_mark
+from .migration import Migration, hook_is_overridden
+from .models import MigrationState, RunStep
+from .options import RunOptions
+from .outcomes import NullMarks
+from .sources import Reader
+from .sources.narrowing import at_or_above, no_rows, with_keys, without_value
+
+Batch = list[dict[str, Any]]
+
+#: Keys in one query for failed rows: each is a parameter, of which databases take a few hundred.
+_KEYS_AT_ONCE = 200
+
+
+class Reading:
+    """Reads the rows that one step is to handle; ``updates`` as for :class:`.delta.Rerun`."""
+
+    def __init__(
+        self,
+        step: RunStep,
+        migration: Migration,
+        state: MigrationState,
+        options: RunOptions,
+        *,
+        updates: bool,
+    ) -> None:
+        self._step = step
+        self._migration = migration
+        self._state = state
+        self._options = options
+        self._updates = updates
+        self._query, self._params = migration.query or "", migration.query_params
+        self._rows_in_all: int | None = None
+        self._mark: Any = None
+        #: The failed rows that are to be read again, by hash; None for any other reading.
+        self._failed: dict[str, str] | None = None
+        self.is_incremental = bool(
+            migration.high_water
+            and state.high_water is not None
+            and state.is_read
+            and updates
+            and not (options.full or options.retry_failed)
+        )
+
+    def begin(self, reader: Reader) -> None:
+        """Run the query, so that its columns are known; the step learns how many rows come."""
+        if self._options.retry_failed:
+            self._failed = open_keys(self._state, self._options.database)
+            self._step.total = len(self._failed)
+            reader.execute(*no_rows(reader.connection, self._query, self._params))
+            return
+        self._take_mark(reader)
+        self._step.total = self._count(reader)
+        reader.execute(self._query, self._params)
+        if self._state.pass_run is None:
+            self._begin_pass(self._state)
+
+    def _begin_pass(self, state: MigrationState) -> None:
+        """Remember the spec that the pass began with: if it changes on the way, that is told."""
+        state.pass_run = self._step.run_id
+        if self._updates or not state.is_read:
+            state.fingerprint = fingerprint(type(self._migration))
+        state.save(using=self._options.database)
+
+    def _take_mark(self, reader: Reader) -> None:
+        """Before the rows are read: one that changes meanwhile is read again by the next run."""
+        column = self._migration.high_water
+        if not column:
+            return
+        self._refuse_nulls(reader, column)
+        self._mark = reader.highest(self._query, self._params, column)
+        if self.is_incremental:
+            mark = value_of_mark(str(self._state.high_water))
+            self._query, self._params = at_or_above(
+                reader.connection,
+                self._query,
+                self._params,
+                column,
+                lowered(mark, self._migration.high_water_lag),
+                NullMarks(self._migration.high_water_null),
+            )
+
+    def _refuse_nulls(self, reader: Reader, column: str) -> None:
+        if self._migration.high_water_null != NullMarks.RAISE:
+            return
+        rows = reader.count(*without_value(reader.connection, self._query, self._params, column))
+        if rows:
+            raise SpecError(
+                f"{self._step.migration}: in {rows} rows the high-water column {column!r} is NULL."
+                ' Give them a value in the query (COALESCE), or set high_water_null = "include"'
+                ' (they are read every time) or "exclude".'
+            )
+
+    def _count(self, reader: Reader) -> int | None:
+        total: int | None
+        own = hook_is_overridden(type(self._migration), "hook_row_count")
+        if own and not self.is_incremental:
+            total = self._migration.hook_row_count(reader.connection, reader.cursor())
+        else:
+            total = reader.count(self._query, self._params)
+        if total is None or total < 0:
+            return None
+        self._rows_in_all = total
+        return total if self._options.limit is None else min(total, self._options.limit)
+
+    def batches(self, reader: Reader, size: int) -> Iterator[Batch]:
+        """The rows in lists of at most ``size``; needs :meth:`begin` before."""
+        if self._failed is None:
+            yield from reader.batches(size, self._options.limit)
+        else:
+            yield from self._failed_rows(reader, size, self._failed)
+
+    def _failed_rows(self, reader: Reader, size: int, failed: dict[str, str]) -> Iterator[Batch]:
+        """The rows of these keys, read again from the source.
+
+        Databases compare text in their own way (``'ABC' = 'abc'``), so the keys are compared
+        again. What is left in ``failed`` at the end is no longer in the source.
+        """
+        columns = key_columns_of(self._step.migration, self._migration, reader.columns)
+        key_of = itemgetter(*columns)
+        wanted = frozenset(failed)
+        keys = iter(list(failed.values())[: self._options.limit])
+        while chunk := [_parts(key_of_text(text)) for text in islice(keys, _KEYS_AT_ONCE)]:
+            query = with_keys(reader.connection, self._query, self._params, columns, chunk)
+            reader.execute(*query)
+            for rows in reader.batches(size):
+                hashes = [identify(key_of(row))[0] for row in rows]
+                yield [row for row, key in zip(rows, hashes, strict=True) if key in wanted]
+                for key in hashes:
+                    failed.pop(key, None)
+
+    @property
+    def left_rows_unread(self) -> bool:
+        """Whether ``--limit`` ended the reading before the query did."""
+        limit = self._options.limit
+        read = self._step.read + self._step.passed
+        if limit is None or self._failed is not None or read < limit:
+            return False
+        return self._rows_in_all is None or self._rows_in_all > limit
+
+    def end(self, messages: Messages) -> None:
+        """Remember that the pass over the query came to its end."""
+        if self._failed is not None:
+            self._close_what_is_gone(messages, self._failed)
+            return
+        if self.left_rows_unread and self._step.has_key:
+            return  # the next run goes on; without a key it would begin again
+        if not self.is_incremental:
+            self._close_what_is_gone(messages, messages.not_met)
+        state, step = self._state, self._step
+        if self._mark is not None and not step.failed:
+            # With failed rows below it the next run has to begin where this one did.
+            state.high_water = mark_text(self._mark)
+        state.is_read, state.pass_run = True, None
+        state.save(using=self._options.database)
+
+    def _close_what_is_gone(self, messages: Messages, failed: Collection[str]) -> None:
+        if failed and self._options.limit is None:
+            messages.close(failed)
+            one = len(failed) == 1
+            rows = "1 failed row is" if one else f"{len(failed)} failed rows are"
+            self._options.warn(
+                f"{self._step.migration}: {rows} no longer in the legacy database;"
+                f" {'its failure is' if one else 'their failures are'} closed."
+            )
+
+
+def _parts(key: Any) -> tuple[Any, ...]:
+    return key if isinstance(key, tuple) else (key,)

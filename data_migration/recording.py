@@ -1,0 +1,140 @@
+"""Outcomes -> counts and messages of a step; a failed row is data until it is one too many."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from contextlib import nullcontext
+from typing import Any
+
+from django.db import transaction
+
+from . import signals
+from .drafts import Draft, Note
+from .exceptions import StepFailed, TooManyErrors
+from .ledger import Ledger
+from .masking import MASK, is_hidden, masked_text
+from .migration import Migration, hook_is_overridden
+from .models import RowError, Run, RunStep
+from .options import RunOptions
+from .outcomes import MessageKind, OnError, Outcome
+from .progress import Progress
+from .writers import describe
+
+
+class Recorder:
+    """Receives every draft of one step once, when its outcome is final.
+
+    ``steps`` are all steps of the run, whose failures ``--max-errors`` counts together.
+    """
+
+    def __init__(
+        self,
+        step: RunStep,
+        migration: Migration,
+        options: RunOptions,
+        ledger: Ledger,
+        *,
+        steps: Sequence[RunStep],
+        progress: Progress,
+    ) -> None:
+        self._step = step
+        self._migration = migration
+        self._options = options
+        self._ledger = ledger
+        self._steps = steps
+        self._progress = progress
+        self._own_error_hook = hook_is_overridden(type(migration), "hook_error_creating_instance")
+        #: Whether each batch is committed by itself, so that a failure ends only its own.
+        self.is_batchwise = False
+
+    def __call__(self, drafts: list[Draft]) -> None:
+        """Count the drafts and keep their messages.
+
+        Raises :exc:`StepFailed` for a failed row that ends the step.
+        """
+        outcomes = Counter(draft.outcome for draft in drafts if draft.error is None)
+        for outcome, rows in outcomes.items():
+            assert outcome is not None, "every row ends in an outcome"
+            self._step.count(outcome, rows)
+        self._ledger.messages_for(self._step).handled(drafts)
+        for draft in drafts:
+            if draft.error is not None:
+                self._record_failure(draft)
+            elif draft.notes or draft.conflicts:
+                self._record_notes(draft)
+
+    def _record_notes(self, draft: Draft) -> None:
+        if draft.outcome != Outcome.SKIPPED:
+            for note in draft.notes:
+                self._note(MessageKind.WARNING, draft, note)
+        for note in draft.conflicts:
+            self._note(MessageKind.CONFLICT, draft, note)
+
+    def _note(self, kind: MessageKind, draft: Draft, note: Note) -> RowError:
+        return self._ledger.note(self._step, kind, draft, self._masked(draft, note))
+
+    def _masked(self, draft: Draft, note: Note) -> Note:
+        sensitive = self._migration.sensitive_columns
+        if not sensitive:
+            return note
+        is_sensitive = is_hidden(note.column, self._migration.column_description, sensitive)
+        parts = [note.value] if is_sensitive else []
+        cause = masked_text(note.cause, draft.row, sensitive, parts=parts)
+        return Note(note.column, MASK if is_sensitive else note.value, cause)
+
+    def _record_failure(self, draft: Draft) -> None:
+        error = draft.error
+        assert error is not None
+        self._step.count(Outcome.FAILED)
+        note = describe(draft, database=self._options.database)
+        message = self._note(MessageKind.FAILURE, draft, note)
+        signals.row_failed.send(
+            Run, run=self._step.run, step=self._step, row=draft.row, exception=error
+        )
+        try:
+            self._progress.give_way()
+            self._call_error_hook(error, draft.row)
+        except Exception as raised:
+            if self._options.on_error == OnError.STOP:
+                raise StepFailed(self._row_failed(message)) from raised
+        self.check_max_errors(self._step.total)
+
+    def _call_error_hook(self, error: Exception, row: dict[str, Any]) -> None:
+        # A hook may write (a log table, say); what it writes before it raises must not stay.
+        own = self._own_error_hook
+        with transaction.atomic(using=self._options.database) if own else nullcontext():
+            self._migration.hook_error_creating_instance(error, row)
+
+    def check_max_errors(self, rows: int | None) -> None:
+        """Raise :exc:`TooManyErrors` when more rows failed than ``--max-errors`` allows."""
+        limit = self._options.max_errors
+        if limit is None:
+            return
+        failed = sum(step.failed for step in self._steps)
+        if limit.is_exceeded(failed=failed, failed_in_step=self._step.failed, rows=rows):
+            raise TooManyErrors(
+                f"{self._step.migration}: {rows_failed(failed)}, more than --max-errors {limit}"
+                f" allows. {what_is_kept(self._step, batchwise=self.is_batchwise)}"
+                " The messages say why: manage.py show_legacy --messages"
+            )
+
+    def _row_failed(self, message: RowError) -> str:
+        where = f"row {message.row_number}" + (f", key {message.key}" if message.key else "")
+        what = f"column {message.column}, value {message.value}: " if message.column else ""
+        return (
+            f"{self._step.migration}: {where}: {what}{message.cause.rstrip('.')}."
+            f" {what_is_kept(self._step, batchwise=self.is_batchwise)}"
+            " Mend the row or the spec, or go on past failed rows with --on-error continue."
+        )
+
+
+def what_is_kept(step: RunStep, *, batchwise: bool) -> str:
+    """What stays of a step that is broken off."""
+    if batchwise:
+        return "What was committed before is kept; the same command goes on there."
+    return f"Nothing of {step.migration} is kept."
+
+
+def rows_failed(count: int) -> str:
+    return "1 row failed" if count == 1 else f"{count} rows failed"

@@ -1,0 +1,109 @@
+"""Fields that a person changed since they were written: kept, overwritten or reported."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from django.db.models import Model
+
+from ..digests import UNKNOWN, FieldDigests, targets_digest
+from ..drafts import Draft, Note
+from ..exceptions import RowFailure
+from ..masking import MASK
+from ..migration import Migration
+from ..outcomes import OnConflict
+from ..transform import field_of
+
+
+class Conflicts:
+    """Settles the conflicts of one step by the migration's ``on_conflict``.
+
+    ``written`` gives the digests of what was last written by field name, for a draft's link.
+    Where the ledger knows nothing of a field there is no conflict.
+    """
+
+    def __init__(
+        self, migration: Migration, written: Callable[[Any], Mapping[str, int]], *, database: str
+    ) -> None:
+        self._policy = OnConflict(migration.on_conflict)
+        self._model = migration.model
+        self._sensitive = frozenset(migration.sensitive_columns)
+        self._written = written
+        self._digests = FieldDigests(migration.model, database=database)
+
+    def settle(self, draft: Draft, before: Mapping[str, Any]) -> None:
+        """Take out of ``draft.changed`` what stays as a person left it.
+
+        ``before`` are the stored values by attribute name. Raises :exc:`RowFailure` where the
+        row is to be left alone.
+        """
+        if draft.link is None or not draft.changed:
+            return
+        edited = self._digests.edited(self._written(draft.link), before)
+        for name in (name for name in draft.changed if name in edited):
+            field = draft.existing._meta.get_field(name)  # type: ignore[union-attr]
+            wanted = getattr(draft.existing, field.attname)  # type: ignore[union-attr]
+            self._note(draft, name, wanted, before[field.attname])  # type: ignore[union-attr]
+            if self._policy == OnConflict.KEEP:
+                setattr(draft.existing, field.attname, before[field.attname])  # type: ignore[union-attr]
+                draft.changed = tuple(each for each in draft.changed if each != name)
+
+    def targets(self, draft: Draft, name: str, stored: Iterable[Any]) -> list[Any]:
+        """The targets that the draft's many-to-many ``name`` shall have, given the stored ones."""
+        wanted = draft.m2m[name]
+        if draft.link is None or set(stored) == set(wanted):
+            return wanted
+        digest = self._written(draft.link).get(name, UNKNOWN)
+        if digest in (UNKNOWN, targets_digest(stored)):
+            return wanted
+        if self._is_symmetrical(name):
+            return list({*stored, *wanted})  # the rows at the other end write here as well
+        shown = sorted(map(str, stored))
+        self._note(draft, name, sorted(map(str, wanted)), shown)
+        if self._policy == OnConflict.KEEP:
+            draft.kept += (name,)
+            return list(stored)
+        return wanted
+
+    def _columns_of(self, name: str) -> set[str]:
+        """The columns of a query that may hold the field's value."""
+        return {name, getattr(field_of(self._model, name), "attname", name)}
+
+    def _is_symmetrical(self, name: str) -> bool:
+        relation = getattr(field_of(self._model, name), "remote_field", None)
+        return getattr(relation, "symmetrical", False)
+
+    def gone(self, draft: Draft) -> bool:
+        """Whether the object of a linked draft, which somebody deleted, is to be made again."""
+        what = f"the object {draft.link.object_pk} of this row was deleted since it was written"
+        if self._policy == OnConflict.REPORT:
+            raise RowFailure(f"{what}. {_DECIDE}")
+        made_again = self._policy == OnConflict.OVERWRITE
+        end = "it is made again" if made_again else "it stays deleted"
+        draft.conflicts += (Note("", None, f"{what}; {end}"),)
+        return made_again
+
+    def _note(self, draft: Draft, name: str, wanted: Any, stored: Any) -> None:
+        if not self._sensitive.isdisjoint(self._columns_of(name)):
+            wanted = stored = MASK
+        what = f"was changed to {_shown(stored)} since it was written"
+        if self._policy == OnConflict.REPORT:
+            raise RowFailure(f"{what}. {_DECIDE}", column=name, value=wanted)
+        end = "is kept" if self._policy == OnConflict.KEEP else "is overwritten"
+        note = Note(name, wanted, f"{what}, which {end}")
+        if note not in draft.conflicts:  # a batch that was halved comes here again
+            draft.conflicts += (note,)
+
+
+_DECIDE = (
+    'Decide with on_conflict = "keep" or "overwrite", or mend one side and run the same command'
+    " again"
+)
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, Model):
+        value = value.pk
+    text = "NULL" if value is None else repr(value)
+    return text if len(text) <= 100 else text[:99] + "…"

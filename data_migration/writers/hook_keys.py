@@ -1,0 +1,70 @@
+"""Foreign keys that hooks set: nobody looked them up, so they are judged with their row."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.db import IntegrityError, connections
+from django.db.models import Field, ForeignKey, Model
+
+from ..drafts import Draft
+from ..migration import Migration, hook_is_overridden
+
+_HOOKS = ("hook_before_save", "hook_after_save", "hook_update_existing")
+
+
+class HookKeys:
+    """Finds keys that lead nowhere before the commit does, when no row could be blamed any more.
+
+    Keys that came with the row were looked up already, and MySQL judges every row at once. What
+    is left are hooks. PostgreSQL can be told to judge now; it is told only where hooks may have
+    set a key: locking the same referenced rows in every batch's savepoint becomes slower with
+    each one. SQLite cannot, so what a hook put in place of the row's own key is looked up.
+    """
+
+    def __init__(self, migration: Migration, *, database: str) -> None:
+        self._connection = connections[database]
+        self._database = database
+        has_hooks = any(hook_is_overridden(type(migration), hook) for hook in _HOOKS)
+        self._fields: list[Any] = [
+            field
+            for field in migration.model._meta.concrete_fields
+            if has_hooks and _judged(field)
+        ]
+
+    def check(self, drafts: list[Draft]) -> None:
+        """Raise :exc:`IntegrityError` when a key of the drafts' stored objects leads nowhere."""
+        if not self._fields or self._connection.vendor == "mysql":
+            return
+        if self._connection.vendor == "postgresql":
+            self._connection.check_constraints()
+            return
+        for field in self._fields:
+            if keys := {key for draft in drafts for key in _keys_of_hooks(draft, field)}:
+                self._look_up(field, keys)
+
+    def _look_up(self, field: Any, keys: set[Any]) -> None:
+        target = field.target_field
+        rows = target.model._base_manager.using(self._database)
+        stored = rows.filter(**{f"{target.attname}__in": keys})
+        if keys.difference(stored.values_list(target.attname, flat=True)):
+            raise IntegrityError("FOREIGN KEY constraint failed")
+
+
+def _judged(field: Field[Any, Any]) -> bool:
+    return (
+        isinstance(field, ForeignKey)
+        and getattr(field, "db_constraint", True)
+        and not getattr(field.remote_field, "parent_link", False)
+    )
+
+
+def _keys_of_hooks(draft: Draft, field: Any) -> list[Any]:
+    """The key that the draft's object has now, unless it is the one that came with the row."""
+    if draft.existing is not None and field.name not in draft.changed:
+        return []
+    key = field.target_field.to_python(getattr(draft.existing or draft.instance, field.attname))
+    given = draft.values.get(field.attname, draft.values.get(field.name))
+    if isinstance(given, Model):
+        given = getattr(given, field.target_field.attname)
+    return [] if key is None or key == given else [key]
