@@ -33,14 +33,14 @@ stand three short files that say which query fills which model: the specs."""
 class Stop:
     """One command of the tour.
 
-    ``mend`` is SQL for the legacy database, to be run before. ``exit_code`` is the one with which
-    the command has to end.
+    ``mend`` are statements for the legacy database, to be run before. ``exit_code`` is the one
+    with which the command has to end.
     """
 
     heading: str
     text: str
     command: str
-    mend: str = ""
+    mend: tuple[str, ...] = ()
     exit_code: int = 0
 
 
@@ -84,13 +84,29 @@ code is 1, here and above: two rows failed, and no script should take that for s
         command="show_legacy --messages",
     ),
     Stop(
-        heading="Once more",
+        heading="The two rows",
         text="""\
-Somebody looks up the missing price and types it into the old database. The products' spec has
-allow_updates: run again, it adds what is missing, updates what changed and leaves the rest alone.
-What else is done is not run again.""",
-        mend="UPDATE Product SET Price = '24,50' WHERE ProdID = 417;",
-        command="migrate_legacy catalogue --commit",
+Somebody looks up the missing price and asks whose order it was, and types both into the old
+database. --retry-failed reads exactly the rows that failed, by their keys.""",
+        mend=(
+            "UPDATE Product SET Price = '24,50' WHERE ProdID = 417;",
+            'UPDATE "Order" SET CustID = 12 WHERE OrderID = 2042;',
+        ),
+        command="migrate_legacy --retry-failed --commit",
+    ),
+    Stop(
+        heading="What is left",
+        text="Failures stay open until their row ends otherwise. Now none is open.",
+        command="show_legacy --messages --kind failure",
+    ),
+    Stop(
+        heading="Once more, from the start",
+        text="""\
+The old shop goes on selling until the last evening, so its data will be fetched again and again.
+With --update every row is compared with what the ledger remembers of it. Nothing has changed, so
+nothing is written: no row of the new shop is touched. The warnings are told again, because the
+groups and labels might have come back.""",
+        command="migrate_legacy --update --commit",
     ),
 )
 
@@ -101,6 +117,7 @@ Now read the specs, they are short and say why:
   testapp/orders/data_migration_spec.py       odd dates, dependencies, a key of two columns
 Then try it yourself. The two databases stay as they are until the next demo:
   python manage.py migrate_legacy --help
+  python manage.py rollback_legacy --plan                             (what undoing it means)
   python manage.py createsuperuser && python manage.py runserver      (the objects in the admin)
 The documentation begins at docs/index.rst."""
 
@@ -124,9 +141,9 @@ class Command(BaseCommand):
         for number, stop in enumerate(STOPS, 1):
             self._heading(number, stop.heading)
             self._say(stop.text)
-            if stop.mend:
-                _run_sql(legacy, stop.mend)
-                self._say(self.style.SUCCESS(f"legacy> {stop.mend}"))
+            for statement in stop.mend:
+                _run_sql(legacy, statement)
+                self._say(self.style.SUCCESS(f"legacy> {statement}"))
             self._say(self.style.SUCCESS(f"$ python manage.py {stop.command}"))
             exit_code = _manage(stop.command)
             if exit_code:
