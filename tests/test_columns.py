@@ -42,7 +42,8 @@ def test_every_option_arrives() -> None:
 def test_the_order_of_the_arguments_is_that_of_the_older_package() -> None:
     assert list(inspect.signature(is_a).parameters) == [
         *("klass", "search_attr", "fk", "m2m", "o2o", "exclude"),
-        *("delimiter", "skip_missing", "prefetch", "assign_by_id", "legacy"),
+        *("delimiter", "skip_missing", "prefetch", "assign_by_id"),
+        *("legacy", "columns", "deferred"),
     ]
     assert is_a(Tag, "name", False, True).relation is Relation.M2M
 
@@ -50,6 +51,29 @@ def test_the_order_of_the_arguments_is_that_of_the_older_package() -> None:
 def test_every_argument_has_its_place_in_the_column() -> None:
     arguments = set(inspect.signature(is_a).parameters) - set(Relation)
     assert {field.name for field in fields(Column)} == arguments | {"relation"}
+
+
+def test_a_target_may_be_found_by_its_legacy_key() -> None:
+    column = is_a(Brand, fk=True, legacy=True, columns=("country", "number"), deferred=True)
+    assert (column.legacy, column.columns, column.deferred) == (True, ("country", "number"), True)
+    assert column.search_attrs == ()
+
+
+@pytest.mark.parametrize("legacy", ["shop.BrandMigration", Migration])
+def test_a_legacy_key_may_name_its_migration(legacy: Any) -> None:
+    assert is_a(Brand, fk=True, legacy=legacy).legacy == legacy
+
+
+@pytest.mark.parametrize("attrs", [("name", "state__code"), ["name", "state__code"]])
+def test_a_target_may_be_found_by_several_attributes(attrs: Any) -> None:
+    column = is_a(Brand, search_attr=attrs, fk=True, columns=["city", "state"])
+    assert column.search_attrs == ("name", "state__code")
+    assert column.columns == ("city", "state")
+
+
+def test_a_single_attribute_may_have_a_column_of_another_name() -> None:
+    column = is_a(Brand, search_attr="name", fk=True, columns=("brand_name",))
+    assert (column.search_attrs, column.columns) == (("name",), ("brand_name",))
 
 
 def test_an_excluded_column_needs_nothing_else() -> None:
@@ -73,6 +97,21 @@ def test_a_column_cannot_be_changed() -> None:
         ({"klass": Brand, "fk": True}, r"is_a\(Brand\): name the attribute"),
         ({"klass": Brand, "search_attr": "", "fk": True}, r"is_a\(Brand\): name the attribute"),
         ({"klass": Tag, "search_attr": "id", "m2m": True, "delimiter": ""}, "delimiter must not"),
+        ({"klass": Brand, "search_attr": "id", "fk": True, "legacy": True}, "leave one of them"),
+        ({"klass": Brand, "fk": True, "legacy": "BrandMigration"}, "got 'BrandMigration'"),
+        ({"klass": Brand, "fk": True, "legacy": Brand}, "a Migration class or its label"),
+        ({"klass": Brand, "fk": True, "legacy": True, "columns": "a"}, r'columns=\("a",\)'),
+        ({"klass": Brand, "fk": True, "legacy": True, "columns": ("a", 7)}, "tuple of names"),
+        ({"klass": Brand, "fk": True, "legacy": True, "columns": ("a", "a")}, "twice"),
+        ({"klass": Tag, "m2m": True, "legacy": True, "columns": ("a", "b")}, "from one column"),
+        (
+            {"klass": Brand, "search_attr": ("name", "code"), "fk": True},
+            "search_attr names 2 and columns 0",
+        ),
+        (
+            {"klass": Brand, "search_attr": "id", "fk": True, "columns": ("a", "b")},
+            "search_attr names 1 and columns 2",
+        ),
     ],
 )
 def test_misuse_is_refused_with_what_to_do(arguments: dict[str, Any], said: str) -> None:

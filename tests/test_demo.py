@@ -158,17 +158,29 @@ class TestScreen:
             " id = 9 matches no customers.CustomerGroup",
         ]
 
-    def test_mended_price_comes_with_a_second_run(self, demo: Demo) -> None:
-        shown = demo.part("migrate_legacy catalogue --commit")
-        assert shown[1].startswith("catalogue.ProductMigration 800 1 0 799 0 0 2 ")
-        assert shown[2].startswith("Total 800 1 0 799 0 0 2 ")
+    def test_mended_rows_come_with_the_retry_and_no_others(self, demo: Demo) -> None:
+        shown = demo.part("migrate_legacy --retry-failed --commit")
+        assert [CHANGING.sub("", line).strip() for line in shown[1:4]] == [
+            "catalogue.ProductMigration 1 1 0 0 0 0 0",
+            "orders.OrderMigration 1 1 0 0 0 0 0",
+            "Total 2 2 0 0 0 0 0",
+        ]
+        assert shown[-1] == "Run 3: committed."
+
+    def test_after_the_retry_no_failure_is_open(self, demo: Demo) -> None:
+        assert demo.part("show_legacy --messages --kind failure") == ["No messages."]
+
+    def test_update_reads_every_row_and_writes_none(self, demo: Demo) -> None:
+        shown = demo.part("migrate_legacy --update --commit")
+        assert CHANGING.sub("", shown[9]).strip() == "Total 10618 0 0 10614 4 0 5"
+        assert shown[-1] == "Run 4: committed."
 
     def test_proof_shows_both_databases_side_by_side(self, demo: Demo) -> None:
         start = demo.lines.index("legacy new") + 1
         assert demo.lines[start : start + 5] == [
             "customers 1,600 1,596 4 test accounts, skipped by a hook",
             "products 800 800",
-            "orders 2,300 2,299 1 failed: no such customer",
+            "orders 2,300 2,300",
             "order lines 4,602 4,602",
             "sold, in cents 87,408,404 87,408,404",
         ]
@@ -191,9 +203,10 @@ class TestAgain:
     def test_ledger_remembers_every_run_the_rehearsal_included(self, demo: Demo) -> None:
         with closing(sqlite3.connect(demo.folder.target)) as target:
             runs = target.execute("SELECT mode, status FROM data_migration_run ORDER BY id")
-            assert runs.fetchmany(3) == [
+            assert runs.fetchmany(4) == [
                 ("rehearsal", "partial"),
                 ("commit", "partial"),
+                ("commit", "done"),
                 ("commit", "done"),
             ]
 

@@ -123,8 +123,18 @@ class TestRerun:
         migration = updateable(writer)
         rows = [{"sku": f"s{n}", "name": "x"} for n in range(40)]
         migrate_fine(migration, rows)
+        for row in rows:
+            row["name"] = "y"
         with statements() as ran:
             migrate_fine(migration, rows, batch_size=20)
+        assert len(ran.starting("SELECT", table=Product)) == 2
+
+    def test_one_query_finds_the_existing_that_no_link_leads_to(self, writer: str) -> None:
+        Product.objects.bulk_create(Product(sku=f"s{n}", name="old") for n in range(40))
+        rows = [{"sku": f"s{n}", "name": "x"} for n in range(40)]
+        with statements() as ran:
+            result = migrate_fine(updateable(writer), rows, batch_size=20)
+        assert result.counts == {"updated": 40}
         assert len(ran.starting("SELECT", table=Product)) == 2
 
     def test_bad_row_leaves_its_object_as_it_was(self, writer: str) -> None:
@@ -258,9 +268,27 @@ class TestIdentity:
         self, writer: str, batch_size: int
     ) -> None:
         rows = [{"sku": "a", "name": name} for name in ("one", "two", "three")]
-        result = migrate_fine(updateable(writer), rows, batch_size=batch_size)
-        assert result.counts == {"created": 1, "updated": 2}
+        result = migrate(updateable(writer), rows, batch_size=batch_size)
+        assert result.counts == {"created": 1, "updated": 2, "warnings": 2}
+        assert {message.cause for message in result.messages} == {
+            "another row of the query has the same legacy key; this one replaces its values, in"
+            " every rerun again"
+        }
         assert Product.objects.get().name == "three"
+
+    @pytest.mark.parametrize("batch_size", [1, 2, 100])
+    def test_later_row_of_one_query_fails_where_nothing_is_updated(
+        self, writer: str, batch_size: int
+    ) -> None:
+        rows = [{"sku": "a", "name": name} for name in ("one", "two", "three")]
+        migration = updateable(writer, allow_updates=False)
+        result = migrate(migration, rows, batch_size=batch_size)
+        assert result.counts == {"created": 1, "failed": 2}
+        assert {message.cause for message in result.messages} == {
+            "another row of the query has the same legacy key. Each row needs a key of its own:"
+            " name further columns in legacy_key, or leave the repetition out of the query"
+        }
+        assert Product.objects.get().name == "one"
 
     def test_second_row_takes_over_where_the_first_fails(self, writer: str) -> None:
         rows = [{"sku": "a", "name": None}, {"sku": "a", "name": "fine"}]
@@ -269,13 +297,27 @@ class TestIdentity:
         assert Product.objects.get().name == "fine"
 
     def test_null_stands_for_no_object(self, writer: str) -> None:
-        migration = updateable(writer, Brand, search_attr="number", column_description={})
+        migration = updateable(
+            writer, Brand, search_attr="number", legacy_key="code", column_description={}
+        )
         Brand.objects.create(code="there")
         rows = [{"code": "a", "number": None}, {"code": "b", "number": None}]
         assert migrate_fine(migration, rows).counts == {"created": 2}
 
-    def test_value_that_no_object_can_have_fails_its_row_only(self, writer: str) -> None:
+    def test_null_as_legacy_key_fails_the_row(self, writer: str) -> None:
         migration = updateable(writer, Brand, search_attr="number", column_description={})
+        rows = [{"code": "a", "number": None}, {"code": "b", "number": 1}]
+        result = migrate(migration, rows)
+        assert result.counts == {"created": 1, "failed": 1}
+        assert [message.cause for message in result.messages] == [
+            "the legacy key (number) is NULL, so the row could not be found again. Leave such rows"
+            " out of the query, or name other columns in legacy_key"
+        ]
+
+    def test_value_that_no_object_can_have_fails_its_row_only(self, writer: str) -> None:
+        migration = updateable(
+            writer, Brand, search_attr="number", legacy_key="code", column_description={}
+        )
         rows = [{"code": "a", "number": 10**30}, {"code": "b", "number": "x"}, {"code": "c"}]
         result = migrate(migration, rows)
         assert result.error is None
@@ -390,5 +432,7 @@ def test_update_reaches_an_expression_that_a_hook_sets(writer: str) -> None:
 
     migration = updateable(writer, hook_before_save=hook_before_save)
     migrate_fine(migration, [{"sku": "a", "name": "x"}])
-    migrate_fine(migration, [{"sku": "a", "name": "x"}])
+    migrate_fine(migration, [{"sku": "a", "name": "y"}])
     assert Product.objects.get().price == 1
+    migrate_fine(migration, [{"sku": "a", "name": "y"}])
+    assert Product.objects.get().price == 1  # the row did not change, so no hook was called

@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 from data_migration import Migration, is_a
 from data_migration.exceptions import DependencyCycle, UnknownDependency, UnknownLabel
 from data_migration.graph import Plan, build_plan, filled_by, suggest
-from tests.apps.shop.models import Brand, Detail, Product, Tag
+from tests.apps.ledger.models import Node, Staff, Store
+from tests.apps.shop.models import Brand, Detail, Product, Review, Tag
 
 Specs = dict[str, type[Migration]]
 
@@ -253,3 +254,82 @@ def test_an_unknown_label_gets_a_suggestion(
 def test_without_a_likeness_everything_known_is_listed() -> None:
     assert suggest("xyz", ["b", "a"]) == " Known: a, b."
     assert suggest("xyz", []) == ""
+
+
+# ---------------------------------------------------------------- deferred relations
+
+
+def cycle(**deferred: bool) -> Specs:
+    """Stores have managers, who work in stores; a staff's home is a store as well."""
+
+    def is_deferred(name: str) -> bool:
+        return deferred.get(name, False)
+
+    manager = is_a(Staff, "id", fk=True, deferred=is_deferred("manager"))
+    store = is_a(Store, "id", fk=True, deferred=is_deferred("store"))
+    return {"ledger.Staff": spec(Staff, store=store), "ledger.Store": spec(Store, manager=manager)}
+
+
+def test_a_cycle_without_a_deferred_relation_is_spelled_out_with_the_way_out() -> None:
+    with pytest.raises(DependencyCycle) as caught:
+        build_plan(cycle())
+    said = str(caught.value)
+    assert "ledger.Staff -> ledger.Store -> ledger.Staff" in said
+    assert "deferred=True in is_a() of ledger.Staff.store or ledger.Store.manager" in said
+
+
+def test_a_relation_that_may_not_be_null_is_not_advised() -> None:
+    review = spec(Review, needs=[Product], product=is_a(Product, "id", fk=True))
+    specs = {"shop.A": spec(Product, needs=["shop.B"]), "shop.B": review}
+    with pytest.raises(DependencyCycle) as caught:
+        build_plan(specs)
+    assert "deferred" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("deferred", "first"), [("manager", "ledger.Store"), ("store", "ledger.Staff")]
+)
+def test_a_deferred_relation_puts_nothing_in_order(deferred: str, first: str) -> None:
+    plan = build_plan(cycle(**{deferred: True}))
+    assert next(step.label for step in plan) == first
+    assert next(iter(plan)).needs == ()
+
+
+def test_one_of_two_loops_that_is_still_closed_is_refused() -> None:
+    specs = cycle(manager=True)
+    specs["ledger.Node"] = spec(Node, needs=[Store])
+    specs["ledger.Store"].depends_on = [Node]
+    with pytest.raises(DependencyCycle, match=r"ledger\.Node -> ledger\.Store -> ledger\.Node"):
+        build_plan(specs)
+
+
+def test_a_step_knows_which_migrations_fill_what_it_refers_to() -> None:
+    specs = {
+        "shop.Old": spec(Brand),
+        "shop.New": spec(Brand),
+        "shop.Product": spec(
+            Product,
+            brand=is_a(Brand, fk=True, legacy=True),
+            maker=is_a(Brand, fk=True, legacy="shop.Old"),
+        ),
+        "shop.Review": spec(Review),
+    }
+    specs["shop.Detail"] = spec(
+        Detail, product=is_a(Product, o2o=True, legacy=specs["shop.Product"])
+    )
+    plan = {step.label: step for step in build_plan(specs)}
+    assert plan["shop.Product"].sources == {
+        "brand": ("shop.New", "shop.Old"),
+        "maker": ("shop.Old",),
+    }
+    assert plan["shop.Detail"].sources == {"product": ("shop.Product",)}
+    assert plan["shop.Detail"].needs == ("shop.Product",)
+
+
+def test_a_relation_that_names_one_migration_waits_for_that_one_only() -> None:
+    specs = {
+        "shop.New": spec(Brand),
+        "shop.Old": spec(Brand),
+        "shop.Product": spec(Product, brand=is_a(Brand, fk=True, legacy="shop.Old")),
+    }
+    assert {step.label: step.needs for step in build_plan(specs)}["shop.Product"] == ("shop.Old",)

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from data_migration.exceptions import SpecError
-from data_migration.identity import legacy_key_of, search_attrs_of
+from data_migration.identity import key_columns_of, search_attrs_of
 from data_migration.migration import Migration
 from tests.apps.shop.models import Country, Custom, Product, Restaurant, Token
 
@@ -38,12 +38,12 @@ def migration(model: Any = Product, **attributes: Any) -> Migration:
 def test_legacy_key(
     model: Any, attributes: dict[str, Any], columns: Sequence[str], key: tuple[str, ...]
 ) -> None:
-    assert legacy_key_of("shop.M", migration(model, **attributes), columns) == key
+    assert key_columns_of("shop.M", migration(model, **attributes), columns) == key
 
 
 def test_legacy_key_that_the_query_lacks_is_told_with_the_columns_there_are() -> None:
     with pytest.raises(SpecError, match=r"shop\.M: legacy_key names b, .*It returns: a, c\."):
-        legacy_key_of("shop.M", migration(legacy_key=("a", "b")), ["a", "c"])
+        key_columns_of("shop.M", migration(legacy_key=("a", "b")), ["a", "c"])
 
 
 @pytest.mark.parametrize(
@@ -73,5 +73,16 @@ def test_search_attributes(
 def test_updateable_migration_without_a_way_to_find_objects_is_refused(
     model: Any, attributes: dict[str, Any], columns: Sequence[str]
 ) -> None:
-    with pytest.raises(SpecError, match=f"Set search_attr to a field of {model._meta.label}"):
+    wanted = f"or search_attr to a field of {model._meta.label} that the query returns"
+    with pytest.raises(SpecError, match=wanted):
         search_attrs_of("shop.M", migration(model, **attributes), columns)
+
+
+def test_a_key_that_is_no_field_will_do_where_the_ledger_finds_the_objects() -> None:
+    keyed = migration(legacy_key="number")
+    assert search_attrs_of("shop.M", keyed, ["number"], has_links=True) == ()
+
+
+def test_a_search_attribute_has_to_be_a_field_even_where_the_ledger_finds_objects() -> None:
+    with pytest.raises(SpecError, match=r"search_attr to a field of shop\.Product"):
+        search_attrs_of("shop.M", migration(search_attr="colour"), ["colour"], has_links=True)

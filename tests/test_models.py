@@ -6,6 +6,8 @@ import os
 import socket
 import subprocess
 import sys
+from datetime import timedelta
+from typing import Any
 
 import pytest
 from django.db import IntegrityError, transaction
@@ -13,7 +15,8 @@ from django.utils import timezone
 from hypothesis import given
 from hypothesis import strategies as st
 
-from data_migration.models import RowError, Run, RunStep, shown
+from data_migration import processes
+from data_migration.models import RowError, Run, RunLock, RunStep, shown
 from data_migration.outcomes import Mode, Outcome, RunStatus
 
 
@@ -23,6 +26,7 @@ def run(**fields: object) -> Run:
         "mode": Mode.COMMIT,
         "host": socket.gethostname(),
         "process": os.getpid(),
+        "heartbeat": timezone.now(),
         "started_at": timezone.now(),
     }
     return Run(**{**defaults, **fields})
@@ -48,8 +52,34 @@ def test_a_run_of_a_dead_process_is_interrupted() -> None:
     assert str(dead) == "None (commit, interrupted)"
 
 
-def test_of_another_machine_nothing_can_be_said() -> None:
-    assert run(process=dead_process(), host="elsewhere").current_status == "running"
+def test_a_run_whose_process_number_was_given_out_again_is_interrupted() -> None:
+    started = processes.started(os.getpid())
+    assert run(process_started=started).current_status == "running"
+    assert run(process_started=f"{started}0").current_status == "interrupted"
+
+
+@pytest.mark.parametrize("place", [{"host": "elsewhere"}, {"process_started": "container:1"}])
+def test_of_another_host_or_container_the_heartbeat_tells(
+    place: dict[str, str], settings: Any
+) -> None:
+    settings.DATA_MIGRATION_LOCK_TIMEOUT = 30
+    for silent, status in ((29, "running"), (31, "interrupted")):
+        heartbeat = timezone.now() - timedelta(seconds=silent)
+        found = run(process=dead_process(), heartbeat=heartbeat, **place)
+        assert found.current_status == status
+
+
+def test_here_a_living_process_needs_no_heartbeat() -> None:
+    assert run(heartbeat=timezone.now() - timedelta(days=1)).current_status == "running"
+
+
+@pytest.mark.django_db
+def test_a_lock_says_who_holds_it() -> None:
+    holding = run()
+    holding.save()
+
+    assert str(RunLock(run=holding)) == f"held by run {holding.pk}"
+    assert str(RunLock()) == "free"
 
 
 def test_a_run_that_ended_keeps_its_status() -> None:
@@ -75,6 +105,28 @@ def test_the_outcomes_always_add_up_to_the_rows_read(counted: list[tuple[Outcome
     assert step.read == step.failed == sum(n for outcome, n in counted if outcome == "failed")
     assert step.read == sum(getattr(step, outcome.value) for outcome in Outcome)
     assert step.warnings == 0
+
+
+_COUNTED = st.lists(st.tuples(st.sampled_from(Outcome), st.integers(0, 1000)), max_size=15)
+
+
+@given(kept=_COUNTED, lost=_COUNTED)
+def test_of_what_was_rolled_back_since_then_only_failures_are_counted(
+    kept: list[tuple[Outcome, int]], lost: list[tuple[Outcome, int]]
+) -> None:
+    step = RunStep(warnings=2, passed=5, removed=1)
+    for outcome, rows in kept:
+        step.count(outcome, rows)
+    before = step.counts()
+    step.warnings, step.passed, step.removed = 9, 9, 9
+    for outcome, rows in lost:
+        step.count(outcome, rows)
+
+    step.keep_failures_only(before)
+
+    failed = sum(rows for outcome, rows in lost if outcome == Outcome.FAILED)
+    expected = {**before, "failed": before["failed"] + failed, "read": before["read"] + failed}
+    assert step.counts() == expected
 
 
 @pytest.mark.django_db

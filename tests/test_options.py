@@ -58,6 +58,9 @@ def test_the_options_that_are_recorded_fit_into_json() -> None:
         "limit": 10,
         "batch_size": None,
         "update": False,
+        "full": False,
+        "retry_failed": False,
+        "force_removal": False,
     }
 
 

@@ -7,7 +7,7 @@ from django.db import connection
 
 from data_migration import Migration
 from data_migration.graph import Plan, PlanStep
-from data_migration.planning import due, has_rows, left_out, pending
+from data_migration.planning import due, has_rows, left_out, pending, with_failures
 from tests.apps.library.models import Genre
 
 
@@ -49,6 +49,11 @@ def test_afterwards_what_is_updateable_and_what_is_listed_as_skipped() -> None:
 
 def test_update_makes_everything_due_again() -> None:
     assert due(PLAN, ALL, update=True) == PLAN
+
+
+def test_retrying_is_for_what_has_failures_and_lists_what_is_skipped() -> None:
+    assert labels(with_failures(PLAN, {"b.Once", "c.Other"})) == ["a.Never", "b.Once"]
+    assert labels(with_failures(PLAN, set())) == ["a.Never"]
 
 
 def test_pending_is_what_was_never_finished_and_is_not_skipped() -> None:

@@ -54,16 +54,38 @@ def test_only_rows_that_are_written_one_by_one_need_a_reason() -> None:
 
 
 def test_a_limit_that_left_rows_unread_is_told_with_the_way_to_the_rest() -> None:
-    cut = step(read=5, status="partial")
-    whole = step(migration="shop.OrderMigration", read=4, status="done")
-    failed = step(migration="shop.ItemMigration", read=5, status="failed")
+    cut = step(read=5, status="partial", has_key=True)
+    other = step(migration="shop.TagMigration", read=5, status="partial", has_key=True)
+    keyless = step(migration="shop.LogMigration", read=5, status="partial")
+    whole = step(migration="shop.OrderMigration", read=4, status="done", has_key=True)
+    failed = step(migration="shop.ItemMigration", read=5, status="failed", has_key=True)
 
-    assert report.unfinished_reads([cut, whole, failed], 5) == [
-        "Only the first 5 rows of each query were read (--limit): shop.CustomerMigration. They"
-        " are partial, and not run again by themselves; read the rest with --update."
+    assert report.afterwords([cut, other, keyless, whole, failed], 5) == [
+        "Only the first 5 rows of each query were read (--limit): shop.CustomerMigration,"
+        " shop.TagMigration. The same command without --limit goes on there.",
+        "Only the first 5 rows of each query were read (--limit): shop.LogMigration. Without a"
+        " legacy key they are not run again by themselves; read the rest with --update.",
     ]
-    assert report.unfinished_reads([cut], None) == []
-    assert report.unfinished_reads([whole], 5) == []
+    assert report.afterwords([cut], None) == []
+    assert report.afterwords([whole], 5) == []
+
+
+def test_rows_that_were_done_before_count_as_read_where_a_limit_is_told() -> None:
+    cut = step(read=3, passed=2, status="partial", has_key=True)
+
+    assert report.afterwords([cut], 5) == [
+        "shop.CustomerMigration: 2 rows had been done by earlier runs.",
+        "Only the first 5 rows of each query were read (--limit): shop.CustomerMigration. The same"
+        " command without --limit goes on there.",
+    ]
+    assert report.afterwords([step(passed=1)], None) == [
+        "shop.CustomerMigration: 1 row had been done by earlier runs."
+    ]
+
+
+def test_what_was_removed_is_told() -> None:
+    (sentence,) = report.afterwords([step(removed=3)], None)
+    assert sentence == "shop.CustomerMigration: deleted 3, gone from the legacy database."
 
 
 def test_seconds_in_json_are_rounded_to_milliseconds() -> None:

@@ -418,6 +418,106 @@ def test_looking_up_equals_a_get_for_each_row(
         assert found | dict.fromkeys(missing, "missing") == expected
 
 
+class TestSeveralAttributes:
+    """A brand by its name and the code of its profile; of two brands both may be the same."""
+
+    @pytest.fixture(autouse=True)
+    def stored(self) -> None:
+        for number, (name, code) in enumerate([("a", "1"), ("a", "2"), ("b", "1")]):
+            brand = Brand.objects.create(code=f"{number}", number=number, name=name)
+            BrandProfile.objects.create(brand=brand, code=code)
+
+    def described(self, attrs: Any = ("name", "profile__code"), **more: Any) -> type[Migration]:
+        brand = is_a(Brand, search_attr=attrs, columns=("maker_name", "code"), fk=True, **more)
+        return products(brand=brand)
+
+    def found(self, rows: list[dict[str, Any]], **options: Any) -> list[str | None]:
+        migrate_fine(self.described(**options), rows, batch_size=2)
+        return stored("brand__code")
+
+    @pytest.mark.parametrize("prefetch", [True, False])
+    def test_the_pair_decides(self, prefetch: bool) -> None:
+        pairs = [("a", "2"), ("b", "1"), ("a", "1"), (None, "1"), ("a", None)]
+        rows = [{"sku": n, "maker_name": a, "code": b} for n, (a, b) in enumerate(pairs)]
+        assert self.found(rows, prefetch=prefetch) == ["1", "2", "0", None, None]
+
+    def test_parts_are_compared_through_their_fields(self) -> None:
+        rows = [{"sku": 1, "maker_name": "a", "code": "1"}]
+        assert self.found(rows, attrs=("name", "number")) == ["1"]
+
+    def test_a_lookup_may_be_among_them(self) -> None:
+        rows = [{"sku": 1, "maker_name": "a", "code": "2"}]
+        assert self.found(rows, attrs=("name__startswith", "profile__code")) == ["1"]
+
+    def test_hooks_see_the_object(self) -> None:
+        seen = []
+
+        def hook_before_save(self: Any, instance: Product, row: Any) -> None:
+            seen.append(instance.brand and instance.brand.code)
+
+        migration = type("Hooked", (self.described(),), {"hook_before_save": hook_before_save})
+        migrate_fine(migration, [{"sku": 1, "maker_name": "b", "code": "1"}])
+        assert seen == ["2"]
+
+    def test_a_pair_that_nobody_has(self) -> None:
+        result = migrate(self.described(), [{"id": 5, "sku": 1, "maker_name": "b", "code": "2"}])
+        (message,) = result.messages
+        assert message.cause == "name = 'b', profile__code = '2' matches no shop.Brand"
+
+    def test_a_pair_of_several(self) -> None:
+        BrandProfile.objects.create(
+            brand=Brand.objects.create(code="z", name="b", number=9), code="1"
+        )
+        result = migrate(self.described(), [{"id": 5, "sku": 1, "maker_name": "b", "code": "1"}])
+        assert "matches more than one shop.Brand" in result.messages[0].cause
+
+    def test_a_value_that_one_of_them_cannot_have(self) -> None:
+        migration = self.described(("name", "number"))
+        result = migrate(migration, [{"id": 5, "sku": 1, "maker_name": "b", "code": "x"}])
+        assert "cannot be the name, number of a shop.Brand" in result.messages[0].cause
+
+    def test_one_query_for_a_batch(self) -> None:
+        rows = [{"sku": n, "maker_name": "ab"[n % 2], "code": "1"} for n in range(40)]
+        with statements() as seen:
+            migrate_fine(self.described(prefetch=False), rows, batch_size=40)
+        assert len(seen.starting("SELECT", table=Brand)) == 1
+
+    def test_a_column_of_the_model_is_its_plain_value_too(self) -> None:
+        brand = is_a(Brand, search_attr=("name", "profile__code"), columns=("name", "c"), fk=True)
+        migrate_fine(products(brand=brand), [{"sku": 1, "name": "a", "c": "2"}])
+        assert (stored("name"), stored("brand__code")) == (["a"], ["1"])
+
+
+_PAIRS = st.tuples(st.sampled_from([None, "", "a", "b", "x"]), st.sampled_from([None, "", 0, "1"]))
+
+
+@hypothesis_settings(max_examples=25, deadline=None)
+@given(st.lists(_PAIRS, max_size=10), st.integers(1, 4), st.integers(1, 6), st.booleans())
+def test_looking_up_pairs_equals_a_get_for_each_row(
+    pairs: list[Any], batch_size: int, cache_size: int, prefetch: bool
+) -> None:
+    def naive(name: Any, number: Any) -> Any:
+        if name is None or number in (None, ""):
+            return None
+        brand = Brand.objects.filter(name=name, number=number).first()
+        return brand.pk if brand else None if name == "" else "missing"
+
+    with undone(), override_settings(DATA_MIGRATION_RELATION_CACHE_SIZE=cache_size):
+        for number, name in enumerate("aab"):
+            Brand.objects.create(code=f"{number}", number=number, name=name)
+        expected = {n: naive(*pair) for n, pair in enumerate(pairs)}
+        brand = is_a(
+            Brand, search_attr=("name", "number"), columns=("x", "y"), fk=True, prefetch=prefetch
+        )
+        rows = [{"id": n + 1, "sku": n, "x": x, "y": y} for n, (x, y) in enumerate(pairs)]
+        result = migrate(
+            products(brand=brand), rows, batch_size=batch_size, columns=["id", "sku", "x", "y"]
+        )
+        found = {int(p.sku): p.brand_id for p in Product.objects.all()}
+        missing = {int(message.key) - 1 for message in result.messages}
+        assert found | dict.fromkeys(missing, "missing") == expected
+
+
 def test_country_by_its_text_key() -> None:
     class CountryMigration(Migration):
         model = Country

@@ -335,13 +335,28 @@ def test_a_first_signal_stops_after_the_batch(
     assert running.returncode == 1
     assert "committed job.FirstMigration.\n" in out
     assert err == (
-        f"{STOPPING}CommandError: job.SecondMigration was stopped. Nothing of it is kept; the"
-        " same command does the rest.\n"
+        f"{STOPPING}CommandError: job.SecondMigration was stopped. What was committed before is"
+        " kept; the same command goes on there.\n"
     )
-    assert counts() == {**NOTHING, "Author": 3}
+    assert counts() == {**NOTHING, "Author": 3, "Member": 6}
     run = Run.objects.get()
     assert run.status == "interrupted"
     assert [step.status for step in run.steps.all()] == ["done", "interrupted", "pending"]
+    goes_on_behind(job, 6)
+
+
+def goes_on_behind(job: Project, members: int) -> None:
+    """The same command does what is left, and nothing twice."""
+    (job.folder / "released").touch()
+    result = job.run("migrate_legacy", "job", "--commit")
+
+    assert result.code == 0
+    assert "Done before and not run again: 1." in result.out
+    assert counts() == {"Author": 3, "Genre": 2, "Book": 0, "Member": 20}
+    first, second = RunStep.objects.filter(migration="job.SecondMigration").order_by("pk")
+    assert (first.read, first.created) == (members, members)
+    assert (second.passed, second.read, second.created) == (members, 20 - members, 20 - members)
+    assert (first.current_status, second.current_status) == ("interrupted", "done")
 
 
 @ended
@@ -354,11 +369,12 @@ def test_a_second_ctrl_c_ends_at_once(job: Project, running: subprocess.Popen[st
     assert running.returncode == 1
     assert "committed job.FirstMigration.\n" in out
     assert err == (
-        f"{STOPPING}CommandError: job.SecondMigration was stopped at once. Nothing of it is"
-        " kept; the same command does the rest.\n"
+        f"{STOPPING}CommandError: job.SecondMigration was stopped at once. What was committed"
+        " before is kept; the same command goes on there.\n"
     )
-    assert counts() == {**NOTHING, "Author": 3}
+    assert counts() == {**NOTHING, "Author": 3, "Member": 4}
     assert Run.objects.get().status == "interrupted"
+    goes_on_behind(job, 4)
 
 
 @ended
@@ -372,14 +388,8 @@ def test_after_a_kill_the_run_is_shown_as_interrupted_and_the_next_does_the_rest
     assert [line.split()[1] for line in shown[1:]] == ["done", "interrupted", "pending"]
     runs = job.run("show_legacy", "job", "--runs").out.splitlines()
     assert runs[1].split()[2] == "interrupted"
-    assert counts() == {**NOTHING, "Author": 3}
-
-    (job.folder / "released").touch()
-    result = job.run("migrate_legacy", "job", "--commit")
-
-    assert result.code == 0
-    assert "Done before and not run again: 1." in result.out
-    assert counts() == {"Author": 3, "Genre": 2, "Book": 0, "Member": 20}
+    assert counts() == {**NOTHING, "Author": 3, "Member": 4}
+    goes_on_behind(job, 4)
 
 
 # ------------------------------------------------------------------ in a real terminal

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -121,7 +122,58 @@ def test_e052_a_batch_size_that_is_no_number_of_rows() -> None:
     assert check(batch_size=1) == {}
 
 
-def test_w053_an_attribute_of_a_later_version() -> None:
-    assert "high_water" in only("W053", check(high_water="changed"))
-    assert "track_changes" in only("W053", check(track_changes=True))
-    assert check(high_water=None, track_changes=False) == {}
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("on_conflict", "'keep', 'overwrite', 'report'"),
+        ("removed", "'keep', 'report', 'delete'"),
+        ("high_water_null", "'include', 'exclude', 'raise'"),
+    ],
+)
+def test_e054_a_word_that_the_attribute_does_not_know(name: str, words: str) -> None:
+    found = only("E054", check(**{name: "drop"}))
+    assert f"{name} has to be one of {words}, got 'drop'" in found
+    assert check(**{name: words.split("'")[3]}) == {}
+
+
+def test_e055_track_changes_is_no_truth_value() -> None:
+    only("E055", check(track_changes="yes"))
+    assert check(track_changes=True) == {}
+
+
+@pytest.mark.parametrize("limit", [None, "10", True, -1, 101, [10]])
+def test_e056_removed_limit_is_no_percentage(limit: Any) -> None:
+    only("E056", check(removed_limit=limit))
+
+
+@pytest.mark.parametrize("limit", [0, 12.5, 100])
+def test_e056_is_silent_about_percentages(limit: Any) -> None:
+    assert check(removed_limit=limit) == {}
+
+
+def test_e057_high_water_is_no_column() -> None:
+    only("E057", check(high_water=("modified",)))
+    only("E057", check(high_water=""))
+    assert check(high_water="modified") == {}
+
+
+@pytest.mark.parametrize("lag", ["5 minutes", True, -5, timedelta(seconds=-1)])
+def test_e058_a_lag_that_cannot_be_subtracted(lag: Any) -> None:
+    only("E058", check(high_water="modified", high_water_lag=lag))
+
+
+@pytest.mark.parametrize("lag", [0, 2.5, timedelta(minutes=5)])
+def test_e058_is_silent_about_spans(lag: Any) -> None:
+    assert check(high_water="modified", high_water_lag=lag) == {}
+
+
+def test_e059_sensitive_columns_that_are_no_tuple_of_names() -> None:
+    assert "needs a comma" in only("E059", check(sensitive_columns="iban"))
+    only("E059", check(sensitive_columns=[7]))
+    assert check(sensitive_columns=["iban"]) == {}
+
+
+def test_e036_the_legacy_key_cannot_be_hidden() -> None:
+    only("E036", check(legacy_key=("country", "iban"), sensitive_columns=("iban",)))
+    only("E036", check(search_attr="name", sensitive_columns=("name",)))
+    assert check(legacy_key="id", search_attr="name", sensitive_columns=("name",)) == {}

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pytest
+from django.core.checks import CheckMessage
+from django.db.models import Model
 
 from data_migration import is_a
 from tests.apps.shop.models import (
@@ -88,6 +90,20 @@ def test_w027_skip_missing_where_null_is_not_allowed() -> None:
 @pytest.mark.parametrize("attr", ["name", "name__iexact", "profile__code", "profile__brand__name"])
 def test_w028_a_search_attr_that_is_not_unique(attr: str) -> None:
     assert repr(attr) in only("W028", column(Product, "brand", is_a(Brand, attr, fk=True)))
+
+
+def several(*attrs: str, klass: type[Model] = Brand) -> dict[str, CheckMessage]:
+    columns = tuple(f"brand_{number}" for number in range(len(attrs)))
+    return column(Product, "brand", is_a(klass, attrs, fk=True, columns=columns))
+
+
+def test_e025_each_of_several_attributes_has_to_exist() -> None:
+    assert "'nmae'" in only("E025", several("code", "nmae"))
+
+
+def test_w028_several_attributes_that_are_not_unique_together() -> None:
+    assert "'name, profile__code'" in only("W028", several("name", "profile__code"))
+    assert several("name", "code") == {}
 
 
 def test_a_child_of_the_related_model_is_fine() -> None:

@@ -8,7 +8,7 @@ from django.db.models import Q, UniqueConstraint
 from django.db.models.functions import Lower
 from django.test.utils import isolate_apps
 
-from data_migration.checks.paths import AttributePath
+from data_migration.checks.paths import AttributePath, are_unique
 from tests.apps.shop.models import Brand, Category, Product, Tag
 
 
@@ -89,3 +89,41 @@ def test_a_unique_expression_is_trusted() -> None:
             constraints = [UniqueConstraint(Lower("name"), name="lower_name")]
 
     assert is_unique(Named, "name__iexact")
+
+
+@isolate_apps("tests.apps.shop")
+@pytest.mark.parametrize(
+    ("attrs", "unique"),
+    [
+        (("name", "state"), True),
+        (("name", "state__code"), True),
+        (("state__code", "name", "zip"), True),
+        (("name", "state__name"), False),
+        (("name", "zip"), False),
+        (("zip", "street"), True),
+        (("id", "name"), True),
+    ],
+)
+def test_several_paths_are_unique_where_the_model_says_so(
+    attrs: tuple[str, ...], unique: bool
+) -> None:
+    class State(models.Model):
+        code = models.CharField(max_length=2, unique=True)
+        name = models.CharField(max_length=20)
+
+        class Meta:
+            app_label = "shop"
+
+    class City(models.Model):
+        name = models.CharField(max_length=20)
+        zip = models.CharField(max_length=20)
+        street = models.CharField(max_length=20)
+        state = models.ForeignKey(State, models.CASCADE)
+
+        class Meta:
+            app_label = "shop"
+            unique_together = (("zip", "street"),)
+            constraints = (UniqueConstraint(fields=["name", "state"], name="one_of_a_name"),)
+
+    paths = [AttributePath.follow(City, attr) for attr in attrs]
+    assert are_unique(City, [path for path in paths if path]) is unique

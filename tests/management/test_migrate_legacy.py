@@ -122,6 +122,78 @@ def test_update_reruns_what_is_finished(library: Library) -> None:
     assert result.out.splitlines()[1].split()[:5] == [LABELS[0], "3", "0", "1", "2"]
 
 
+# ------------------------------------------------------------------ once more
+
+
+def mend_books(library: Library) -> None:
+    library.change("UPDATE books SET pages = 1, author_id = 1, title = 'mended'")
+
+
+def test_failed_rows_are_tried_again_by_the_same_command(library: Library) -> None:
+    library.spoil_books()
+    first = migrate("library", "--commit", "--on-error", "continue")
+    assert (first.code, counts()["Book"]) == (1, 3)
+    mend_books(library)
+
+    result = migrate("library", "--commit")
+
+    assert (result.code, result.err) == (0, "")
+    assert result.out.splitlines()[1].split()[:4] == [LABELS[2], "3", "3", "0"]
+    assert "library.BookMigration: 3 rows had been done by earlier runs.\n" in result.out
+    assert "Done before and not run again: 3.\n" in result.out
+    assert migrate("library", "--commit").out.endswith("Nothing to do.\n")
+
+
+def test_retry_failed_reads_the_failed_rows_alone(library: Library) -> None:
+    library.spoil_books()
+    migrate("library", "--commit", "--on-error", "continue")
+    library.change("UPDATE books SET pages = 1 WHERE id = 2")
+
+    result = migrate("library", "--commit", "--retry-failed", "--on-error", "continue")
+
+    assert result.code == 1
+    assert result.out.splitlines()[1].split()[:8] == [
+        *(LABELS[2], "3", "1", "0", "0", "0", "2", "0")
+    ]
+    assert result.err.splitlines()[-1] == (
+        "CommandError: 2 rows failed. See: manage.py show_legacy --messages"
+    )
+    mend_books(library)
+    assert migrate("library", "--commit", "--retry-failed").code == 0
+    assert counts()["Book"] == 6
+    assert "Nothing to do." in migrate("library", "--commit", "--retry-failed").out
+
+
+def test_retry_failed_leaves_other_rows_alone(library: Library) -> None:
+    library.spoil_members()
+    migrate("library", "--commit", "--on-error", "continue")
+    library.change("UPDATE members SET email = 'mended@example.org' WHERE id = 3")
+    library.change("INSERT INTO members VALUES (9, 'new@example.org')")
+
+    migrate("library", "--commit", "--retry-failed")
+
+    assert counts() == {**EVERYTHING, "Member": 4}
+
+
+@pytest.mark.parametrize(
+    ("option", "expected"), [("--update", ["0", "3"]), ("--full", ["1", "2"])]
+)
+def test_full_looks_at_the_objects_of_rows_that_did_not_change(
+    library: Library, option: str, expected: list[str]
+) -> None:
+    from tests.apps.library.models import Author
+
+    library.set("Author", on_conflict="overwrite")
+    migrate("library.AuthorMigration", "--commit")
+    Author.objects.filter(pk=2).update(name="mine")
+
+    result = migrate("library.AuthorMigration", "--commit", option)
+
+    # read, created, updated, unchanged
+    assert result.out.splitlines()[1].split()[:5] == [LABELS[0], "3", "0", *expected]
+    assert Author.objects.filter(name="mine").exists() == (option == "--update")
+
+
 # ------------------------------------------------------------------ failing rows
 
 
@@ -135,8 +207,8 @@ def test_the_first_bad_row_ends_the_run_and_earlier_migrations_stay(library: Lib
     assert f"Run {last_run().pk}: committed {LABELS[0]}, {LABELS[1]}.\n" in result.out
     assert result.err.splitlines()[-1] == (
         "CommandError: library.BookMigration: row 2, key 2: column pages, value 'many': “many”"
-        " value must be an integer. Nothing of library.BookMigration is kept. Mend the row or the"
-        " spec, or go on past failed rows with --on-error continue."
+        " value must be an integer. What was committed before is kept; the same command goes"
+        " on there. Mend the row or the spec, or go on past failed rows with --on-error continue."
     )
 
 
@@ -289,10 +361,8 @@ def test_a_dependency_that_is_left_out_is_told(library: Library) -> None:
     result = migrate("library.BookMigration")
 
     assert result.err.splitlines()[:2] == [
-        "library.BookMigration needs library.AuthorMigration, which is left out and has not been"
-        " run.",
-        "library.BookMigration needs library.GenreMigration, which is left out and has not been"
-        " run.",
+        "library.BookMigration needs library.AuthorMigration, which is left out and not finished.",
+        "library.BookMigration needs library.GenreMigration, which is left out and not finished.",
     ]
 
 
@@ -388,11 +458,24 @@ def test_limit_reads_the_first_rows_of_each_query_and_says_what_that_means(
 
     assert counts()["Member"] == 3
     assert (
-        "Only the first 3 rows of each query were read (--limit): library.MemberMigration. They"
-        " are partial, and not run again by themselves; read the rest with --update.\n"
+        "Only the first 3 rows of each query were read (--limit): library.MemberMigration. The"
+        " same command without --limit goes on there.\n"
     ) in result.out
-    migrate("library.MemberMigration", "--update", "--commit")
+    rest = migrate("library.MemberMigration", "--commit")
+    assert "library.MemberMigration: 3 rows had been done by earlier runs.\n" in rest.out
     assert counts()["Member"] == 4
+    assert migrate("library.MemberMigration", "--commit").out.endswith("Nothing to do.\n")
+
+
+def test_a_limit_without_a_legacy_key_cannot_be_gone_on_behind(library: Library) -> None:
+    library.set("Member", legacy_key=())
+    result = migrate("library.MemberMigration", "--limit", "3", "--commit")
+
+    assert (
+        "Only the first 3 rows of each query were read (--limit): library.MemberMigration. Without"
+        " a legacy key they are not run again by themselves; read the rest with --update.\n"
+    ) in result.out
+    assert migrate("library.MemberMigration", "--commit").out.endswith("Nothing to do.\n")
 
 
 def test_a_limit_beyond_the_last_row_is_not_mentioned(library: Library) -> None:
@@ -487,6 +570,8 @@ def test_json_is_the_document_of_the_contract(library: Library) -> None:
                 "skipped": 0,
                 "failed": 0,
                 "warnings": 0,
+                "passed": 0,
+                "removed": 0,
                 "writer": "bulk",
                 "writer_reason": document["migrations"][0]["writer_reason"],
                 "error": "",

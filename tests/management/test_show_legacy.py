@@ -84,6 +84,7 @@ def test_states_as_json(library: Library) -> None:
                 "state": "done",
                 "last_run": Run.objects.get().pk,
                 "error": "",
+                "spec_changed": False,
                 "read": 3,
                 "created": 3,
                 "updated": 0,
@@ -97,6 +98,7 @@ def test_states_as_json(library: Library) -> None:
                 "state": "pending",
                 "last_run": None,
                 "error": "",
+                "spec_changed": False,
             },
         ]
     }
@@ -206,6 +208,7 @@ def test_messages_as_json(library: Library) -> None:
                 "migration": "library.BookMigration",
                 "run": Run.objects.get().pk,
                 "kind": "failure",
+                "open": False,
                 "key": "2",
                 "row": 2,
                 "column": "pages",
@@ -224,6 +227,127 @@ def test_messages_are_those_of_the_last_run(library: Library) -> None:
     migrate("library")
 
     assert show("library", "--messages").out == "No messages.\n"
+
+
+def keys(*arguments: str) -> list[tuple[str, str]]:
+    """(kind, key) of each message that is listed."""
+    document = json.loads(show("library", "--messages", "--format", "json", *arguments).out)
+    return sorted((message["kind"], message["key"]) for message in document["messages"])
+
+
+def test_messages_of_one_kind(library: Library) -> None:
+    library.spoil_books()
+    library.change("UPDATE books SET genres = '1,77' WHERE id = 1")
+    migrate("library", "--on-error", "continue")
+
+    assert keys("--kind", "warning") == [("warning", "1")]
+    assert keys("--kind", "failure") == [("failure", "2"), ("failure", "4"), ("failure", "5")]
+    assert keys("--kind", "conflict") == []
+
+
+def test_messages_about_one_key(library: Library) -> None:
+    library.spoil_books()
+    migrate("library", "--on-error", "continue")
+
+    assert keys("--key", "4") == [("failure", "4")]
+    assert keys("--key", "4", "--kind", "warning") == []
+    assert show("library", "--messages", "--key", "99").out == "No messages.\n"
+
+
+@pytest.mark.parametrize("typed", ["one", '"one"'])
+def test_a_key_that_is_text_is_found_with_and_without_its_quotes(
+    library: Library, typed: str
+) -> None:
+    library.set("Book", query=f"{_query_of('Book')} WHERE id < 3", legacy_key="title")
+    library.change("UPDATE books SET title = 'one', pages = 'many' WHERE id = 1")
+    migrate("library", "--on-error", "continue")
+
+    assert keys("--key", typed) == [("failure", '"one"')]
+
+
+def _query_of(migration: str) -> str:
+    from tests.apps.library import data_migration_spec as spec
+
+    return str(getattr(spec, f"{migration}Migration").query).split(" ORDER ")[0]
+
+
+@pytest.mark.parametrize("option", [["--kind", "failure"], ["--key", "4"]])
+def test_filters_without_messages_are_refused(library: Library, option: list[str]) -> None:
+    result = show("library", *option)
+
+    assert (result.code, result.out) == (2, "")
+    assert "add --messages" in result.err
+
+
+def test_an_unknown_kind_is_refused(library: Library) -> None:
+    result = show("library", "--messages", "--kind", "error")
+
+    assert result.code == 2
+    assert "'failure', 'warning', 'conflict', 'removed'" in result.err
+
+
+class TestOpenFailures:
+    """What waits to be mended is listed until it is done."""
+
+    @pytest.fixture(autouse=True)
+    def two_bad_books(self, library: Library) -> None:
+        library.change("UPDATE books SET pages = 'many' WHERE id IN (2, 4)")
+        migrate("library", "--commit", "--on-error", "continue")
+
+    def test_of_an_earlier_run_are_listed_as_well(self, library: Library) -> None:
+        library.change("UPDATE books SET pages = 7 WHERE id = 2")
+        migrate("library", "--retry-failed", "--commit", "--limit", "1")
+
+        assert keys() == [("failure", "4")]
+        assert show("library.BookMigration").out.splitlines()[1].split()[1] == "partial"
+
+    def test_that_failed_again_in_a_rehearsal_are_listed_once(self, library: Library) -> None:
+        migrate("library", "--retry-failed", "--on-error", "continue")
+
+        assert keys() == [("failure", "2"), ("failure", "4")]
+
+    def test_that_were_mended_in_a_rehearsal_stay_open(self, library: Library) -> None:
+        library.change("UPDATE books SET pages = 7")
+        migrate("library")
+
+        assert keys() == [("failure", "2"), ("failure", "4")]
+
+    def test_are_closed_by_a_retry_that_is_committed(self, library: Library) -> None:
+        library.change("UPDATE books SET pages = 7")
+        migrate("library", "--retry-failed", "--commit")
+
+        assert keys() == []
+        assert show("library.BookMigration").out.splitlines()[1].split()[1] == "done"
+
+    def test_are_told_from_rehearsed_ones_in_json(self, library: Library) -> None:
+        document = json.loads(show("library", "--messages", "--format", "json").out)
+
+        assert [message["open"] for message in document["messages"]] == [True, True]
+
+
+def test_a_spec_that_changed_since_it_was_applied_is_told(library: Library) -> None:
+    migrate("library", "--commit")
+    library.set("Genre", query=f"{_query_of('Genre')} WHERE id < 99")
+
+    lines = show("library").out.splitlines()
+
+    assert lines[5:] == [
+        "library.GenreMigration: the spec changed since it was applied. Rows that were imported"
+        " stay as they are until migrate_legacy library.GenreMigration --update --commit compares"
+        " them."
+    ]
+    document = json.loads(show("library", "--format", "json").out)
+    assert [each["migration"] for each in document["migrations"] if each["spec_changed"]] == [
+        "library.GenreMigration"
+    ]
+
+
+def test_after_an_update_the_new_spec_is_the_applied_one(library: Library) -> None:
+    migrate("library", "--commit")
+    library.set("Genre", query=f"{_query_of('Genre')} WHERE id < 99")
+    migrate("library.GenreMigration", "--update", "--commit")
+
+    assert len(show("library").out.splitlines()) == 5
 
 
 def test_an_unknown_label_is_refused(library: Library) -> None:

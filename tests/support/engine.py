@@ -9,45 +9,56 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
 from django.db import connection, models, transaction
 
 from data_migration.graph import build_plan
-from data_migration.ledger import Ledger
+from data_migration.ledger import Ledger, Link, LinkBook
 from data_migration.migration import Migration
-from data_migration.models import RowError, Run, RunStep
+from data_migration.models import MigrationState, RowError, Run, RunStep
 from data_migration.options import RunOptions
 from data_migration.outcomes import Mode, OnError
 from data_migration.runner import Runner
 
 Row = Mapping[str, Any]
+Rows = list[dict[str, Any]]
 
 _STANDS_FOR = "\x00object "
+_COUNTS = ("created", "updated", "unchanged", "skipped", "failed", "warnings", "passed", "removed")
 _KNOWN = (type(None), int, float, str, bytes)
 
 
 @dataclass(frozen=True)
 class Result:
-    """What became of one migration."""
+    """What became of one migration; ``warned`` is what a person was told at once."""
 
     run: Run
     step: RunStep
     error: BaseException | None
     messages: list[RowError]
+    warned: list[str]
 
     @property
     def counts(self) -> dict[str, int]:
         """The outcomes that occurred."""
-        names = ("created", "updated", "unchanged", "skipped", "failed", "warnings")
-        return {name: count for name in names if (count := getattr(self.step, name))}
+        return {name: count for name in _COUNTS if (count := getattr(self.step, name))}
 
     @property
     def told(self) -> list[tuple[str, str, str]]:
         """(legacy key, column, value) of each message."""
         return [(message.key, message.column, message.value) for message in self.messages]
+
+    @property
+    def said(self) -> list[tuple[str, str, str]]:
+        """(kind, legacy key, cause) of each message."""
+        return [(message.kind, message.key, message.cause) for message in self.messages]
+
+    @property
+    def causes(self) -> list[str]:
+        return [message.cause for message in self.messages]
 
 
 def migrate(
@@ -56,23 +67,54 @@ def migrate(
     *,
     on_error: OnError = OnError.CONTINUE,
     mode: Mode = Mode.COMMIT,
-    batch_size: int | None = None,
-    update: bool = False,
     columns: Sequence[str] = (),
+    all_rows: bool = True,
+    **options: Any,
 ) -> Result:
     """Run ``migration`` as ``shop.<its name>`` over ``rows``.
 
-    ``columns`` are those of the query where no row says so. Asserts that each row ended in
-    exactly one count.
+    ``columns`` are those of the query where no row says so, ``options`` those of
+    :class:`RunOptions`. What is no :exc:`Exception` (Ctrl-C) is an ``error`` here as well.
+    Asserts that each row ended in exactly one count, or had been done before; without
+    ``all_rows`` the run may leave some unread.
     """
     cls = over(migration, rows, columns)
-    options = RunOptions(mode=mode, on_error=on_error, batch_size=batch_size, update=update)
-    runner = Runner(build_plan({f"shop.{cls.__name__}": cls}), options, Ledger("default"))
-    runner.execute()
+    warned: list[str] = []
+    asked = RunOptions(mode=mode, on_error=on_error, warn=warned.append, **options)
+    runner = Runner(build_plan({label_of(cls): cls}), asked, Ledger("default"))
+    with suppress(KeyboardInterrupt, SystemExit):
+        runner.execute()
     step = runner.steps[0]
-    if runner.error is None:
-        assert step.read == len(rows), f"{step.read} rows are counted of {len(rows)}"
-    return Result(runner.run, step, runner.error, list(step.messages.all()))
+    if runner.error is None and not asked.retry_failed and asked.limit is None and all_rows:
+        counted = step.read + step.passed
+        assert counted == len(rows), f"{counted} rows are counted of {len(rows)}"
+    return Result(runner.run, step, runner.error, list(step.messages.all()), warned)
+
+
+def label_of(migration: type[Migration]) -> str:
+    """The label under which :func:`migrate` runs it."""
+    return f"shop.{migration.__name__}"
+
+
+def state_of(migration: type[Migration]) -> MigrationState:
+    """What the ledger remembers of a migration that ran."""
+    return MigrationState.objects.get(label=label_of(migration))
+
+
+def book_of(migration: type[Migration]) -> LinkBook:
+    """The links of a migration that ran."""
+    return LinkBook(state_of(migration), database="default")
+
+
+def links_of(migration: type[Migration]) -> dict[str, Link]:
+    """Its links by the text of the key."""
+    return {link.key: link for link in book_of(migration).all()}
+
+
+def open_failures_of(migration: type[Migration]) -> list[str]:
+    """The keys of its failed rows that are still to be mended, in the order of the messages."""
+    open_ = RowError.objects.filter(migration=state_of(migration), is_open=True)
+    return list(open_.order_by("pk").values_list("key", flat=True))
 
 
 def migrate_fine(migration: type[Migration], rows: Sequence[Row], **options: Any) -> Result:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import datetime as dt
+import zoneinfo
 from decimal import Decimal
 from typing import Any
 
@@ -70,3 +72,16 @@ def test_deferred_fields_are_not_loaded(django_assert_num_queries: Any) -> None:
     found = Stamped.objects.only("id").get()
     with django_assert_num_queries(0):
         assert stored_values(found) == {"id": found.pk}
+
+
+@pytest.mark.parametrize(("fold", "hour"), [(0, 0), (1, 1)])
+def test_the_same_moment_in_the_hour_that_comes_twice_is_no_change(fold: int, hour: int) -> None:
+    # Python finds it unequal to the same moment in any other zone.
+    in_vienna = dt.datetime(
+        2007, 10, 28, 2, 17, fold=fold, tzinfo=zoneinfo.ZoneInfo("Europe/Vienna")
+    )
+    stored = dt.datetime(2007, 10, 28, hour, 17, tzinfo=dt.UTC)
+
+    assert changed_by(Stamped(added=stored), added=in_vienna) == ()
+    an_hour_off = in_vienna.replace(fold=1 - fold)
+    assert changed_by(Stamped(added=stored), added=an_hour_off) == ("added",)

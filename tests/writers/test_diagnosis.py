@@ -20,9 +20,11 @@ def writer(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
-def blamed(model: Any, writer: str, *rows: dict[str, Any]) -> tuple[str, str, str, str]:
+def blamed(
+    model: Any, writer: str, *rows: dict[str, Any], **attributes: Any
+) -> tuple[str, str, str, str]:
     """Key, column, value and cause of the only failure."""
-    migration = type("M", (Migration,), {"model": model, "writer": writer})
+    migration = type("M", (Migration,), {"model": model, "writer": writer, **attributes})
     (message,) = migrate(migration, rows).messages
     return message.key, message.column, message.value, message.cause
 
@@ -47,7 +49,18 @@ def test_duplicate_within_the_query(writer: str) -> None:
 
 def test_duplicate_primary_key(writer: str) -> None:
     rows = [{"code": "DE", "name": "x"}, {"code": "DE", "name": "y"}]
-    assert blamed(Country, writer, *rows)[:3] == ('"DE"', "code", "'DE'")
+    key, column, value, cause = blamed(Country, writer, *rows)
+    assert (key, column, value) == ('"DE"', "", "")
+    assert cause.startswith("another row of the query has the same legacy key. ")
+
+
+@pytest.mark.parametrize("legacy_key", ["name", ()])
+def test_duplicate_primary_key_of_rows_with_other_legacy_keys(
+    writer: str, legacy_key: Any
+) -> None:
+    rows = [{"code": "DE", "name": "x"}, {"code": "DE", "name": "y"}]
+    key, *found = blamed(Country, writer, *rows, legacy_key=legacy_key)
+    assert (key, found[:2]) == ('"y"' if legacy_key else "", ["code", "'DE'"])
 
 
 def test_duplicate_is_blamed_and_not_a_column_that_a_validator_dislikes(writer: str) -> None:

@@ -47,6 +47,18 @@ INSERT INTO stand VALUES ('A-1', 5), ('A-2', 0), ('A-3', 80);
 CREATE TABLE gutschein (code TEXT, value TEXT);
 INSERT INTO gutschein VALUES ('X1', '5.00'), ('X2', 'five'), ('X3', '7.00');
 
+CREATE TABLE ort (name TEXT, bundesland TEXT);
+INSERT INTO ort VALUES ('Neustadt', 'BY'), ('Neustadt', 'SN');
+CREATE TABLE filiale (nr INTEGER, name TEXT, ort TEXT, bundesland TEXT, leiter INTEGER);
+INSERT INTO filiale VALUES (10, 'North', 'Neustadt', 'SN', 901),
+    (20, 'South', 'Neustadt', 'BY', 999);
+CREATE TABLE person (nr INTEGER, name TEXT, filiale INTEGER);
+INSERT INTO person VALUES (901, 'Ada', 20), (902, 'Bela', 10);
+CREATE TABLE regal (filiale INTEGER, platz TEXT);
+INSERT INTO regal VALUES (10, '01'), (10, '1'), (20, '01');
+CREATE TABLE inventar (id INTEGER, name TEXT, filiale INTEGER, platz TEXT);
+INSERT INTO inventar VALUES (1, 'ladder', 10, '1'), (2, 'lamp', 20, '01'), (3, 'van', NULL, NULL);
+
 CREATE TABLE author (id INTEGER, name TEXT);
 INSERT INTO author VALUES (1, 'Ann');
 CREATE TABLE post (id INTEGER, title TEXT, author INTEGER, posted TEXT);

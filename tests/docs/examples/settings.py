@@ -8,7 +8,9 @@ from pathlib import Path
 FOLDER = Path(os.environ.get("EXAMPLES", "."))
 
 SECRET_KEY = "only for the examples"
-INSTALLED_APPS = ["data_migration", "shop", "blog"]
+INSTALLED_APPS = ["data_migration", "shop", "blog", "stores"]
+ROOT_URLCONF = "stores.urls"
+ALLOWED_HOSTS = ["*"]
 DATABASES = {
     "default": {"ENGINE": "django.db.backends.sqlite3", "NAME": FOLDER / "new.sqlite3"},
 }

@@ -9,20 +9,20 @@ import pytest
 from data_migration.columns import is_a
 from data_migration.drafts import Draft
 from data_migration.migration import Migration
-from data_migration.writers.links import Links, ManagerLinks, ThroughLinks, join_table
+from data_migration.writers.joins import Joins, ManagerJoins, ThroughJoins, join_table
 from tests.apps.shop.models import Category, Product, Supplier, Supply, Tag
 from tests.support.engine import migrate, migrate_fine, statements
 
 pytestmark = pytest.mark.django_db
 
 
-def links_of(kind: str, model: Any) -> Links:
-    return ManagerLinks() if kind == "managers" else ThroughLinks(model, database="default")
+def links_of(kind: str, model: Any) -> Joins:
+    return ManagerJoins() if kind == "managers" else ThroughJoins(model, database="default")
 
 
 def draft(instance: Any, *, new: bool = False, **links: list[int]) -> Draft:
     made = Draft(instance.pk, {})
-    made.links = links
+    made.m2m = links
     if new:
         made.instance = instance
     else:
@@ -73,7 +73,7 @@ def test_bulk_takes_one_insert_and_one_delete_for_all(tags: list[int]) -> None:
         product.tags.set(tags[:2])
     drafts = [draft(product, tags=tags[1:]) for product in products]
     with statements() as ran:
-        ThroughLinks(Product, database="default").update(drafts)
+        ThroughJoins(Product, database="default").update(drafts)
     through = Product.tags.through
     assert len(ran.starting("INSERT", table=through)) == 1
     assert len(ran.starting("DELETE", table=through)) == 1
