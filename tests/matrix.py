@@ -39,7 +39,8 @@ DEVELOPER = ("lint", "docs")  # for the newest environment, which does more than
 DRIVERS = ("test", "progress", "postgresql", "odbc")
 # Django prefers psycopg 3 where both are installed, so one environment has only psycopg2.
 PSYCOPG3 = ("psycopg[binary]",)
-#: Tests that write to no target or to one of their own: run with SQLite only.
+#: Tests that write to no target or to one of their own: run with SQLite, by the oldest and the
+#: newest environment only.
 WITHOUT_TARGET = (
     *("tests/checks", "tests/docs", "tests/sources", "tests/test_demo.py"),
     *("tests/test_docs.py", "tests/test_graph.py", "tests/test_packaging.py"),
@@ -91,13 +92,19 @@ def _jobs(present: Sequence[Environment], servers: Mapping[str, str]) -> Iterato
     for environment in reversed(present):
         outermost = environment in (present[0], developer)
         for target in reversed(_targets(servers) if outermost else TARGETS[:1]):
-            yield _tests(environment, target, servers, slow=environment is developer)
+            slow = environment is developer
+            yield _tests(environment, target, servers, slow=slow, outermost=outermost)
         if environment is developer:
             yield from checks(developer)
 
 
 def _tests(
-    environment: Environment, target: str, servers: Mapping[str, str], *, slow: bool
+    environment: Environment,
+    target: str,
+    servers: Mapping[str, str],
+    *,
+    slow: bool,
+    outermost: bool,
 ) -> Job:
     suffix = f"_{environment.name}".replace(".", "").replace("-", "_")
     variables = {
@@ -108,7 +115,7 @@ def _tests(
     command = [environment.program("python"), "-m", "pytest", "--no-header"]
     # Runs go on side by side: none may write into the cache of another.
     command += ["-o", f"cache_dir={environment.folder / f'.pytest_cache_{target}'}"]
-    if target != TARGETS[0]:
+    if target != TARGETS[0] or not outermost:
         command += [f"--ignore={path}" for path in WITHOUT_TARGET]
     if not slow:
         command += ["-m", "not slow"]

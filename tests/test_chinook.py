@@ -27,6 +27,7 @@ from data_migration import sources
 from data_migration.models import Run
 from tests.apps.music.dialects import SOURCE, translated
 from tests.apps.music.models import Customer, Employee, Invoice, InvoiceLine, Playlist, Track
+from tests.settings import TARGET
 from tests.support import legacy
 from tests.support.urls import ServerURL
 
@@ -147,12 +148,9 @@ def chinook(request: pytest.FixtureRequest, settings: LazySettings) -> Chinook:
 EVERY_FORM = pytest.mark.parametrize(
     "chinook",
     [
-        "sqlite",
-        "mysql",
-        "postgresql",
-        "sqlite-odbc",
-        pytest.param("mysql-odbc", marks=pytest.mark.slow),
-        pytest.param("postgresql-odbc", marks=pytest.mark.slow),
+        pytest.param(form, marks=[] if form == TARGET else [pytest.mark.slow])
+        for kind in ("sqlite", "mysql", "postgresql")
+        for form in (kind, f"{kind}-odbc")
     ],
     indirect=True,
 )

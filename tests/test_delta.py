@@ -542,6 +542,7 @@ def _edit(key: Any, name: str, value: Any) -> None:
 _BRANDS = ("acme", "best")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("writer_name", ["save", "bulk"])
 @settings(max_examples=40, deadline=None)
 @given(rounds=st.lists(_ROUND, min_size=1, max_size=4), batch_size=st.integers(1, 4))
@@ -568,6 +569,7 @@ def test_rerun_after_rerun_is_a_fresh_import_with_the_edits_that_were_kept(
             assert _stored(migration) == model.stored
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("writer_name", ["save", "bulk"])
 @settings(max_examples=15, deadline=None)
 @given(tables=st.lists(_TABLE, min_size=2, max_size=4), batch_size=st.integers(1, 4))

@@ -15,6 +15,7 @@ from data_migration.migration import Migration
 from data_migration.models import RowError, RunStep
 from data_migration.outcomes import OnError
 from tests.apps.shop.models import Brand, Category, Log, Product, Tag
+from tests.settings import TARGET
 from tests.support.engine import (
     Result,
     label_of,
@@ -207,6 +208,10 @@ def run(migration: type[Migration], rows: Rows, ending: Ending = NEVER) -> Resul
     )
 
 
+#: How the engine is stopped is the same on every database; what it left there is not.
+ENDS = ["stopped", "Ctrl-C", "a fault"] if TARGET == "sqlite" else ["a fault"]
+
+
 def endings(kind: str, rows: Rows, created: Any) -> list[Ending]:
     if kind == "stopped":
         return [Ending(kind, batch) for batch in range(1, -(-len(rows) // BATCH) + 1)]
@@ -215,7 +220,7 @@ def endings(kind: str, rows: Rows, created: Any) -> list[Ending]:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("updateable", [False, True])
-@pytest.mark.parametrize("kind", ["stopped", "Ctrl-C", "a fault"])
+@pytest.mark.parametrize("kind", ENDS)
 @pytest.mark.parametrize("case", CASES)
 def test_an_interrupted_run_and_the_next_are_one_clean_run(
     writer: str, case: str, kind: str, updateable: bool
@@ -287,6 +292,7 @@ def _forests(draw: Any) -> Rows:
     return draw(st.permutations(rows))  # type: ignore[no-any-return]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("writer_name", ["save", "bulk"])
 @settings(max_examples=40, deadline=None)
 @given(rows=_forests(), stops=st.lists(st.integers(1, 4), max_size=3), size=st.integers(1, 3))

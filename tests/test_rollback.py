@@ -930,6 +930,7 @@ def put(rows: dict[str, Any]) -> None:
         product.tags.set([int(tag) for tag in row["tags"].split(",") if tag])
 
 
+@pytest.mark.slow
 class EveryImport(TestCase):
     @settings(max_examples=40, deadline=None)
     @given(there=ROWS, first=ROWS, second=ROWS, removed=st.sampled_from(["keep", "delete"]))

@@ -11,6 +11,9 @@ from ..outcomes import LinkKind, Outcome, Unsettled
 from .images import Images
 from .links import Link, LinkBook
 
+# Plain numbers: the drivers take several times as long to write a member of an enumeration.
+_CREATED, _ADOPTED, _SKIPPED = (kind.value for kind in LinkKind)
+
 
 class Keeper:
     """Remembers the rows of one keyed step.
@@ -70,15 +73,15 @@ class Keeper:
 
     def _new(self, draft: Draft, digests: FieldDigests) -> Link:
         instance = draft.instance
-        pk, written, kind = None, b"", LinkKind.CREATED
+        pk, written, kind = None, b"", _CREATED
         if draft.existing is not None:
-            instance, kind = draft.existing, LinkKind.ADOPTED
+            instance, kind = draft.existing, _ADOPTED
         if draft.outcome == Outcome.SKIPPED and draft.existing is None:
-            kind = LinkKind.SKIPPED
+            kind = _SKIPPED
         else:
             pk, written = str(instance.pk), digests.packed(instance, draft.m2m)
-        head = (draft.key_hash, draft.key_text, pk, draft.checksum, written)
-        return Link(*head, self._run, kind, _unsettled(draft))
+        key_hash, key, checksum = draft.key_hash, draft.key_text, draft.checksum
+        return Link(key_hash, key, pk, checksum, written, self._run, kind, _unsettled(draft))
 
     def _renewed(self, draft: Draft, digests: FieldDigests) -> Link:
         """The link of a row that was known before.
@@ -131,7 +134,7 @@ def _leaves_an_image(draft: Draft) -> bool:
     return draft.existing is not None and (draft.link is None or draft.outcome == Outcome.UPDATED)
 
 
-def _unsettled(draft: Draft) -> Unsettled:
+def _unsettled(draft: Draft) -> int:
     if draft.has_late_m2m:
-        return Unsettled.RELATIONS
-    return Unsettled.WARNED if draft.notes else Unsettled.NOTHING
+        return Unsettled.RELATIONS.value
+    return Unsettled.WARNED.value if draft.notes else 0

@@ -242,6 +242,7 @@ def in_a_thread(work: Callable[[], None]) -> None:
 # ------------------------------------------------------------------ processes of their own
 
 
+@pytest.mark.slow
 @committing
 def test_of_two_runs_at_once_one_is_told_who_is_at_work(start: Start) -> None:
     first = start()
@@ -264,6 +265,7 @@ def test_of_two_runs_at_once_one_is_told_who_is_at_work(start: Start) -> None:
     assert list(Run.objects.values_list("status", flat=True)) == ["done", "done"]
 
 
+@pytest.mark.slow
 @committing
 def test_a_run_that_rehearses_keeps_others_out_as_well(start: Start) -> None:
     first = start("rehearsal")
@@ -275,6 +277,7 @@ def test_a_run_that_rehearses_keeps_others_out_as_well(start: Start) -> None:
     assert first.end() == 0
 
 
+@pytest.mark.slow
 @committing
 def test_of_many_that_start_at_the_same_moment_one_runs(start: Start) -> None:
     when = time.time() + 4  # all of them are ready by then, on two processors
@@ -284,6 +287,7 @@ def test_of_many_that_start_at_the_same_moment_one_runs(start: Start) -> None:
     assert Run.objects.count() == 1
 
 
+@pytest.mark.slow
 @committing
 @pytest.mark.parametrize("is_asked_for", [False, True])
 @pytest.mark.parametrize("mode", ["commit", "rehearsal"])
