@@ -118,16 +118,16 @@ class Delta:
         self._fetch(known)
 
     def _find(self, hashes: list[str]) -> dict[str, Link]:
-        """The links of a batch, without asking where none can be.
+        """The links of a batch, asking only for those that may be there.
 
-        The hashes of numbers are in their order, and most queries return rows in that of a key.
+        Hashes are in the order of numbers and of the beginning of texts, and most queries return
+        their rows in that of a key.
         """
-        if not hashes:
-            return {}
-        is_beyond = self._highest is not None and min(hashes) > self._highest
+        asked = hashes
         if self._highest is not None:
-            self._highest = max(self._highest, *hashes)
-        return {} if is_beyond else self._book.find(hashes)
+            asked = [key_hash for key_hash in hashes if key_hash <= self._highest]
+            self._highest = max(self._highest, *hashes) if hashes else self._highest
+        return self._book.find(asked) if asked else {}
 
     def _is_put_off(self, draft: Draft) -> bool:
         """Whether the draft has to wait for another one with its key; where it may not, it fails.

@@ -39,13 +39,19 @@ DEVELOPER = ("lint", "docs")  # for the newest environment, which does more than
 DRIVERS = ("test", "progress", "postgresql", "odbc")
 # Django prefers psycopg 3 where both are installed, so one environment has only psycopg2.
 PSYCOPG3 = ("psycopg[binary]",)
-#: Tests that write to no target or to one of their own: run with SQLite, by the oldest and the
-#: newest environment only.
+#: Tests that write to no target or to one of their own: run by the newest environment only.
 WITHOUT_TARGET = (
     *("tests/checks", "tests/docs", "tests/sources", "tests/test_demo.py"),
     *("tests/test_docs.py", "tests/test_graph.py", "tests/test_packaging.py"),
     *("tests/test_marks.py", "tests/test_seen.py", "tests/test_services.py"),
     *("tests/test_testapp_project.py", "tests/test_testapp_specs.py"),
+)
+#: What an environment between the oldest and the newest runs: the commands from end to end.
+BETWEEN = (
+    "tests/management",
+    "tests/test_blog.py",
+    "tests/test_chinook.py",
+    "tests/test_runner.py",
 )
 MATRIX = (
     Environment("3.11", "5.2", DRIVERS),
@@ -92,19 +98,24 @@ def _jobs(present: Sequence[Environment], servers: Mapping[str, str]) -> Iterato
     for environment in reversed(present):
         outermost = environment in (present[0], developer)
         for target in reversed(_targets(servers) if outermost else TARGETS[:1]):
-            slow = environment is developer
-            yield _tests(environment, target, servers, slow=slow, outermost=outermost)
+            yield _tests(environment, target, servers, _selected(environment, target, present))
         if environment is developer:
             yield from checks(developer)
 
 
+def _selected(environment: Environment, target: str, present: Sequence[Environment]) -> list[str]:
+    """The arguments of pytest that choose what is worth the time there."""
+    is_newest = environment is present[-1]
+    arguments = [] if is_newest else ["-m", "not slow"]
+    if not is_newest and environment is not present[0]:
+        return [*arguments, *BETWEEN]
+    if not is_newest or target != TARGETS[0]:
+        arguments += [f"--ignore={path}" for path in WITHOUT_TARGET]
+    return arguments
+
+
 def _tests(
-    environment: Environment,
-    target: str,
-    servers: Mapping[str, str],
-    *,
-    slow: bool,
-    outermost: bool,
+    environment: Environment, target: str, servers: Mapping[str, str], selected: Sequence[str]
 ) -> Job:
     suffix = f"_{environment.name}".replace(".", "").replace("-", "_")
     variables = {
@@ -115,11 +126,7 @@ def _tests(
     command = [environment.program("python"), "-m", "pytest", "--no-header"]
     # Runs go on side by side: none may write into the cache of another.
     command += ["-o", f"cache_dir={environment.folder / f'.pytest_cache_{target}'}"]
-    if target != TARGETS[0] or not outermost:
-        command += [f"--ignore={path}" for path in WITHOUT_TARGET]
-    if not slow:
-        command += ["-m", "not slow"]
-    return Job(f"tests {environment.name} {target}", command, variables)
+    return Job(f"tests {environment.name} {target}", [*command, *selected], variables)
 
 
 def checks(environment: Environment) -> list[Job]:

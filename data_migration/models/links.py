@@ -132,6 +132,7 @@ class DeferredRelation(models.Model):
             models.Index(
                 fields=["migration", "column", "object_pk"], name="data_migration_deferred"
             ),
+            models.Index(fields=["migration", "key_hash"], name="data_migration_deferred_key"),
         ]
 
     def __str__(self) -> str:
