@@ -22,6 +22,7 @@ from tests.support.engine import (
     statements,
     undone,
 )
+from tests.support.examples import examples
 
 pytestmark = pytest.mark.django_db
 
@@ -544,7 +545,7 @@ _BRANDS = ("acme", "best")
 
 @pytest.mark.slow
 @pytest.mark.parametrize("writer_name", ["save", "bulk"])
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 @given(rounds=st.lists(_ROUND, min_size=1, max_size=4), batch_size=st.integers(1, 4))
 def test_rerun_after_rerun_is_a_fresh_import_with_the_edits_that_were_kept(
     writer_name: str, rounds: list[tuple[Table, Any]], batch_size: int
@@ -571,7 +572,7 @@ def test_rerun_after_rerun_is_a_fresh_import_with_the_edits_that_were_kept(
 
 @pytest.mark.slow
 @pytest.mark.parametrize("writer_name", ["save", "bulk"])
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=examples(15), deadline=None)
 @given(tables=st.lists(_TABLE, min_size=2, max_size=4), batch_size=st.integers(1, 4))
 def test_with_overwrite_the_target_is_that_of_a_fresh_import(
     writer_name: str, tables: list[Table], batch_size: int

@@ -24,6 +24,7 @@ from tests.apps.ledger.fixtures import Keyed, keyed_fixture  # noqa: F401
 from tests.apps.ledger.models import Country, Customer, Node, Order, Parcel, Tag, Term
 from tests.apps.library.testing import migrate
 from tests.support.engine import over, statements, undone
+from tests.support.examples import examples
 
 pytestmark = pytest.mark.django_db
 
@@ -336,7 +337,7 @@ def test_a_batch_costs_two_lookups_and_known_keys_none() -> None:
     assert len(asked) == 1
 
 
-@hypothesis_settings(max_examples=20, deadline=None)
+@hypothesis_settings(max_examples=examples(20), deadline=None)
 @given(st.data())
 def test_every_reference_arrives_in_whatever_form_and_order(data: st.DataObject) -> None:
     """A forest of typed keys: parents before or after their children, keys as text or number."""

@@ -27,6 +27,7 @@ from tests.support.engine import (
     statements,
     undone,
 )
+from tests.support.examples import examples
 
 pytestmark = pytest.mark.django_db
 
@@ -295,7 +296,7 @@ def _forests(draw: Any) -> Rows:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("writer_name", ["save", "bulk"])
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 @given(rows=_forests(), stops=st.lists(st.integers(1, 4), max_size=3), size=st.integers(1, 3))
 def test_any_graph_interrupted_anywhere_is_one_clean_run(
     writer_name: str, rows: Rows, stops: list[int], size: int

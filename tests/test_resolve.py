@@ -27,6 +27,7 @@ from tests.apps.shop.models import (
     Token,
 )
 from tests.support.engine import migrate, migrate_fine, statements, undone
+from tests.support.examples import examples
 
 pytestmark = pytest.mark.django_db
 BINARY_COLLATION = pytest.mark.skipif(
@@ -394,7 +395,7 @@ def _naive(attr: str, value: Any) -> Any:
         return None if value == "" else "missing"
 
 
-@hypothesis_settings(max_examples=25, deadline=None)
+@hypothesis_settings(max_examples=examples(25), deadline=None)
 @given(
     st.lists(_VALUES, max_size=12),
     st.sampled_from(["number", "code", "name", "profile__code"]),
@@ -491,7 +492,7 @@ class TestSeveralAttributes:
 _PAIRS = st.tuples(st.sampled_from([None, "", "a", "b", "x"]), st.sampled_from([None, "", 0, "1"]))
 
 
-@hypothesis_settings(max_examples=25, deadline=None)
+@hypothesis_settings(max_examples=examples(25), deadline=None)
 @given(st.lists(_PAIRS, max_size=10), st.integers(1, 4), st.integers(1, 6), st.booleans())
 def test_looking_up_pairs_equals_a_get_for_each_row(
     pairs: list[Any], batch_size: int, cache_size: int, prefetch: bool

@@ -38,6 +38,7 @@ from data_migration.rollback import Rollback, RollbackPlan, Selection, plan_roll
 from data_migration.rollback.selection import readings, typed_keys
 from tests.apps.shop.models import Brand, Category, Detail, Log, Product, Restaurant, Review, Tag
 from tests.support.engine import migrate, migrate_fine, undone
+from tests.support.examples import examples
 
 pytestmark = pytest.mark.django_db
 
@@ -932,7 +933,7 @@ def put(rows: dict[str, Any]) -> None:
 
 @pytest.mark.slow
 class EveryImport(TestCase):
-    @settings(max_examples=40, deadline=None)
+    @settings(max_examples=examples(40), deadline=None)
     @given(there=ROWS, first=ROWS, second=ROWS, removed=st.sampled_from(["keep", "delete"]))
     def test_a_rollback_leaves_the_target_as_it_was(
         self,

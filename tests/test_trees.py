@@ -15,6 +15,7 @@ from data_migration.exceptions import StepFailed
 from data_migration.migration import Migration
 from tests.apps.shop.models import Category, Country, Rooted
 from tests.support.engine import Result, migrate, migrate_fine, undone
+from tests.support.examples import examples
 
 pytestmark = pytest.mark.django_db
 
@@ -334,13 +335,13 @@ def _check(rows: Rows, batch_size: int, writer: str) -> None:
 _WRITERS = st.sampled_from(["save", "bulk"])
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=examples(25), deadline=None)
 @given(_graphs(loops=False, bad=False), st.integers(1, 5), _WRITERS)
 def test_any_forest_in_any_order(rows: Rows, batch_size: int, writer: str) -> None:
     _check(rows, batch_size, writer)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 @given(_graphs(loops=True, bad=True), st.integers(1, 5), _WRITERS)
 def test_any_graph_with_bad_rows_and_loops(rows: Rows, batch_size: int, writer: str) -> None:
     _check(rows, batch_size, writer)

@@ -15,6 +15,7 @@ from data_migration.ledger import Link, LinkBook
 from data_migration.models import MigrationState, RowLink
 from data_migration.outcomes import LinkKind, Unsettled
 from tests.support.engine import Statements, statements, undone
+from tests.support.examples import examples
 
 pytestmark = pytest.mark.django_db
 
@@ -77,7 +78,7 @@ def test_links_come_back_as_they_went_in(book: LinkBook) -> None:
     assert [type(value) for value in found] == [str, str, type(None), bytes, bytes, int, int, int]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(
     keys=st.sets(st.text(max_size=30) | st.integers(), min_size=1, max_size=8),
     pk=st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x00"), max_size=40),

@@ -17,6 +17,7 @@ from data_migration.ledger import Link, LinkBook, LinkLookup
 from data_migration.models import MigrationState, RowLink
 from data_migration.outcomes import LinkKind
 from tests.support.engine import statements, undone
+from tests.support.examples import examples
 
 pytestmark = pytest.mark.django_db
 
@@ -118,7 +119,7 @@ def _plain(part: Any) -> Any:
     return next(kind.__name__ for kind in kinds if isinstance(part, kind)), part
 
 
-@hypothesis_settings(max_examples=40, deadline=None)
+@hypothesis_settings(max_examples=examples(40), deadline=None)
 @given(st.lists(_KEYS, max_size=12, unique_by=_kind), st.lists(_KEYS, max_size=5))
 def test_whatever_was_linked_is_found_and_nothing_else(keys: list[Any], others: list[Any]) -> None:
     with undone():

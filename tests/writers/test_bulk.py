@@ -17,6 +17,7 @@ from data_migration.migration import Migration
 from data_migration.outcomes import OnError
 from tests.apps.shop.models import Brand, Log, Product, Review, Tag
 from tests.support.engine import Result, migrate, migrate_fine, statements, undone
+from tests.support.examples import examples
 
 pytestmark = pytest.mark.django_db
 
@@ -274,7 +275,7 @@ def _table() -> list[Any]:
     ]
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=examples(20), deadline=None)
 @given(st.lists(_ROW, max_size=9), st.integers(1, 9), st.booleans())
 def test_save_and_bulk_leave_equal_tables_and_messages(
     rows: Rows, batch_size: int, update: bool
