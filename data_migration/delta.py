@@ -66,10 +66,13 @@ class Delta:
         self._checksum = RowChecksum(columns, fingerprint(type(migration)))
         self._pk = migration.model._meta.pk
         self._rows = migration.model._base_manager.using(book.database)
-        # Repeated keys failed when they were first read, so no others have to be watched for.
-        self._met: set[str] = set()
-        self._reserved: set[str] = set()
+        #: Keys of the batch, of which none may be written twice at once.
         self._seen: set[str] = set()
+        #: Keys of drafts that wait to be written.
+        self._reserved: set[str] = set()
+        #: Keys with an open failure that this run has met. Other repeated keys were told when
+        #: they were first read.
+        self._met: set[str] = set()
         #: The highest hash that this run has met, where there was no link before it.
         self._highest: str | None = "" if book.is_empty() else None
         #: Drafts whose key an earlier draft of the batch has.
@@ -135,19 +138,23 @@ class Delta:
         Only an update may meet an object twice.
         """
         key = draft.key_hash
-        if draft.error is not None or key not in self._seen:
-            self._seen.add(key)
+        if draft.error is not None:
             return False
-        if self._rerun.updates and key not in self._reserved:
+        if key in self._reserved or key in self._met:
+            draft.fail(_repeated())
+        elif key not in self._seen:
+            self._seen.add(key)
+        elif self._rerun.updates:
             self.repeated.append(draft)
             return True
-        draft.fail(_repeated())
+        else:
+            draft.fail(_repeated())
         return False
 
     def take_repeated(self) -> list[Draft]:
         """The drafts that were put off, now that those before them are written."""
         repeated, self.repeated = self.repeated, []
-        self._seen = set(self._met | self._reserved)
+        self._seen.clear()
         return repeated
 
     def reserve(self, drafts: Iterable[Draft]) -> None:
@@ -166,9 +173,10 @@ class Delta:
             return False
         is_same = link.checksum == draft.checksum
         if draft.key_hash in rerun.failed:
-            self._met.add(draft.key_hash)
-            if is_same and not rerun.updates:  # as it was imported: nothing is left to be mended
-                self._end_unchanged(draft, link)
+            if not rerun.updates:
+                self._met.add(draft.key_hash)
+                if is_same:  # as it was imported: nothing is left to be mended
+                    self._end_unchanged(draft, link)
             return False
         if not rerun.updates or (is_same and link.run >= rerun.pass_run):
             return True

@@ -8,15 +8,14 @@ from typing import Any
 
 from django.db import transaction
 
+from .context import StepContext
 from .delta import Delta, Rerun
 from .drafts import Draft
 from .exceptions import RowFailure
 from .existing import Existing
 from .identity import search_attrs_of
 from .ledger import Deferrals, Keeper, LinkBook
-from .migration import Migration, hook_is_overridden
-from .models import MigrationState, RunStep
-from .options import RunOptions
+from .migration import hook_is_overridden
 from .outcomes import Outcome
 from .resolve import resolve
 from .seen import Seen
@@ -35,22 +34,19 @@ class Pipeline:
 
     def __init__(
         self,
-        step: RunStep,
-        migration: Migration,
-        state: MigrationState,
-        options: RunOptions,
+        context: StepContext,
         *,
         writer: Writer,
         transform: Transform,
         record: Record,
     ) -> None:
-        self._step = step
-        self._migration = migration
-        self._options = options
+        self._step = context.step
+        self._migration = migration = context.migration
+        self._database = database = context.database
         self._writer = writer
         self._record_final = record
         self._transform = transform
-        self._make_instances = Instances(migration, database=options.database)
+        self._make_instances = Instances(migration, database=database)
         self._updates_by_hook = hook_is_overridden(type(migration), "hook_update_existing")
         self._waiting = Waiting(transform.relations)
         self._late: list[Draft] = []
@@ -59,7 +55,7 @@ class Pipeline:
         self._keeper: Keeper | None = None
         self._seen: Seen | None = None
         self._existing: Existing | None = None
-        self._deferrals = Deferrals(state, transform.legacy_value, database=options.database)
+        self._deferrals = Deferrals(context.state, transform.legacy_value, database=database)
 
     def remember(
         self,
@@ -75,8 +71,7 @@ class Pipeline:
         ``seen`` takes note of every key where somebody asks for the rows that are gone.
         """
         self._seen = seen
-        database = self._options.database
-        conflicts = Conflicts(self._migration, book.written, database=database)
+        conflicts = Conflicts(self._migration, book.written, database=self._database)
         self._make_instances.conflicts = self._writer.joins.conflicts = conflicts
         self._delta = Delta(self._migration, book, rerun, conflicts, key=key, columns=columns)
         relations = self._transform.relations
@@ -94,7 +89,7 @@ class Pipeline:
             step.migration, migration, columns, has_links=self._delta is not None
         )
         if attrs:
-            self._existing = Existing(migration.model, attrs, database=self._options.database)
+            self._existing = Existing(migration.model, attrs, database=self._database)
 
     def process(self, rows: list[dict[str, Any]]) -> None:
         """The hot loop: one batch of rows."""
@@ -203,7 +198,7 @@ class Pipeline:
 
     def finish(self, batch_size: int) -> None:
         """Settle the rows that wait for each other, or for what never came."""
-        tree = Tree(self._transform.relations, self._options.database)
+        tree = Tree(self._transform.relations, self._database)
         while waiting := self._waiting.take_all():
             dead = tree.dead_ends(waiting)
             if dead:
@@ -236,7 +231,7 @@ class Pipeline:
         """Write many-to-manys of stored objects; a draft with a conflict to be decided fails."""
         update = self._writer.joins.update
         try:
-            with transaction.atomic(using=self._options.database):
+            with transaction.atomic(using=self._database):
                 return update(drafts)
         except RowFailure as error:
             if len(drafts) == 1:

@@ -7,15 +7,15 @@ from itertools import islice
 from operator import itemgetter
 from typing import Any
 
+from .context import StepContext
 from .digests import fingerprint
 from .exceptions import SpecError
 from .identity import key_columns_of
 from .keys import identify, key_of_text
-from .ledger import Messages, open_keys
+from .ledger import Messages
 from .marks import lowered, mark_text, value_of_mark
-from .migration import Migration, hook_is_overridden
-from .models import MigrationState, RunStep
-from .options import RunOptions
+from .migration import hook_is_overridden
+from .models import MigrationState
 from .outcomes import NullMarks
 from .sources import Reader
 from .sources.narrowing import at_or_above, no_rows, with_keys, without_value
@@ -27,22 +27,15 @@ _KEYS_AT_ONCE = 200
 
 
 class Reading:
-    """Reads the rows that one step is to handle; ``updates`` as for :class:`.delta.Rerun`."""
+    """Reads the rows that one step is to handle; ``messages`` are the step's."""
 
-    def __init__(
-        self,
-        step: RunStep,
-        migration: Migration,
-        state: MigrationState,
-        options: RunOptions,
-        *,
-        updates: bool,
-    ) -> None:
-        self._step = step
-        self._migration = migration
-        self._state = state
-        self._options = options
-        self._updates = updates
+    def __init__(self, context: StepContext, messages: Messages) -> None:
+        self._step = context.step
+        self._migration = migration = context.migration
+        self._state = state = context.state
+        self._options = options = context.options
+        self._updates = context.updates
+        self._messages = messages
         self._query, self._params = migration.query or "", migration.query_params
         self._rows_in_all: int | None = None
         self._mark: Any = None
@@ -52,14 +45,14 @@ class Reading:
             migration.high_water
             and state.high_water is not None
             and state.is_read
-            and updates
+            and context.updates
             and not (options.full or options.retry_failed)
         )
 
     def begin(self, reader: Reader) -> None:
         """Run the query, so that its columns are known; the step learns how many rows come."""
         if self._options.retry_failed:
-            self._failed = open_keys(self._state, self._options.database)
+            self._failed = dict(self._messages.failed_before)
             self._step.total = len(self._failed)
             reader.execute(*no_rows(reader.connection, self._query, self._params))
             return
@@ -152,25 +145,34 @@ class Reading:
             return False
         return self._rows_in_all is None or self._rows_in_all > limit
 
-    def end(self, messages: Messages) -> None:
+    def end(self) -> None:
         """Remember that the pass over the query came to its end."""
         if self._failed is not None:
-            self._close_what_is_gone(messages, self._failed)
+            self._close_what_is_gone(self._failed)
             return
         if self.left_rows_unread and self._step.has_key:
             return  # the next run goes on; without a key it would begin again
         if not self.is_incremental:
-            self._close_what_is_gone(messages, messages.not_met)
-        state, step = self._state, self._step
-        if self._mark is not None and not step.failed:
-            # With failed rows below it the next run has to begin where this one did.
+            self._close_what_is_gone(self._messages.not_met)
+        state = self._state
+        if self._mark is not None and self._is_read_up_to_mark:
             state.high_water = mark_text(self._mark)
         state.is_read, state.pass_run = True, None
         state.save(using=self._options.database)
 
-    def _close_what_is_gone(self, messages: Messages, failed: Collection[str]) -> None:
+    @property
+    def _is_read_up_to_mark(self) -> bool:
+        """Whether the next run may begin at the mark: nothing below it is left to be done.
+
+        Failed rows are. So is what changed since an earlier run began this pass, unless this one
+        compared it.
+        """
+        began_here = self._state.pass_run == self._step.run_id
+        return not self._step.failed and (self._updates or began_here)
+
+    def _close_what_is_gone(self, failed: Collection[str]) -> None:
         if failed and self._options.limit is None:
-            messages.close(failed)
+            self._messages.close(failed)
             one = len(failed) == 1
             rows = "1 failed row is" if one else f"{len(failed)} failed rows are"
             self._options.warn(

@@ -10,13 +10,13 @@ from typing import Any
 from django.db import transaction
 
 from . import signals
+from .context import StepContext
 from .drafts import Draft, Note
 from .exceptions import StepFailed, TooManyErrors
 from .ledger import Ledger
 from .masking import MASK, is_hidden, masked_text
-from .migration import Migration, hook_is_overridden
+from .migration import hook_is_overridden
 from .models import RowError, Run, RunStep
-from .options import RunOptions
 from .outcomes import MessageKind, OnError, Outcome
 from .progress import Progress
 from .writers import describe
@@ -30,23 +30,21 @@ class Recorder:
 
     def __init__(
         self,
-        step: RunStep,
-        migration: Migration,
-        options: RunOptions,
+        context: StepContext,
         ledger: Ledger,
         *,
         steps: Sequence[RunStep],
         progress: Progress,
     ) -> None:
-        self._step = step
-        self._migration = migration
-        self._options = options
+        self._step = context.step
+        self._migration = context.migration
+        self._options = context.options
         self._ledger = ledger
         self._steps = steps
         self._progress = progress
-        self._own_error_hook = hook_is_overridden(type(migration), "hook_error_creating_instance")
-        #: Whether each batch is committed by itself, so that a failure ends only its own.
-        self.is_batchwise = False
+        self._own_error_hook = hook_is_overridden(
+            type(context.migration), "hook_error_creating_instance"
+        )
 
     def __call__(self, drafts: list[Draft]) -> None:
         """Count the drafts and keep their messages.
@@ -115,7 +113,7 @@ class Recorder:
         if limit.is_exceeded(failed=failed, failed_in_step=self._step.failed, rows=rows):
             raise TooManyErrors(
                 f"{self._step.migration}: {rows_failed(failed)}, more than --max-errors {limit}"
-                f" allows. {what_is_kept(self._step, batchwise=self.is_batchwise)}"
+                f" allows. {what_is_kept(self._step)}"
                 " The messages say why: manage.py show_legacy --messages"
             )
 
@@ -124,14 +122,14 @@ class Recorder:
         what = f"column {message.column}, value {message.value}: " if message.column else ""
         return (
             f"{self._step.migration}: {where}: {what}{message.cause.rstrip('.')}."
-            f" {what_is_kept(self._step, batchwise=self.is_batchwise)}"
+            f" {what_is_kept(self._step)}"
             " Mend the row or the spec, or go on past failed rows with --on-error continue."
         )
 
 
-def what_is_kept(step: RunStep, *, batchwise: bool) -> str:
+def what_is_kept(step: RunStep) -> str:
     """What stays of a step that is broken off."""
-    if batchwise:
+    if step.commits_batches:
         return "What was committed before is kept; the same command goes on there."
     return f"Nothing of {step.migration} is kept."
 

@@ -10,10 +10,12 @@ from django.db import Error, transaction
 
 from . import signals
 from .collector import rare_collections
+from .context import StepContext
 from .deferral import fill_deferred
 from .exceptions import DataMigrationError, Interrupted, TooManyErrors
 from .graph import Plan, PlanStep
-from .ledger import FINISHED, Ledger
+from .ledger import FINISHED, Ledger, LinkLookup
+from .linked import Linked
 from .models import Run, RunStep
 from .options import RunOptions
 from .outcomes import Mode, OnError, RunStatus
@@ -57,7 +59,6 @@ class Runner:
         self.removal = Removal(self.whole, ledger, options)
         self._not_done: set[str] = set()
         self._connections: list[Any] = []
-        self._recorders: dict[RunStep, Recorder] = {}
 
     def execute(self) -> Run:
         """Run every step. What goes wrong is recorded and kept in ``error``, not raised.
@@ -145,9 +146,7 @@ class Runner:
             self.error = self.error or error
 
     def _error_text(self, step: RunStep, error: BaseException) -> str:
-        record = self._recorders.get(step)
-        is_batchwise = record is not None and record.is_batchwise
-        return error_text(step.migration, error, what_is_kept(step, batchwise=is_batchwise))
+        return error_text(step.migration, error, what_is_kept(step))
 
     def _ends_the_run(self, error: BaseException) -> bool:
         return (
@@ -161,21 +160,20 @@ class Runner:
         migration = plan_step.migration()
         if self.options.log_query:
             self.options.log_query(plan_step.label, migration.query or "")
-        record = Recorder(
-            step, migration, self.options, self.ledger, steps=self.steps, progress=self.progress
-        )
-        self._recorders[step] = record
+        context = StepContext(step, migration, self.ledger.start_step(step), self.options)
         StepRunner(
-            step,
-            migration,
-            self.options,
+            context,
             self.ledger,
             place=(step.position, len(self.steps)),
-            record=record,
+            record=Recorder(context, self.ledger, steps=self.steps, progress=self.progress),
             removal=self.removal,
             progress=self.progress,
             keep_open=self._connections.append,
-            sources=plan_step.sources,
+            linked=Linked(
+                label=plan_step.label,
+                sources=plan_step.sources,
+                find=LinkLookup(self.options.database),
+            ),
         ).run()
 
     def _close_connections(self) -> None:

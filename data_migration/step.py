@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, ExitStack, nullcontext
 from typing import Any
 
@@ -11,14 +11,13 @@ from django.core.management.color import no_style
 from django.db import connections, reset_queries, transaction
 
 from .conf import settings
+from .context import StepContext
 from .delta import Rerun
 from .exceptions import DataMigrationError, Interrupted, SourceError, SpecError, UnknownColumn
 from .identity import key_columns_of
-from .ledger import Ledger, LinkBook, LinkLookup, open_keys
+from .ledger import Ledger, LinkBook
 from .linked import Linked
-from .migration import Migration, hook_is_overridden
-from .models import RunStep
-from .options import RunOptions
+from .migration import hook_is_overridden
 from .outcomes import Mode, RunStatus
 from .pipeline import Pipeline
 from .progress import Progress
@@ -28,7 +27,7 @@ from .removal import Removal
 from .sources import Reader, close_connection
 from .sources.base import printable_cause, words
 from .transform import Transform
-from .writers import Writer, choose_writer
+from .writers import choose_writer
 
 Keep = Callable[[Any], Any]
 
@@ -44,9 +43,7 @@ class StepRunner:
 
     def __init__(
         self,
-        step: RunStep,
-        migration: Migration,
-        options: RunOptions,
+        context: StepContext,
         ledger: Ledger,
         *,
         place: tuple[int, int],
@@ -54,53 +51,35 @@ class StepRunner:
         removal: Removal,
         progress: Progress,
         keep_open: Keep,
-        sources: Mapping[str, Sequence[str]] | None = None,
+        linked: Linked | None = None,
     ) -> None:
-        self.step = step
-        self.migration = migration
-        self.options = options
+        self.context = context
+        self.step = step = context.step
+        self.migration = migration = context.migration
+        self.options = context.options
         self.ledger = ledger
         self.place = place
         self.record = record
         self.removal = removal
         self.progress = progress
         self.keep_open = keep_open
-        self.state = ledger.start_step(step)
-        self.writer, step.writer_reason = self._choose_writer()
-        linked = Linked(
-            label=step.migration, sources=sources or {}, find=LinkLookup(options.database)
-        )
-        self.transform = Transform(migration, database=options.database, linked=linked)
+        self.messages = ledger.messages_for(step)
+        self.writer, step.writer_reason = choose_writer(migration, database=context.database)
+        step.writer = self.writer.name
+        self.transform = Transform(migration, database=context.database, linked=linked)
         self.pipeline = Pipeline(
-            step,
-            migration,
-            self.state,
-            options,
-            writer=self.writer,
-            transform=self.transform,
-            record=record,
+            context, writer=self.writer, transform=self.transform, record=record
         )
-        self.updates = options.update or migration.allow_updates or options.full
-        self.reading = Reading(step, migration, self.state, options, updates=self.updates)
-
-    def _choose_writer(self) -> tuple[Writer, str]:
-        writer, reason = choose_writer(self.migration, database=self.options.database)
-        self.step.writer = writer.name
-        return writer, reason
+        self.reading = Reading(context, self.messages)
 
     @property
     def batch_size(self) -> int:
         return self.options.batch_size or self.migration.batch_size or settings.batch_size
 
-    @property
-    def is_batchwise(self) -> bool:
-        """Whether each batch is committed by itself."""
-        return self.step.has_key and self.options.mode == Mode.COMMIT
-
     def _transaction(self) -> AbstractContextManager[None]:
         if self.options.mode == Mode.COMMIT:
             return self.ledger.committing(self.step)
-        return transaction.atomic(using=self.options.database)
+        return transaction.atomic(using=self.context.database)
 
     def run(self) -> None:
         """Run the hooks and every row. Raises what stops the step."""
@@ -118,12 +97,12 @@ class StepRunner:
             self.removal.read_to_end(self.step)
 
     def _batch(self) -> AbstractContextManager[None]:
-        return self._transaction() if self.is_batchwise else nullcontext()
+        return self._transaction() if self.step.commits_batches else nullcontext()
 
     def _read(self, reader: Reader, whole: ExitStack) -> None:
         self.reading.begin(reader)
         self._compile(reader)
-        if self.is_batchwise:
+        if self.step.commits_batches:
             whole.close()  # what hook_before_all wrote is kept from here on
         self.progress.start(self.step.migration, *self.place, self.step.total)
         try:
@@ -139,8 +118,7 @@ class StepRunner:
         if django_settings.DEBUG:
             reset_queries()  # DEBUG keeps every statement in memory
         if self.options.should_stop():
-            kept = what_is_kept(self.step, batchwise=self.is_batchwise)
-            raise Interrupted(f"{self.step.migration} was stopped. {kept}")
+            raise Interrupted(f"{self.step.migration} was stopped. {what_is_kept(self.step)}")
 
     def _finish(self) -> None:
         self.pipeline.finish(self.batch_size)
@@ -151,9 +129,8 @@ class StepRunner:
 
     def _end(self) -> None:
         """Say how the step ended, in the transaction of its last rows."""
-        messages = self.ledger.messages_for(self.step)
-        self.reading.end(messages)
-        is_partial = self.step.failed or self.reading.left_rows_unread or messages.leaves_open
+        self.reading.end()
+        is_partial = self.step.failed or self.reading.left_rows_unread or self.messages.not_met
         self.ledger.finish_step(self.step, RunStatus.PARTIAL if is_partial else RunStatus.DONE)
 
     def _open(self) -> Any:
@@ -183,11 +160,10 @@ class StepRunner:
             raise SpecError(f"{self.step.migration}: {error.cause}.") from error
         if key := key_columns_of(self.step.migration, self.migration, columns):
             self.step.has_key = True
-            self.record.is_batchwise = self.is_batchwise
             self._remember(key, columns)
         else:
-            self.ledger.messages_for(self.step).close_all()  # every row is read again
-        if self.updates:
+            self.messages.close_all()  # every row is read again
+        if self.context.updates:
             self.pipeline.find_existing(columns)
         for column in reader.duplicate_columns:
             self.options.warn(
@@ -196,17 +172,18 @@ class StepRunner:
             )
 
     def _remember(self, key: Sequence[str], columns: Sequence[str]) -> None:
+        state = self.context.state
         own_hook = hook_is_overridden(type(self.migration), "hook_update_existing")
         rerun = Rerun(
             run=self.step.run_id,
-            pass_run=self.state.pass_run or self.step.run_id,
-            updates=self.updates or self.options.retry_failed,
+            pass_run=state.pass_run or self.step.run_id,
+            updates=self.context.updates,
             full=self.options.full,
             calls_hook=own_hook and not self.migration.track_changes,
-            failed=open_keys(self.state, self.options.database),
-            is_first=not self.state.is_read,
+            failed=self.messages.failed_before,
+            is_first=not state.is_read,
         )
-        book = LinkBook(self.state, database=self.options.database)
+        book = LinkBook(state, database=self.context.database)
         seen = self.removal.watch(
             self.step, self.migration, book, is_incremental=self.reading.is_incremental
         )
@@ -218,14 +195,14 @@ class StepRunner:
         A rehearsal has to find what a commit would find, and deferred constraints speak up only
         at a commit, which it never reaches. A step in batches has had its commits.
         """
-        connection = connections[self.options.database]
+        connection = connections[self.context.database]
         model = self.migration.model
         models = [model, *model._meta.all_parents]
         if self.writer.wrote_keys or self.step.passed:  # an interrupted run did not get here
             with connection.cursor() as cursor:
                 for statement in connection.ops.sequence_reset_sql(no_style(), models):
                     cursor.execute(statement)
-        if connection.vendor != "mysql" and not self.is_batchwise:  # MySQL checks at once
+        if connection.vendor != "mysql" and not self.step.commits_batches:  # MySQL checks at once
             tables = [m._meta.db_table for m in models]
             tables += [f.m2m_db_table() for f in model._meta.many_to_many]
             connection.check_constraints(table_names=tables)

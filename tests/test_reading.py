@@ -255,6 +255,16 @@ class TestHighWater:
         result = migrate_fine(migration, self.rows(10, 20, 30))
         assert result.counts == {"created": 2, "passed": 1}
 
+    def test_the_end_of_a_pass_that_an_earlier_run_began_sets_no_mark(self) -> None:
+        migration = products(high_water="modified")
+        migrate(migration, [row(1, modified=1), row(2, modified=1)], limit=1)
+        changed = {**row(1, modified=5), "name": "changed meanwhile"}
+        rows = [changed, row(2, modified=9)]
+        migrate_fine(migration, rows)
+        assert state_of(migration).high_water is None
+        assert migrate_fine(migration, rows, update=True).counts == {"updated": 1, "unchanged": 1}
+        assert Product.objects.get(sku="s1").name == "changed meanwhile"
+
     def test_with_failed_rows_the_mark_stays_where_it_was(self) -> None:
         migration = self.marked()
         migrate_fine(migration, self.rows(10, 20))

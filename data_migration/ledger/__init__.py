@@ -8,7 +8,7 @@ from .keeper import Keeper
 from .links import Link, LinkBook
 from .lock import Lock, holder
 from .lookup import LinkLookup
-from .messages import Messages, open_keys
+from .messages import Messages
 from .runs import FINISHED, Ledger
 
 __all__ = [
@@ -23,5 +23,4 @@ __all__ = [
     "Messages",
     "going_on",
     "holder",
-    "open_keys",
 ]

@@ -27,7 +27,9 @@ class Messages:
         self._database = database
         self._new: list[RowError] = []
         self._handled: set[str] = set()
-        self._queue = set() if step.run.is_dry else set(open_keys(state, database))
+        #: The rows whose failures were open when the step began: hash -> text of the key.
+        self.failed_before = open_keys(state, database)
+        self._queue = set() if step.run.is_dry else set(self.failed_before)
 
     def note(self, kind: MessageKind, draft: Draft, note: Note) -> RowError:
         """Keep a message about a draft."""
@@ -50,11 +52,6 @@ class Messages:
         """These rows came to an end: what was open of them is closed with the next ``save``."""
         if self._queue:
             self._handled.update(self._queue.intersection(d.key_hash for d in drafts))
-
-    @property
-    def leaves_open(self) -> bool:
-        """Whether failures of earlier runs are left that the step did not come to."""
-        return bool(self.not_met)
 
     @property
     def not_met(self) -> set[str]:

@@ -128,6 +128,11 @@ class RunStep(models.Model):
             return self.run.current_status
         return self.status
 
+    @property
+    def commits_batches(self) -> bool:
+        """Whether each batch is committed by itself, so that a later run can go on behind it."""
+        return self.has_key and self.run.mode == Mode.COMMIT
+
     def count(self, outcome: Outcome, rows: int = 1) -> None:
         """Add ``rows`` to one outcome and to the rows read; the two never part."""
         setattr(self, outcome.value, getattr(self, outcome.value) + rows)

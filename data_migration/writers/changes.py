@@ -54,8 +54,8 @@ def _is_same(field: Field[Any, Any], before: Any, after: Any) -> bool:
     if before == after or _is_same_moment(before, after):
         return True
     if isinstance(field, DecimalField) and isinstance(after, Decimal) and before is not None:
-        # What is stored was rounded, so the row is compared rounded: PostgreSQL rounds halves
-        # up, for the others Django rounds them to even.
+        # What is stored was rounded, so the row is compared rounded: servers round halves up,
+        # for SQLite Django rounds them to even.
         return before in [after.quantize(before, rounding=each) for each in _ROUNDINGS]
     return False
 

@@ -8,8 +8,8 @@ from data_migration import Migration
 from data_migration.drafts import Draft, Note
 from data_migration.graph import Plan, PlanStep
 from data_migration.keys import identify
-from data_migration.ledger import Ledger, Messages, open_keys
-from data_migration.ledger.messages import messages_of, open_failures
+from data_migration.ledger import Ledger, Messages
+from data_migration.ledger.messages import messages_of, open_failures, open_keys
 from data_migration.models import MigrationState, RowError, RunStep
 from data_migration.outcomes import MessageKind, Mode, RunStatus
 from tests.apps.library.models import Genre
