@@ -166,8 +166,8 @@ class _Faults:
     def check_many(self, described: Column) -> None:
         if described.relation is not Relation.M2M:
             return
-        if not described.delimiter:
-            raise self._refuse("delimiter must not be empty.")
+        if not described.delimiter or not isinstance(described.delimiter, str):
+            raise self._refuse(f"delimiter has to be a text, got {described.delimiter!r}.")
         if len(described.columns) > 1:
             raise self._refuse(
                 "a many-to-many is read from one column; several columns identify one target, with"

@@ -13,6 +13,7 @@ Both look at the ledger of the database that they are asked about, one or two qu
 from __future__ import annotations
 
 from collections.abc import Iterable
+from inspect import isclass
 from typing import Any
 
 from django.db.models import Model
@@ -42,12 +43,22 @@ def resolve(migration: type[Migration] | str, *key: Any, using: str = "default")
         raise TypeError("resolve() needs the legacy key after the migration.")
     label, cls = _named(migration)
     wanted = key[0] if len(key) == 1 else key
+    _check_key(wanted)
     found = LinkLookup(using)
     for form in filter(None, ((wanted,), _other(wanted))):
         for object_pk in found([label], form).get(form[0], ()):
             rows = cls.model._base_manager.using(using)
             return rows.filter(pk=object_pk).first()
     return None
+
+
+def _check_key(key: Any) -> None:
+    for part in key if isinstance(key, tuple) else (key,):
+        if isinstance(part, (list, dict, set)):
+            raise TypeError(
+                f"{part!r} cannot be a legacy key. A composite one is given part by part:"
+                ' resolve("shop.ParcelMigration", "AT", 7).'
+            )
 
 
 def _other(key: Any) -> tuple[Any, ...]:
@@ -59,12 +70,12 @@ def legacy_key_of(instance: Model, migration: type[Migration] | str | None = Non
     """The legacy key of the row that became ``instance``, a tuple for a composite one, or None.
 
     Raises :exc:`LookupError` when rows of several migrations became this object and none of them
-    is named, when several rows of one migration did, or for a migration that does not exist.
+    is named, when several rows of one migration did, or for a migration that does not exist or
+    fills another model, and :exc:`TypeError` for what is no object of a model.
     """
-    if migration is None:
-        labels: Iterable[str] = filled_by(type(instance), discover())
-    else:
-        labels = [_named(migration)[0]]
+    if not isinstance(instance, Model):
+        raise TypeError(f"legacy_key_of() needs an object of a model, got {instance!r}.")
+    labels = _labels_of(instance, migration)
     links = RowLink.objects.using(instance._state.db or "default").filter(
         migration__label__in=labels, object_pk=str(instance.pk)
     )
@@ -72,6 +83,19 @@ def legacy_key_of(instance: Model, migration: type[Migration] | str | None = Non
     if len(found) > 1:
         raise LookupError(_several(instance, found))
     return key_of_text(found[0][1]) if found else None
+
+
+def _labels_of(instance: Model, migration: type[Migration] | str | None) -> Iterable[str]:
+    if migration is None:
+        return filled_by(type(instance), discover())
+    label, cls = _named(migration)
+    filled: Any = cls.model._meta.concrete_model
+    # Objects of a parent model, or of a child, have the same primary key.
+    if not (isinstance(instance, filled) or issubclass(filled, type(instance))):
+        raise LookupError(
+            f"{label} fills {filled._meta.label}, so no {instance._meta.label} came from it."
+        )
+    return [label]
 
 
 def _several(instance: Model, found: list[tuple[str, str]]) -> str:
@@ -87,5 +111,11 @@ def _named(migration: type[Migration] | str) -> tuple[str, type[Migration]]:
     for label, cls in migrations.items():
         if migration in (label, cls):
             return label, cls
-    name = migration if isinstance(migration, str) else migration.__qualname__
-    raise LookupError(f"There is no migration {name!r}.{suggest(name, migrations)}")
+    if isinstance(migration, str):
+        raise LookupError(f"There is no migration {migration!r}.{suggest(migration, migrations)}")
+    if not (isclass(migration) and issubclass(migration, Migration)):
+        raise TypeError(
+            f"A migration is named by its class or as 'shop.CustomerMigration', not {migration!r}."
+        )
+    name = f"{migration.__module__}.{migration.__qualname__}"
+    raise LookupError(f"{name} is in no spec, or has no query, so no row came from it.")

@@ -48,19 +48,6 @@ def value_of_mark(text: str) -> Any:
     return key_of_text(text)
 
 
-def higher(stored: Any, new: Any) -> Any:
-    """The higher one of two marks, of which None is the lowest.
-
-    Where they cannot be compared, the column has changed its type, and the new one counts.
-    """
-    if stored is None or new is None:
-        return stored if new is None else new
-    try:
-        return stored if stored > new else new
-    except TypeError:
-        return new
-
-
 def lowered(mark: Any, lag: Any) -> Any:
     """The mark less ``lag``, never higher than it; in the form of the mark, so of its type.
 

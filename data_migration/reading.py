@@ -9,7 +9,7 @@ from typing import Any
 
 from .context import StepContext
 from .digests import fingerprint
-from .exceptions import SpecError
+from .exceptions import SourceError, SpecError
 from .identity import key_columns_of
 from .keys import identify, key_of_text
 from .ledger import Messages
@@ -56,7 +56,7 @@ class Reading:
             self._step.total = len(self._failed)
             reader.execute(*no_rows(reader.connection, self._query, self._params))
             return
-        self._take_mark(reader)
+        self._take_mark(reader, self._migration.high_water)
         self._step.total = self._count(reader)
         reader.execute(self._query, self._params)
         if self._state.pass_run is None:
@@ -69,22 +69,40 @@ class Reading:
             state.fingerprint = fingerprint(type(self._migration))
         state.save(using=self._options.database)
 
-    def _take_mark(self, reader: Reader) -> None:
+    def _take_mark(self, reader: Reader, column: str | None) -> None:
         """Before the rows are read: one that changes meanwhile is read again by the next run."""
-        column = self._migration.high_water
         if not column:
             return
         self._refuse_nulls(reader, column)
-        self._mark = reader.highest(self._query, self._params, column)
+        try:
+            self._mark = reader.highest(self._query, self._params, column)
+        except SourceError:
+            self._refuse_absent(reader, column)
+            raise
         if self.is_incremental:
-            mark = value_of_mark(str(self._state.high_water))
             self._query, self._params = at_or_above(
                 reader.connection,
                 self._query,
                 self._params,
                 column,
-                lowered(mark, self._migration.high_water_lag),
+                self._lowest(),
                 NullMarks(self._migration.high_water_null),
+            )
+
+    def _lowest(self) -> Any:
+        """Where an incremental reading begins."""
+        mark = value_of_mark(str(self._state.high_water))
+        try:
+            return lowered(mark, self._migration.high_water_lag)
+        except SpecError as error:
+            raise SpecError(f"{self._step.migration}: {error}") from error
+
+    def _refuse_absent(self, reader: Reader, column: str) -> None:
+        reader.execute(self._query, self._params)
+        if column not in reader.columns:
+            raise SpecError(
+                f"{self._step.migration}: high_water = {column!r} is no column of the query, which"
+                f" returns {', '.join(reader.columns)}."
             )
 
     def _refuse_nulls(self, reader: Reader, column: str) -> None:
@@ -156,9 +174,15 @@ class Reading:
             self._close_what_is_gone(self._messages.not_met)
         state = self._state
         if self._mark is not None and self._is_read_up_to_mark:
-            state.high_water = mark_text(self._mark)
+            state.high_water = self._written_mark()
         state.is_read, state.pass_run = True, None
         state.save(using=self._options.database)
+
+    def _written_mark(self) -> str:
+        try:
+            return mark_text(self._mark)
+        except SpecError as error:
+            raise SpecError(f"{self._step.migration}: {error}") from error
 
     @property
     def _is_read_up_to_mark(self) -> bool:

@@ -14,17 +14,18 @@ from typing import Any
 from django.db import Error, transaction
 from django.db.models import Model
 
-from .deletion import chunks, delete, join_end, references
+from .deletion import delete
 from .drafts import Draft, Note
 from .edits import Edits, SharedLink, Sharing, all_targets
-from .exceptions import LedgerError, SpecError
+from .exceptions import DataMigrationError, LedgerError, SpecError
 from .graph import Plan
 from .ledger import Ledger, Link, LinkBook
 from .ledger.images import Images
 from .migration import Migration
 from .models import DeferredRelation, RunStep
 from .options import RunOptions
-from .outcomes import MessageKind, Mode, OnConflict, Removed
+from .outcomes import MessageKind, Mode, OnConflict, Removed, RunStatus
+from .references import chunks, join_end, references
 from .seen import Seen, Watched
 from .sources.base import words
 
@@ -84,18 +85,20 @@ class Removal:
         """Report and delete; after all steps. The deletions are one transaction.
 
         Raises :exc:`LedgerError` when more is gone than ``removed_limit`` allows, or when the
-        database refuses; then nothing is deleted.
+        database refuses; then nothing is deleted, and the steps that had something to delete are
+        recorded as failed.
         """
         parts = [part for part in self._parts.values() if part.is_read]
         for part in parts:
             if part.policy == Removed.REPORT:
                 self._report(part)
-        deleting = [part for part in parts if part.policy == Removed.DELETE]
-        if not self._options.force_removal:
-            _check_limits(deleting)
+        deleting = [part for part in parts if part.policy == Removed.DELETE and part.gone]
         if deleting:
-            with self._saving(deleting):
-                _Deletion(deleting, self._plan, self._ledger).run()
+            with self._failing(deleting):
+                if not self._options.force_removal:
+                    _check_limits(deleting)
+                with self._saving(deleting):
+                    _Deletion(deleting, self._plan, self._ledger).run()
 
     def close(self) -> None:
         """Drop what was noted."""
@@ -109,6 +112,25 @@ class Removal:
                 for link, instance in pairs:
                     if instance is not None:
                         _note(self._ledger, part, link, 'it stays, since removed = "report"')
+
+    @contextmanager
+    def _failing(self, parts: Sequence[Watched]) -> Iterator[None]:
+        """Record what ends the block with the steps, whose rows are done already."""
+        try:
+            yield
+        except BaseException as error:
+            stopped = not isinstance(error, Exception)
+            why = "stopped at once" if stopped else str(error) or words(error)
+            if not isinstance(error, DataMigrationError):
+                why = f"What is gone from the legacy database was not deleted: {why}"
+            for part in parts:
+                part.step.status = RunStatus.INTERRUPTED if stopped else RunStatus.FAILED
+                part.step.error = why
+                if self._options.mode == Mode.ATOMIC:
+                    self._ledger.keep_failures_only(part.step)
+                elif self._options.mode == Mode.COMMIT:
+                    self._ledger.save_step(part.step)
+            raise
 
     @contextmanager
     def _saving(self, parts: Sequence[Watched]) -> Iterator[None]:

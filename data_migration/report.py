@@ -47,7 +47,7 @@ def afterwords(steps: Sequence[RunStep], limit: int | None) -> list[str]:
 def _passed(steps: Iterable[RunStep]) -> list[str]:
     """Rows that earlier runs had done, and that are therefore not among those read."""
     return [
-        f"{step.migration}: {_rows(step.passed)} had been done by earlier runs."
+        f"{step.migration}: {number_of(step.passed, 'row')} had been done by earlier runs."
         for step in steps
         if step.passed
     ]
@@ -61,8 +61,9 @@ def _removed(steps: Iterable[RunStep]) -> list[str]:
     ]
 
 
-def _rows(count: int) -> str:
-    return "1 row" if count == 1 else f"{count} rows"
+def number_of(count: int, noun: str) -> str:
+    """``1 row``, ``2 rows``."""
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 
 def _unfinished_reads(steps: Iterable[RunStep], limit: int | None) -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from .report import table
+from .report import number_of, table
 from .rollback import Refusals, Rollback, RollbackPlan
 
 _COUNTS = ("deleted", "restored", "forgotten")
@@ -25,18 +25,14 @@ def _texts(numbers: Sequence[int]) -> list[str]:
 def question(plan: RollbackPlan) -> str:
     """What a person is asked before it is done."""
     undone = (
-        f"Delete {_number(plan.total('deleted'), 'object')}, restore"
-        f" {plan.total('restored')} and forget {_number(plan.total('forgotten'), 'link')}"
-        f" without an object to undo, of {_number(len(plan.undos), 'migration')}? [y/N] "
+        f"Delete {number_of(plan.total('deleted'), 'object')}, restore"
+        f" {plan.total('restored')} and forget {number_of(plan.total('forgotten'), 'link')}"
+        f" without an object to undo, of {number_of(len(plan.undos), 'migration')}? [y/N] "
     )
     if not plan.refusals.count:
         return undone
     listed = f"Not what the migrations left, and undone by force:\n{plan.refusals.text()}\n"
     return listed + undone
-
-
-def _number(count: int, noun: str) -> str:
-    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 
 def plan_document(plan: RollbackPlan) -> dict[str, Any]:
@@ -79,7 +75,7 @@ def rollback_document(done: Rollback) -> dict[str, Any]:
 def verdict(done: Rollback) -> str:
     """The sentence that ends a rollback."""
     pending = [step for step in done.steps if step.status == "pending"]
-    what = _number(len(done.steps), "migration")
+    what = number_of(len(done.steps), "migration")
     if len(pending) == len(done.steps):
         return f"Run {done.run.pk}: rolled back {what}, pending again."
     return f"Run {done.run.pk}: rolled back part of {what}; the rest of their objects stays."

@@ -12,6 +12,7 @@ from data_migration.columns import is_a
 from data_migration.migration import Migration
 from data_migration.outcomes import LinkKind, Unsettled
 from tests.apps.shop.models import Brand, Country, Product, Supplier, Tag
+from tests.support import products
 from tests.support.engine import (
     Rows,
     Statements,
@@ -23,6 +24,7 @@ from tests.support.engine import (
     undone,
 )
 from tests.support.examples import examples
+from tests.support.products import make_targets
 
 pytestmark = pytest.mark.django_db
 
@@ -34,26 +36,11 @@ def writer(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture(autouse=True)
 def targets() -> None:
-    for code in ("acme", "best"):
-        Brand.objects.create(code=code)
-    for name in "abc":
-        Tag.objects.create(name=name)
+    make_targets("acme", "best")
 
 
 def updateable(writer: str, model: Any = Product, **attributes: Any) -> type[Migration]:
-    described = {
-        "brand": is_a(Brand, "code", fk=True),
-        "tags": is_a(Tag, "name", m2m=True),
-        "nr": is_a(exclude=True),
-    }
-    defaults = {
-        "model": model,
-        "writer": writer,
-        "allow_updates": True,
-        "legacy_key": "nr",
-        "column_description": described,
-    }
-    return type("Updateable", (Migration,), defaults | attributes)
+    return products.updateable(writer, model, **{"legacy_key": "nr"} | attributes)
 
 
 def rows(count: int = 6) -> Rows:

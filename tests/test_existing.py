@@ -19,9 +19,10 @@ from tests.apps.shop.models import (
     Everything,
     Product,
     Stamped,
-    Tag,
 )
+from tests.support import products
 from tests.support.engine import migrate, migrate_fine, statements
+from tests.support.products import make_targets
 
 pytestmark = pytest.mark.django_db
 
@@ -32,18 +33,7 @@ def writer(request: pytest.FixtureRequest) -> str:
 
 
 def updateable(writer: str, model: Any = Product, **attributes: Any) -> type[Migration]:
-    described = {
-        "brand": is_a(Brand, "code", fk=True),
-        "tags": is_a(Tag, "name", m2m=True),
-    }
-    defaults = {
-        "model": model,
-        "writer": writer,
-        "allow_updates": True,
-        "search_attr": "sku",
-        "column_description": described,
-    }
-    return type("Updateable", (Migration,), defaults | attributes)
+    return products.updateable(writer, model, **{"search_attr": "sku"} | attributes)
 
 
 @contextmanager
@@ -63,9 +53,7 @@ def linked() -> dict[str, str]:
 class TestRerun:
     @pytest.fixture(autouse=True)
     def targets(self) -> None:
-        Brand.objects.create(code="acme")
-        for name in "abc":
-            Tag.objects.create(name=name)
+        make_targets("acme")
 
     def rows(self) -> list[dict[str, Any]]:
         return [

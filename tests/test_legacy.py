@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from django.contrib.contenttypes.models import ContentType
 
-from data_migration import legacy
+from data_migration import BaseMigration, legacy
 from tests.apps.ledger.fixtures import Keyed, keyed_fixture  # noqa: F401
 from tests.apps.ledger.models import Customer, Parcel, Staff
 from tests.apps.library.testing import migrate
@@ -77,3 +78,44 @@ def test_a_migration_that_does_not_exist_is_named_with_one_like_it() -> None:
 def test_a_key_is_needed() -> None:
     with pytest.raises(TypeError, match="needs the legacy key"):
         legacy.resolve("ledger.CustomerMigration")
+
+
+@pytest.mark.parametrize("named", [None, 7, Customer, object()])
+def test_what_is_no_migration_is_refused(named: Any) -> None:
+    with pytest.raises(TypeError, match=r"by its class or as 'shop\.CustomerMigration', not "):
+        legacy.resolve(named, 4711)
+    with pytest.raises(LookupError, match=r"migration\.BaseMigration is in no spec, or has no"):
+        legacy.resolve(BaseMigration, 4711)
+
+
+@pytest.mark.parametrize("key", [[4711], {"nr": 4711}, ("EU", ["01"]), {1}])
+def test_what_cannot_be_a_key_is_refused_with_how_to_give_it(key: Any) -> None:
+    with pytest.raises(TypeError, match=r"cannot be a legacy key\. A composite one is given part"):
+        legacy.resolve("ledger.CustomerMigration", key)
+
+
+@pytest.mark.parametrize("key", [4711.5, True, None, "x", "\x00", 10**40, ("EU",), ("EU", None)])
+def test_a_key_of_another_type_finds_nothing(key: Any) -> None:
+    assert legacy.resolve("ledger.CustomerMigration", key) is None
+
+
+@pytest.mark.parametrize("instance", [None, "Emil", 7, Customer])
+def test_what_is_no_object_is_refused(instance: Any) -> None:
+    with pytest.raises(TypeError, match=r"legacy_key_of\(\) needs an object of a model, got "):
+        legacy.legacy_key_of(instance)
+
+
+def test_an_unsaved_object_and_one_of_a_model_without_migration_have_no_key() -> None:
+    assert legacy.legacy_key_of(Customer(name="New")) is None
+    assert legacy.legacy_key_of(ContentType.objects.get_for_model(Customer)) is None
+
+
+def test_the_named_migration_has_to_fill_the_model() -> None:
+    emil = Customer.objects.get(name="Emil")
+
+    with pytest.raises(LookupError) as caught:
+        legacy.legacy_key_of(emil, "ledger.ParcelMigration")
+
+    assert str(caught.value) == (
+        "ledger.ParcelMigration fills ledger.Parcel, so no ledger.Customer came from it."
+    )

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from data_migration.exceptions import SpecError
-from data_migration.marks import higher, lowered, mark_text, value_of_mark
+from data_migration.marks import lowered, mark_text, value_of_mark
 
 MOMENTS = st.datetimes(min_value=dt.datetime(1000, 1, 1))
 LAGS = st.timedeltas(dt.timedelta(0), dt.timedelta(days=4000))
@@ -164,18 +164,3 @@ def test_a_lag_that_does_not_fit_is_refused(mark: Any, lag: Any, advice: str) ->
     with pytest.raises(SpecError, match=advice) as caught:
         lowered(mark, lag)
     assert "high_water_lag" in str(caught.value)
-
-
-@pytest.mark.parametrize(
-    ("stored", "new", "result"),
-    [
-        (None, 5, 5),
-        (5, None, 5),
-        (None, None, None),
-        (5, 3, 5),
-        (Decimal("5.5"), 6, 6),
-        ("2024-01-01", dt.date(2023, 1, 1), dt.date(2023, 1, 1)),
-    ],
-)
-def test_the_higher_of_two_marks(stored: Any, new: Any, result: Any) -> None:
-    assert higher(stored, new) == result

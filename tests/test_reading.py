@@ -255,6 +255,22 @@ class TestHighWater:
         result = migrate_fine(migration, self.rows(10, 20, 30))
         assert result.counts == {"created": 2, "passed": 1}
 
+    def test_a_column_that_the_query_does_not_return_is_a_fault_of_the_spec(self) -> None:
+        result = migrate(products(high_water="changed"), [row(1, modified=1)], all_rows=False)
+        assert str(result.error) == (
+            "shop.ProductMigration: high_water = 'changed' is no column of the query, which returns"
+            " nr, sku, name, brand, modified."
+        )
+
+    def test_a_lag_that_does_not_fit_names_the_migration(self) -> None:
+        migration = products(high_water="modified", allow_updates=True)
+        migrate_fine(migration, [row(1, modified=1)])
+        lagging = products(
+            high_water="modified", allow_updates=True, high_water_lag=dt.timedelta(1)
+        )
+        result = migrate(lagging, [row(1, modified=1)], all_rows=False)
+        assert str(result.error).startswith("shop.ProductMigration: high_water_lag = ")
+
     def test_the_end_of_a_pass_that_an_earlier_run_began_sets_no_mark(self) -> None:
         migration = products(high_water="modified")
         migrate(migration, [row(1, modified=1), row(2, modified=1)], limit=1)

@@ -532,6 +532,45 @@ def test_a_run_above_the_limit_fails_and_keeps_its_updates(shop: None) -> None:
     assert products() == ["A1", "B1", "B2"]
     assert Product.objects.get(sku="B1").name == "screw"
     assert result.run.status == "failed"
+    told = Ledger("default").states()["shop.ProductMigration"]
+    assert (told.status, told.error) == ("failed", str(result.error))
+    assert (told.updated, told.unchanged, told.removed) == (1, 1, 0)
+    assert migrate(deleting, PRODUCTS[1:], force_removal=True).step.removed == 1
+
+
+def test_above_the_limit_nothing_of_a_run_in_one_transaction_is_counted(shop: None) -> None:
+    deleting = type("ProductMigration", (ProductMigration,), {**_RERUN, "removed_limit": 10})
+    rows = [{**PRODUCTS[1], "name": "screw"}, PRODUCTS[2]]
+    result = migrate(deleting, rows, mode=Mode.ATOMIC, all_rows=False)
+    assert result.run.status == "failed"
+    told = Ledger("default").states()["shop.ProductMigration"]
+    assert (told.status, told.error) == ("failed", str(result.error))
+    assert (told.read, told.updated) == (0, 0)
+    assert Product.objects.get(sku="B1").name == "bolt"
+
+
+def test_what_stops_a_deletion_is_told_of_the_steps_that_had_something_to_delete(
+    shop: None,
+) -> None:
+    def refuse(**kwargs: Any) -> None:
+        raise KeyboardInterrupt if stopped else ValueError("not on a Sunday")
+
+    deleting = type("ProductMigration", (ProductMigration,), _RERUN)
+    pre_delete.connect(refuse, sender=Product)
+    try:
+        stopped = False
+        failed = migrate(deleting, PRODUCTS[1:])
+        stopped = True
+        interrupted = migrate(deleting, PRODUCTS[1:])
+    finally:
+        pre_delete.disconnect(refuse, sender=Product)
+
+    what = "What is gone from the legacy database was not deleted:"
+    assert (failed.step.status, interrupted.step.status) == ("failed", "interrupted")
+    assert failed.step.error == f"{what} not on a Sunday"
+    assert interrupted.step.error == f"{what} stopped at once"
+    assert [failed.run.status, interrupted.run.status] == ["failed", "interrupted"]
+    assert products() == ["A1", "B1", "B2"]
 
 
 _RERUN = {"removed": "delete", "allow_updates": True, "search_attr": "sku"}

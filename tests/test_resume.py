@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import sqlite3
 import subprocess
 import time
 from collections.abc import Callable
-from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -15,44 +13,26 @@ from django.db.models import Sum
 
 from data_migration.models import MigrationState, RowError, RowLink, Run, RunStep
 from tests.apps.ledger.models import Customer, Order, Tag
-from tests.apps.library.testing import Project, make_project
+from tests.apps.library.testing import Project
+from tests.support.orders import MIGRATIONS, shop_of_orders
 
 pytestmark = [pytest.mark.slow, pytest.mark.django_db(transaction=True)]
 
 ROWS = 50_000
 TAGS = 40
 
-SPEC = """
+SPEC = f"""
 import os, signal
-from data_migration import BaseMigration, is_a
-from tests.apps.ledger.models import Customer, Order, Tag
 
 PHASE, _, ROW = os.environ.get("KILL_AT", "").partition(" ")
+TAGS_ARE_UPDATED = False
 
 
 def die(phase, number=0):
     if phase == PHASE and int(ROW) == number:
         os.kill(os.getpid(), signal.SIGKILL)
 
-
-class TagMigration(BaseMigration):
-    query = "SELECT id, name FROM tags"
-    model = Tag
-
-
-class CustomerMigration(BaseMigration):
-    query = "SELECT id, name, email FROM customers"
-    model = Customer
-
-
-class OrderMigration(BaseMigration):
-    query = "SELECT id, customer, total, tags FROM orders"
-    model = Order
-    column_description = {
-        "customer": is_a(Customer, search_attr="id", fk=True),
-        "tags": is_a(Tag, search_attr="id", m2m=True, delimiter=","),
-    }
-
+{MIGRATIONS}
     def hook_before_all(self):
         die("before_all")
 
@@ -71,24 +51,6 @@ class OrderMigration(BaseMigration):
 """
 
 
-def build(path: Path) -> None:
-    """Customers, tags, and orders with up to five tags each; some orders are to be skipped."""
-    with closing(sqlite3.connect(path)) as connection, connection:
-        connection.executescript(
-            "CREATE TABLE tags (id INTEGER PRIMARY KEY, name TEXT);"
-            "CREATE TABLE customers (id INTEGER PRIMARY KEY, name TEXT, email TEXT);"
-            "CREATE TABLE orders (id INTEGER PRIMARY KEY, customer INTEGER, total TEXT, tags TEXT)"
-        )
-        connection.executemany(
-            "INSERT INTO tags VALUES (?, ?)", ((n, f"tag {n}") for n in range(1, TAGS + 1))
-        )
-        connection.executemany(
-            "INSERT INTO customers VALUES (?, ?, ?)",
-            ((n, f"customer {n}", f"{n}@example.org") for n in range(1, 501)),
-        )
-        connection.executemany("INSERT INTO orders VALUES (?, ?, ?, ?)", map(order, range(ROWS)))
-
-
 def order(number: int) -> tuple[int, int, str, str]:
     tags = sorted({number * step % TAGS + 1 for step in range(1, number % 6)})
     total = "13.13" if number % 5000 == 4999 else f"{number % 900}.50"
@@ -100,11 +62,10 @@ SKIPPED = ROWS // 5000
 
 @pytest.fixture
 def project(tmp_path: Path, target_environment: dict[str, str]) -> Project:
-    legacy = tmp_path / "legacy.sqlite3"
-    build(legacy)
-    source = {"legacy": {"ENGINE": "sqlite", "NAME": str(legacy)}}
-    return make_project(
-        tmp_path, target_environment, spec=SPEC, settings=[f"DATA_MIGRATION_SOURCES = {source!r}"]
+    """Orders with up to five tags each; some of them are to be skipped."""
+    orders = map(order, range(ROWS))
+    return shop_of_orders(
+        tmp_path, target_environment, spec=SPEC, tags=TAGS, customers=500, orders=orders
     )
 
 

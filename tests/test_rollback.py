@@ -36,7 +36,18 @@ from data_migration.models import (
 from data_migration.outcomes import Mode, RunStatus
 from data_migration.rollback import Rollback, RollbackPlan, Selection, plan_rollback, roll_back
 from data_migration.rollback.selection import readings, typed_keys
-from tests.apps.shop.models import Brand, Category, Detail, Log, Product, Restaurant, Review, Tag
+from tests.apps.shop.models import (
+    Brand,
+    Category,
+    Detail,
+    Log,
+    Product,
+    Restaurant,
+    Review,
+    Supplier,
+    Supply,
+    Tag,
+)
 from tests.support.engine import migrate, migrate_fine, undone
 from tests.support.examples import examples
 
@@ -86,6 +97,20 @@ class RestaurantMigration(Migration):
     model = Restaurant
 
 
+class SupplierMigration(Migration):
+    model = Supplier
+    allow_updates = True
+
+
+class SuppliedMigration(Migration):
+    """Writes a many-to-many whose join model is the project's own."""
+
+    model = Product
+    allow_updates = True
+    search_attr = "sku"
+    column_description = {"suppliers": is_a(Supplier, search_attr="id", m2m=True, delimiter=",")}
+
+
 class LogMigration(Migration):
     """Without a key."""
 
@@ -99,6 +124,8 @@ MIGRATIONS: list[type[Migration]] = [
     SalePriceMigration,
     CategoryMigration,
     RestaurantMigration,
+    SupplierMigration,
+    SuppliedMigration,
     LogMigration,
 ]
 BRANDS = [{"code": "a", "name": "A"}, {"code": "b", "name": "B"}]
@@ -263,6 +290,46 @@ def test_what_only_the_run_made_refer_to_its_objects_does_not_go_with_them() -> 
 
     assert Product.objects.get(sku="x").brand.code == "a"  # type: ignore[union-attr]
     assert not Brand.objects.filter(code="c").exists()
+
+
+def supplies() -> list[tuple[str, str, str]]:
+    return sorted(Supply.objects.values_list("product__sku", "supplier__name", "kind"))
+
+
+def import_supplies() -> None:
+    migrate_fine(SupplierMigration, [{"id": 1, "name": "one"}])
+    migrate_fine(SuppliedMigration, [{"sku": "x", "name": "X", "suppliers": "1"}])
+
+
+def test_rows_of_a_join_model_go_with_the_objects_at_both_ends() -> None:
+    import_supplies()
+
+    done = back("shop.SupplierMigration", "shop.SuppliedMigration")
+
+    assert counts(done) == {"Supplied": (1, 0, 0), "Supplier": (1, 0, 0)}
+    assert supplies() == []
+
+
+def test_rows_of_a_join_model_that_a_run_added_go_with_its_objects() -> None:
+    import_supplies()
+    before = supplies()
+    migrate_fine(SupplierMigration, [{"id": 1, "name": "one"}, {"id": 2, "name": "two"}])
+    migrate_fine(SuppliedMigration, [{"sku": "x", "name": "X", "suppliers": "1,2"}])
+    last = Run.objects.order_by("-pk").values_list("pk", flat=True)[:2]
+    # As if both migrations had been steps of one run.
+    RowLink.objects.filter(run=last[1]).update(run=last[0])
+
+    back(run=last[0])
+
+    assert supplies() == before
+    assert list(Supplier.objects.values_list("name", flat=True)) == ["one"]
+
+
+def test_a_row_of_a_join_model_that_stays_is_refused() -> None:
+    import_supplies()
+
+    supply = Supply.objects.get()
+    assert f"shop.Supply {supply.pk} refers to it (supplier)" in refused("shop.SupplierMigration")
 
 
 def test_a_row_that_takes_over_a_unique_value_gives_it_back() -> None:
@@ -712,7 +779,7 @@ def test_it_is_recorded_as_a_run_of_its_own() -> None:
     assert run.options == {
         "labels": ["shop.TagMigration", "shop.ProductMigration"],
         "run": None,
-        "keys": "",
+        "keys": None,
         "force": True,
     }
     steps = run.steps.values_list("position", "migration", "status", "removed", "updated")
@@ -786,6 +853,27 @@ def test_an_interrupted_rollback_does_nothing(monkeypatch: pytest.MonkeyPatch) -
     assert (target(), links()) == before
     assert Run.objects.values_list("status", flat=True)[0] == RunStatus.INTERRUPTED
     assert not RunStep.objects.filter(run__mode=Mode.ROLLBACK).exists()
+
+
+def test_what_the_database_refuses_is_told_with_what_it_means() -> None:
+    import_all()
+    before = target(), links()
+
+    def fail(**kwargs: Any) -> None:
+        with connection.cursor() as cursor:
+            cursor.execute("DELETE FROM no_such_table")
+
+    post_delete.connect(fail, sender=Tag)
+    try:
+        with pytest.raises(LedgerError) as caught:
+            back()
+    finally:
+        post_delete.disconnect(fail, sender=Tag)
+
+    assert str(caught.value).startswith("Nothing was rolled back: the target database says: ")
+    assert str(caught.value).endswith("When that is mended, the same command does it.")
+    assert Run.objects.latest("pk").error == str(caught.value)
+    assert (target(), links()) == before
 
 
 def test_a_class_that_is_gone_from_the_specs_is_left_and_told(

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import sqlite3
 import time
-from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -13,21 +11,22 @@ import pytest
 from data_migration.models import BeforeImage, RowLink, Run, RunLock, RunStep
 from data_migration.outcomes import Mode
 from tests.apps.ledger.models import Customer, Order, Tag
-from tests.apps.library.testing import Project, make_project
+from tests.apps.library.testing import Project
+from tests.support.orders import MIGRATIONS, shop_of_orders
 
 pytestmark = [pytest.mark.slow, pytest.mark.django_db(transaction=True)]
 
 ORDERS = 3000
 TAGS = 20
 
-SPEC = """
+SPEC = f"""
 import os, signal
 from django.db.models.signals import post_delete, post_save
-from data_migration import BaseMigration, is_a
 from data_migration.models import RunStep
 from data_migration.signals import run_finished, run_started
 from tests.apps.ledger.models import Customer, Order, Tag
 
+TAGS_ARE_UPDATED = True
 KILL_AT = os.environ.get("KILL_AT", "")
 
 
@@ -38,7 +37,7 @@ def die(phase):
 
 def deleted(sender, instance, **kwargs):
     deleted.count += 1
-    die(f"deleted {deleted.count}")
+    die(f"deleted {{deleted.count}}")
 
 
 def begun(**kwargs):
@@ -60,53 +59,21 @@ run_started.connect(begun)
 post_save.connect(recorded, sender=RunStep)
 run_finished.connect(ended)
 
-
-class TagMigration(BaseMigration):
-    query = "SELECT id, name FROM tags"
-    model = Tag
-    allow_updates = True
-
-
-class CustomerMigration(BaseMigration):
-    query = "SELECT id, name, email FROM customers"
-    model = Customer
-
-
-class OrderMigration(BaseMigration):
-    query = "SELECT id, customer, total, tags FROM orders"
-    model = Order
-    column_description = {
-        "customer": is_a(Customer, search_attr="id", fk=True),
-        "tags": is_a(Tag, search_attr="id", m2m=True, delimiter=","),
-    }
-"""
-
-
-def build(path: Path) -> None:
-    with closing(sqlite3.connect(path)) as connection, connection:
-        connection.executescript(
-            "CREATE TABLE tags (id INTEGER PRIMARY KEY, name TEXT);"
-            "CREATE TABLE customers (id INTEGER PRIMARY KEY, name TEXT, email TEXT);"
-            "CREATE TABLE orders (id INTEGER PRIMARY KEY, customer INTEGER, total TEXT, tags TEXT)"
-        )
-        tags = ((n, f"tag {n}") for n in range(1, TAGS + 1))
-        connection.executemany("INSERT INTO tags VALUES (?, ?)", tags)
-        customers = ((n, f"customer {n}", "") for n in range(1, 101))
-        connection.executemany("INSERT INTO customers VALUES (?, ?, ?)", customers)
-        orders = (
-            (n, n % 100 + 1, "1.50", f"{n % TAGS + 1},{n % 7 + 1}") for n in range(1, ORDERS + 1)
-        )
-        connection.executemany("INSERT INTO orders VALUES (?, ?, ?, ?)", orders)
+{MIGRATIONS}"""
 
 
 @pytest.fixture
 def imported(tmp_path: Path, target_environment: dict[str, str]) -> Project:
     """A project whose import took over one tag that was there before."""
-    legacy = tmp_path / "legacy.sqlite3"
-    build(legacy)
-    source = {"legacy": {"ENGINE": "sqlite", "NAME": str(legacy)}}
-    project = make_project(
-        tmp_path, target_environment, spec=SPEC, settings=[f"DATA_MIGRATION_SOURCES = {source!r}"]
+    project = shop_of_orders(
+        tmp_path,
+        target_environment,
+        spec=SPEC,
+        tags=TAGS,
+        customers=100,
+        orders=(
+            (n, n % 100 + 1, "1.50", f"{n % TAGS + 1},{n % 7 + 1}") for n in range(1, ORDERS + 1)
+        ),
     )
     Tag.objects.create(pk=1, name="mine")
     done = project.run("migrate_legacy", "job", "--commit", "--no-progress")

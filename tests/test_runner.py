@@ -333,7 +333,7 @@ def test_a_first_signal_stops_after_the_batch(
     out, err = running.communicate(timeout=30)
 
     assert running.returncode == 1
-    assert "committed job.FirstMigration.\n" in out
+    assert "committed job.FirstMigration, a part of job.SecondMigration.\n" in out
     assert err == (
         f"{STOPPING}CommandError: job.SecondMigration was stopped. What was committed before is"
         " kept; the same command goes on there.\n"
@@ -367,7 +367,7 @@ def test_a_second_ctrl_c_ends_at_once(job: Project, running: subprocess.Popen[st
     out, err = running.communicate(timeout=10)  # without a "go", the hook still waits
 
     assert running.returncode == 1
-    assert "committed job.FirstMigration.\n" in out
+    assert "committed job.FirstMigration, a part of job.SecondMigration.\n" in out
     assert err == (
         f"{STOPPING}CommandError: job.SecondMigration was stopped at once. What was committed"
         " before is kept; the same command goes on there.\n"

@@ -37,6 +37,7 @@ _RUNNING: tuple[Check, ...] = (
     attributes.check_search_attr,
     attributes.check_legacy_key,
     attributes.check_allow_updates,
+    attributes.check_removed_needs_key,
     attributes.check_writer,
     attributes.check_batch_size,
     attributes.check_choices,

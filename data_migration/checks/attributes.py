@@ -92,6 +92,14 @@ def check_allow_updates(label: str, migration: type[Migration]) -> Iterator[Chec
         yield fault("W032", label, pk=model._meta.pk.name, model=model._meta.label)
 
 
+def check_removed_needs_key(label: str, migration: type[Migration]) -> Iterator[CheckMessage]:
+    """Without a key there are no links by which a row that is gone could be missed."""
+    key: Any = migration.legacy_key
+    has_none = (key is not None and not key) or lacks_key(migration)
+    if has_none and migration.removed in (Removed.REPORT, Removed.DELETE):
+        yield fault("W037", label, value=str(migration.removed))
+
+
 def check_depends_on(label: str, migration: type[Migration]) -> Iterator[CheckMessage]:
     entries: Any = migration.depends_on
     if not isinstance(entries, (list, tuple, set, frozenset)):

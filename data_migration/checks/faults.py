@@ -153,6 +153,11 @@ FAULTS = {
         " message could say which row it is about.",
         "Take it out of sensitive_columns, or set legacy_key to another column.",
     ),
+    "W037": Text(
+        "removed is {value!r} and has no effect: without a legacy key the ledger does not know"
+        " which rows there were.",
+        "Set legacy_key to the column or columns of the query that identify a row.",
+    ),
     # depends_on
     "E040": Text(
         "depends_on has to be a list, got {value!r}.",

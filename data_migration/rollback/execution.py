@@ -8,12 +8,12 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
-from django.db import connections, transaction
+from django.db import Error, connections, transaction
 from django.db.models import Model, ProtectedError, RestrictedError
 from django.utils import timezone
 
 from .. import signals
-from ..deletion import chunks, delete
+from ..deletion import delete
 from ..exceptions import LedgerError
 from ..graph import Plan
 from ..ledger import Ledger
@@ -21,6 +21,7 @@ from ..ledger.images import Image, former_values, merged
 from ..ledger.undoing import forget
 from ..models import Run, RunStep
 from ..outcomes import Mode, RunStatus
+from ..references import chunks
 from ..sources.base import words
 from .planning import plan_rollback
 from .selection import Selection
@@ -41,7 +42,8 @@ def roll_back(
 ) -> Rollback:
     """Undo the selection: all of it, or nothing. ``run_started`` and ``run_finished`` are sent.
 
-    Raises :exc:`LedgerError` when something stands against it that ``force`` does not overrule.
+    Raises :exc:`LedgerError` when something stands against it that ``force`` does not overrule,
+    or when the database refuses.
     """
     options = {**selection.recorded(), "force": force}
     run = ledger.start_run(Plan(()), mode=Mode.ROLLBACK, options=options)
@@ -49,6 +51,7 @@ def roll_back(
     with (
         ledger.lock.beating(run, dict),
         _announced(run, ledger),
+        _in_words(),
         transaction.atomic(using=ledger.database),
     ):
         ledger.lock.check()
@@ -73,6 +76,19 @@ def _announced(run: Run, ledger: Ledger) -> Iterator[None]:
         raise
     ledger.finish_run(run, RunStatus.DONE)
     signals.run_finished.send(Run, run=run)
+
+
+@contextmanager
+def _in_words() -> Iterator[None]:
+    """Tell of the database's errors what they mean for the rollback."""
+    try:
+        yield
+    except Error as error:
+        raise LedgerError(
+            "Nothing was rolled back: the target database says:"
+            f" {type(error).__name__}: {words(error)}. When that is mended, the same command does"
+            " it."
+        ) from error
 
 
 def refuse(plan: RollbackPlan, *, force: bool) -> None:

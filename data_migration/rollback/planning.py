@@ -7,11 +7,11 @@ from collections.abc import Iterable, Iterator
 from itertools import islice
 from typing import Any
 
-from ..deletion import JoinEnd, Reference, chunks, join_end, references
 from ..edits import Edits, SharedLink, Sharing
 from ..graph import Plan
 from ..ledger import FINISHED, Ledger, Link
 from ..ledger.images import Image, Images, former_values
+from ..references import JoinEnd, Reference, chunks, join_end, references
 from .refusals import Refusal, Refusals
 from .selection import Part, Selection, parts_of, unknown_labels
 from .undos import Former, RollbackPlan, Undo, comes_back, image_of, names_of, run_of, was_created

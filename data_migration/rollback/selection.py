@@ -26,7 +26,7 @@ class Selection:
 
     labels: tuple[str, ...] = ()
     run: int | None = None
-    keys: str = ""
+    keys: str | None = None
 
     def recorded(self) -> dict[str, Any]:
         """The part that the ledger keeps with the run."""
@@ -89,6 +89,8 @@ def parts_of(selection: Selection, plan: Plan, ledger: Ledger) -> list[Part]:
     Raises :exc:`SpecError` for what makes no sense and :exc:`LedgerError` for what the ledger
     does not know.
     """
+    if selection.run is not None and selection.keys is not None:
+        raise SpecError("--keys and --run exclude each other.")
     if selection.run is not None:
         _check_run(selection.run, ledger.database)
     states = MigrationState.objects.using(ledger.database).in_bulk(field_name="label")
@@ -99,7 +101,7 @@ def parts_of(selection: Selection, plan: Plan, ledger: Ledger) -> list[Part]:
         for step in reversed(selected.steps)
         if step.label in states
     ]
-    return [_with_keys(selection.keys, selected, parts)] if selection.keys else parts
+    return parts if selection.keys is None else [_with_keys(selection.keys, selected, parts)]
 
 
 def unknown_labels(plan: Plan, database: str) -> list[str]:
@@ -139,8 +141,6 @@ def _with_keys(keys: str, selected: Plan, parts: list[Part]) -> Part:
         raise LedgerError(f"{selected.steps[0].label} was never run with --commit.")
     part = parts[0]
     hashes = [_hash_of(typed, part) for typed in typed_keys(keys)]
-    if part.run is not None:
-        raise SpecError("--keys and --run exclude each other.")
     return Part(step=part.step, state=part.state, database=part.database, hashes=frozenset(hashes))
 
 

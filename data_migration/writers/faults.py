@@ -24,6 +24,8 @@ def is_fault_of_database(error: BaseException, database: str) -> bool:
     connection = connections[database]
     if connection.connection is None or connection.needs_rollback:
         return True  # the savepoint could not be rolled back: the transaction is lost
+    if getattr(connection.connection, "closed", False):
+        return True  # psycopg's errors say so without a SQLSTATE
     cause = error.__cause__ or error
     state = getattr(cause, "sqlstate", None) or getattr(cause, "pgcode", None) or ""
     if state[:2] in _SQLSTATE_CLASSES or state in _SQLSTATES:

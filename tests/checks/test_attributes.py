@@ -84,6 +84,16 @@ def test_w032_is_silent_where_the_query_may_return_the_key(query: str) -> None:
     assert check(query=query, allow_updates=True) == {}
 
 
+def test_w037_rows_that_are_gone_cannot_be_noticed_without_a_key() -> None:
+    query = "SELECT sku, name FROM old"
+    assert "'delete'" in only("W037", check(query=query, removed="delete"))
+    assert "'report'" in only("W037", check(removed="report", legacy_key=()))
+    assert check(query=query, removed="keep") == {}
+    assert check(query=query, removed="delete", legacy_key="sku") == {}
+    assert check(query=query, removed="delete", search_attr="sku") == {}
+    assert check(query="SELECT * FROM old", removed="delete") == {}
+
+
 def test_e040_depends_on_is_no_list() -> None:
     only("E040", check(depends_on=Brand))
     only("E040", check(depends_on="shop.Brand"))

@@ -21,6 +21,7 @@ from tests.support.engine import (
     state_of,
     statements,
 )
+from tests.support.products import make_targets, updateable
 
 pytestmark = pytest.mark.django_db
 
@@ -32,25 +33,12 @@ def writer(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture(autouse=True)
 def targets() -> None:
-    Brand.objects.create(code="acme")
-    for name in "abc":
-        Tag.objects.create(name=name)
+    make_targets("acme")
 
 
 def products(writer: str, **attributes: Any) -> type[Migration]:
-    described = {
-        "nr": is_a(exclude=True),
-        "brand": is_a(Brand, "code", fk=True, skip_missing=True),
-        "tags": is_a(Tag, "name", m2m=True),
-    }
-    defaults = {
-        "model": Product,
-        "writer": writer,
-        "allow_updates": True,
-        "legacy_key": "nr",
-        "column_description": described,
-    }
-    return type("ProductMigration", (Migration,), defaults | attributes)
+    keyed = {"legacy_key": "nr"} | attributes
+    return updateable(writer, name="ProductMigration", skip_missing=True, **keyed)
 
 
 def row(nr: Any = 1, **more: Any) -> dict[str, Any]:

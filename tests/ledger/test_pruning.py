@@ -4,12 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import timedelta
-from io import StringIO
 from typing import Any
 
 import pytest
-from django.core.management import call_command
-from django.core.management.base import CommandError
 from django.utils import timezone
 
 from data_migration import Migration
@@ -235,29 +232,3 @@ def test_a_pruned_run_cannot_be_rolled_back_by_its_number() -> None:
 
     with pytest.raises(LedgerError, match=f"There is no run {first.pk}"):
         roll_back_all(run=first.pk)
-
-
-def command(*arguments: str) -> str:
-    out = StringIO()
-    call_command("prune_legacy", *arguments, stdout=out)
-    return out.getvalue()
-
-
-def test_the_command_takes_90_days_unless_told_otherwise() -> None:
-    first, second = run_of([ACME]), run_of([ACME])
-    run_of([ACME])
-    age(first, days=91)
-    age(second, days=31)
-
-    assert command() == "Deleted: 1 runs, 0 messages, 0 before-images.\n"
-    assert command("--days", "30") == "Deleted: 1 runs, 0 messages, 0 before-images.\n"
-
-
-@pytest.mark.parametrize("arguments", [["--days", "0"], ["--database", "nowhere"]])
-def test_what_makes_no_sense_is_refused(arguments: list[str]) -> None:
-    run_of([ACME])
-    age(run_of([ACME]))
-
-    with pytest.raises(CommandError, match=f"{arguments[0]}.*"):
-        command(*arguments)
-    assert len(kept_runs()) == 2

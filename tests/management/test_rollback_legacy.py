@@ -268,6 +268,43 @@ def test_usage(shop: Path) -> None:
     assert "There is no run 4711." in result.err
 
 
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--run", "x"], "argument --run: takes a whole number above zero, not 'x'"),
+        (["--run", "0"], "argument --run: takes a whole number above zero, not '0'"),
+        (["ledger.OrderMigration", "--keys", ""], "--keys takes keys with commas between them"),
+        (["ledger.OrderMigration", "--keys", "80001,,1"], "--keys takes keys with commas"),
+    ],
+)
+def test_what_makes_no_sense_is_refused(shop: Path, arguments: list[str], said: str) -> None:
+    before = everything()
+    result = roll_back(*arguments, "--no-input")
+    assert (result.code, result.out) == (2, "")
+    assert said in result.err
+    assert everything() == before
+
+
+@pytest.mark.parametrize("typed", ["999", '"80001', "80001 80002", "[80001", '{"a": 1}', "null"])
+def test_a_key_that_no_row_has_is_named_with_how_keys_are_written(shop: Path, typed: str) -> None:
+    result = roll_back("ledger.OrderMigration", "--keys", typed, "--no-input")
+    assert (result.code, result.out) == (1, "")
+    assert result.err == (
+        f"CommandError: ledger.OrderMigration has no link for the key {typed}. Keys are written"
+        ' 42, "01581" or ["DE", 7] for several columns.\n'
+    )
+    assert Order.objects.count() == 4
+
+
+def test_the_same_run_cannot_be_undone_twice(shop: Path) -> None:
+    run = str(Run.objects.get().pk)
+    assert roll_back("--run", run, "--no-input").code == 0
+
+    result = roll_back("--run", run, "--no-input")
+
+    assert (result.code, result.out, result.err) == (0, "There is nothing to roll back.\n", "")
+
+
 def test_a_quiet_rollback_says_nothing(shop: Path) -> None:
     result = roll_back("ledger", "--no-input", "-v", "0")
 

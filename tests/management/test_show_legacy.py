@@ -170,7 +170,10 @@ def test_runs_as_json(library: Library) -> None:
 
 
 def test_without_runs_and_messages_it_says_so(library: Library) -> None:
-    assert show("library", "--runs").out == "There was no run yet.\n"
+    assert show("--runs").out == "There was no run yet.\n"
+    assert show("library.BookMigration", "--runs").out == (
+        "There was no run of library.BookMigration yet.\n"
+    )
     assert show("library", "--messages").out == "No messages.\n"
     assert json.loads(show("--runs", "--format", "json").out) == {"runs": []}
     assert json.loads(show("--messages", "--format", "json").out) == {"messages": []}

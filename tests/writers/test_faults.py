@@ -12,7 +12,7 @@ from django.db import DatabaseError, connection, connections
 from data_migration.exceptions import StepFailed
 from data_migration.migration import Migration
 from data_migration.models import RowError, RunStep
-from data_migration.outcomes import RunStatus
+from data_migration.outcomes import OnError, RunStatus
 from data_migration.writers.faults import is_fault_of_database
 from tests import settings
 from tests.apps.shop.models import Brand, Product
@@ -68,6 +68,20 @@ def test_lost_connection_is_told_once(writer: str) -> None:
 
     result = migrate(products(writer, hook_after_save=hook_after_save), rows())
     assert_one_error_and_nothing_written(result)
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.skipif(settings.TARGET == "sqlite", reason="SQLite has no server to lose")
+def test_what_fails_after_the_loss_is_no_fault_of_a_row() -> None:
+    connection.ensure_connection()
+    kill(connection)
+    try:
+        for _ in range(2):  # psycopg's second error has no SQLSTATE
+            with pytest.raises(DatabaseError) as caught:
+                Brand.objects.exists()
+            assert is_fault_of_database(caught.value, "default")
+    finally:
+        connection.close()
 
 
 def kill(victim: Any) -> None:
@@ -126,8 +140,6 @@ def test_what_a_row_does_wrong_is_no_fault_of_the_database() -> None:
 
 @pytest.mark.django_db
 def test_failure_that_stops_the_step_leaves_the_database_usable(writer: str) -> None:
-    from data_migration.outcomes import OnError
-
     bad = [*rows(5), {"id": 9, "sku": "s1", "name": "x"}]
     result = migrate(products(writer), bad, on_error=OnError.STOP)
     assert isinstance(result.error, StepFailed)

@@ -41,7 +41,13 @@ class Command(LegacyCommand):
         add = parser.add_argument
         add("--commit", action="store_true", help="write; without it nothing is kept")
         add("--atomic", action="store_true", help="with --commit: all or nothing")
-        add("--exclude", action="append", default=[], metavar="LABEL", help="leave out (exact)")
+        add(
+            "--exclude",
+            action="append",
+            default=[],
+            metavar="LABEL",
+            help="leave out this app or migration (exact)",
+        )
         add("--plan", action="store_true", help="print what would run, in order, and stop")
         add("--check", action="store_true", help="exit 1 if anything is pending")
         add("--logquery", action="store_true", help="print each query")
@@ -193,11 +199,15 @@ def _verdict(runner: Runner) -> str:
         return "Nothing to do."
     if runner.options.mode == Mode.REHEARSAL:
         return f"Rehearsal (run {runner.run.pk}): nothing was written. Write with --commit."
-    kept = [step.migration for step in run if step.status in FINISHED]
+    finished = [step.migration for step in run if step.status in FINISHED]
+    if len(finished) == len(run):
+        return f"Run {runner.run.pk}: committed."
+    # What was rolled back is in no count but that of the failures.
+    broken_off = [step for step in run if step.status not in FINISHED]
+    partly = [each.migration for each in broken_off if each.created + each.updated]
+    kept = [*finished, *(f"a part of {label}" for label in partly)]
     if not kept:
         return f"Run {runner.run.pk}: nothing was written."
-    if len(kept) == len(run):
-        return f"Run {runner.run.pk}: committed."
     return f"Run {runner.run.pk}: committed {', '.join(kept)}."
 
 

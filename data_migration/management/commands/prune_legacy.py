@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandParser
+from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import DEFAULT_DB_ALIAS
 from django.utils import timezone
 
 from data_migration.ledger import Ledger
 from data_migration.ledger.pruning import prune
-from data_migration.management.base import check_database, exit_codes, positive
+from data_migration.management.base import EXIT_USAGE, check_database, exit_codes, positive
+from data_migration.report import number_of
 
 
 class Command(BaseCommand):
@@ -21,6 +22,9 @@ class Command(BaseCommand):
         " Only a single pruned run can no longer be rolled back by its number."
     )
 
+    # No spec has a part in it, so a fault in one does not stand in the way.
+    requires_system_checks: list[str] = []
+
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument(
             "--days",
@@ -29,15 +33,31 @@ class Command(BaseCommand):
             metavar="N",
             help="runs that ended more than N days ago (default: %(default)s)",
         )
-        parser.add_argument("--database", default=DEFAULT_DB_ALIAS, metavar="ALIAS")
+        parser.add_argument(
+            "--database",
+            default=DEFAULT_DB_ALIAS,
+            metavar="ALIAS",
+            help="the target database (default: %(default)s)",
+        )
 
     def handle(self, *args: str, **options: Any) -> None:
         with exit_codes():
             check_database(options["database"])
             Ledger(options["database"])  # refuses a database without its tables
-            before = timezone.now() - timedelta(days=options["days"])
-            pruned = prune(before, database=options["database"])
-        self.stdout.write(
-            f"Deleted: {pruned.runs} runs, {pruned.messages} messages, {pruned.images}"
-            " before-images."
-        )
+            pruned = prune(_days_ago(options["days"]), database=options["database"])
+        if options["verbosity"] > 0:
+            self.stdout.write(
+                f"Deleted: {number_of(pruned.runs, 'run')},"
+                f" {number_of(pruned.messages, 'message')},"
+                f" {number_of(pruned.images, 'before-image')}."
+            )
+
+
+def _days_ago(days: int) -> datetime:
+    try:
+        return timezone.now() - timedelta(days=days)
+    except OverflowError:
+        raise CommandError(
+            f"--days {days} goes back to before the year 1: no run is as old.",
+            returncode=EXIT_USAGE,
+        ) from None

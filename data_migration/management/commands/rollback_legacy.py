@@ -15,6 +15,7 @@ from data_migration.management.base import (
     EXIT_USAGE,
     LegacyCommand,
     exit_codes,
+    positive,
     say,
 )
 from data_migration.rollback import (
@@ -36,10 +37,9 @@ class Command(LegacyCommand):
         super().add_arguments(parser)
         add = parser.add_argument
         what = parser.add_mutually_exclusive_group()
-        what.add_argument("--run", type=int, metavar="ID", help="only what this run did")
+        what.add_argument("--run", type=positive, metavar="ID", help="only what this run did")
         what.add_argument(
             "--keys",
-            default="",
             metavar="K,K",
             help='only these legacy keys of one migration: 42, "01581" or ["DE", 7]',
         )

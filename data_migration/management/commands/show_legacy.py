@@ -26,7 +26,7 @@ class Command(LegacyCommand):
         what.add_argument(
             "--messages",
             action="store_true",
-            help="failed rows, warnings and conflicts of each migration's last run",
+            help="what each migration's last run had to say, and failures that are still open",
         )
         parser.add_argument(
             "--kind", choices=MessageKind.values, default="", help="only messages of this kind"
@@ -63,8 +63,11 @@ class Command(LegacyCommand):
         runs = ledger.runs(labels)
         if as_json:
             self.print_document(report.runs_document(runs))
+        elif runs:
+            self.stdout.write(report.runs_table(runs))
         else:
-            self.stdout.write(report.runs_table(runs) if runs else "There was no run yet.")
+            of = f" of {', '.join(labels)}" if labels else ""
+            self.stdout.write(f"There was no run{of} yet.")
 
     def _show_messages(self, messages: QuerySet[RowError], as_json: bool) -> None:
         if as_json:
