@@ -40,11 +40,11 @@ layers:          ## import-linter: imports run one way
 docs:            ## build the documentation into docs/_build/html
 	@$(MATRIX) docs
 
-bench:           ## measure speed and memory; takes long
-	@$(MATRIX) bench
+bench:           ## measure speed and memory, 20 minutes; ARGS="--scaling", "--list", "--json FILE"
+	@$(MATRIX) bench $(ARGS)
 
 bench-quick:     ## the same with few rows: does it still run?
-	@$(MATRIX) bench-quick
+	@$(MATRIX) bench-quick $(ARGS)
 
 clean:           ## remove environments, builds and caches
 	rm -rf .venv .venvs build dist docs/_build *.egg-info .pytest_cache .ruff_cache .hypothesis .coverage*

@@ -5,7 +5,7 @@
     python -m tests.matrix test                  the whole matrix; what continuous integration runs
     python -m tests.matrix quick [ARGUMENT ...]  newest Python, SQLite; arguments go to pytest
     python -m tests.matrix lint|types|layers|docs
-    python -m tests.matrix bench|bench-quick
+    python -m tests.matrix bench|bench-quick [ARGUMENT ...]  arguments go to python -m benchmarks
 
 A Python or a server that is not there is skipped with a word about it; with ``CI=true`` it is an
 error. Environments are kept in ``.venvs/``. Needs the standard library only.
@@ -35,13 +35,14 @@ from tests.support.urls import VARIABLES
 CI = os.environ.get("CI", "").lower() in ("1", "true")
 REQUIRE_SERVERS = CI or os.environ.get("DATA_MIGRATION_TEST_REQUIRE") == "1"
 TARGETS = ("sqlite", *VARIABLES)
-DEVELOPER = ("lint", "docs")  # for the newest environment, which does more than test
+DEVELOPER = ("lint", "docs", "bench")  # for the newest environment, which does more than test
 DRIVERS = ("test", "progress", "postgresql", "odbc")
 # Django prefers psycopg 3 where both are installed, so one environment has only psycopg2.
 PSYCOPG3 = ("psycopg[binary]",)
 #: Tests that write to no target or to one of their own: run by the newest environment only.
 WITHOUT_TARGET = (
-    *("tests/checks", "tests/docs", "tests/sources", "tests/test_demo.py"),
+    *("tests/checks", "tests/docs", "tests/sources", "tests/test_benchmarks.py"),
+    "tests/test_demo.py",
     *("tests/test_docs.py", "tests/test_graph.py", "tests/test_packaging.py"),
     *("tests/test_marks.py", "tests/test_seen.py", "tests/test_services.py"),
     *("tests/test_testapp_project.py", "tests/test_testapp_specs.py"),
@@ -183,13 +184,28 @@ def quick(*arguments: str) -> int:
 
 def bench(*arguments: str) -> int:
     """The benchmarks, with servers where they are to be had."""
-    return _with_servers(["-m", "benchmarks", *arguments])
+    return _with_servers(["-m", "benchmarks", *arguments], _ancestor)
 
 
-def _with_servers(arguments: Sequence[str]) -> int:
+def _ancestor(environment: Environment) -> dict[str, str]:
+    """The variable that names the ancestor's folder; its package has the name of ours."""
+    folder = environment.folder / "ancestor"
+    if not folder.exists():
+        pip = [environment.program("python"), "-m", "pip", "--disable-pip-version-check"]
+        pip += ["install", "--quiet", "--no-deps", "--target", str(folder)]
+        if subprocess.run([*pip, "django-data-migration==0.2.1"], check=False).returncode:
+            print("django-data-migration 0.2.1 cannot be installed: left out", file=sys.stderr)
+            return {}
+    return {"BENCHMARK_ANCESTOR": str(folder)}
+
+
+def _with_servers(
+    arguments: Sequence[str], more: Callable[[Environment], dict[str, str]] = lambda _: {}
+) -> int:
     environment = environments()[-1]
     environment.ensure()
-    with services.running(optional=True) as variables:
+    with services.running(optional=True) as servers:
+        variables = servers | more(environment)
         command = [environment.program("python"), *arguments]
         return subprocess.run(
             command, cwd=ROOT, env=os.environ | variables, check=False
@@ -203,12 +219,13 @@ COMMANDS: dict[str, Callable[..., int]] = {
     "bench": bench,
     "bench-quick": partial(bench, "--quick"),
 }
+WITH_ARGUMENTS = ("quick", "bench", "bench-quick")
 
 
 def main(arguments: Sequence[str]) -> int:
     """The command line: see the head of this file."""
     name, *rest = arguments or ["help"]
-    if name not in COMMANDS or (rest and name != "quick"):
+    if name not in COMMANDS or (rest and name not in WITH_ARGUMENTS):
         print(__doc__, file=sys.stderr)
         return 2
     signal.signal(signal.SIGTERM, _terminate)
