@@ -145,9 +145,15 @@ def _time(value: Any, field: models.Field[Any, Any]) -> Any:
 
 
 def _date(value: Any, field: models.Field[Any, Any]) -> Any:
-    # SQLite and many exports keep a plain date as "1962-02-18 00:00:00".
-    if isinstance(value, str) and len(value) > len("2000-01-31"):
-        value = parse_datetime(value) or value
+    # SQLite keeps dates as text, and some as "1962-02-18 00:00:00".
+    if isinstance(value, str):
+        try:
+            if len(value) == len("2000-01-31"):
+                return dt.date.fromisoformat(value)  # what to_python comes to after some calls
+        except ValueError:
+            pass  # said by to_python, in Django's words
+        else:
+            value = parse_datetime(value) or value
     return field.to_python(value)
 
 
@@ -171,6 +177,26 @@ def _date_time(value: Any, field: models.Field[Any, Any]) -> Any:
         return timezone.make_naive(value, timezone.get_default_timezone())
     return value
 
+
+def _dates(values: list[str]) -> list[Any]:
+    if set(map(len, values)) != {len("2000-01-31")}:
+        raise ValueError("not all are plain dates")
+    return list(map(dt.date.fromisoformat, values))
+
+
+def _booleans(values: list[int]) -> list[Any]:
+    if not {0, 1}.issuperset(values):
+        raise ValueError("not all are 0 or 1")
+    return list(map(bool, values))
+
+
+#: (the type that a field wants, that of all values of a batch) -> the conversion of all of them.
+#: Each does what ``to_python`` of the stock fields does, or raises for it to be asked.
+QUICK: dict[tuple[Any, ...], Callable[[list[Any]], list[Any]]] = {
+    (dt.date, str): _dates,
+    (bool, int): _booleans,
+    (float, int): lambda values: list(map(float, values)),
+}
 
 _REPAIRS: dict[type[models.Field[Any, Any]], Callable[[Any, models.Field[Any, Any]], Any]] = {
     models.DateTimeField: _date_time,

@@ -15,7 +15,7 @@ from django.db.models import Model
 from .digests import RowChecksum, fingerprint
 from .drafts import Draft, Note
 from .exceptions import RowFailure
-from .keys import identify, is_whole
+from .keys import identify, identify_numbers, is_whole
 from .ledger import Link, LinkBook
 from .migration import Migration
 from .outcomes import LinkKind, Outcome, Unsettled
@@ -75,21 +75,31 @@ class Delta:
         self._met: set[str] = set()
         #: The highest hash that this run has met, where there was no link before it.
         self._highest: str | None = "" if book.is_empty() else None
+        #: Whether there was none at all.
+        self.is_first = self._highest is not None
         #: Drafts whose key an earlier draft of the batch has.
         self.repeated: list[Draft] = []
 
-    def identify(self, drafts: Iterable[Draft]) -> None:
+    def identify(self, drafts: Sequence[Draft]) -> None:
         """Give each draft its key and checksum. A row that cannot be identified fails."""
-        for draft in drafts:
-            draft.key = key = self._key_of(draft.row)
-            if not is_whole(key):
-                draft.fail(self._no_key())
-                continue
-            try:
-                draft.key_hash, draft.key_text = identify(key)
-            except TypeError as error:
-                draft.fail(RowFailure(f"the legacy key is unusable: {error}"))
-            draft.checksum = self._checksum(draft.row)
+        rows = [draft.row for draft in drafts]
+        keys = list(map(self._key_of, rows))
+        are_numbers = set(map(type, keys)) == {int}
+        identified = identify_numbers(keys) if are_numbers else map(self._identify, drafts, keys)
+        each = zip(drafts, keys, identified, self._checksum(rows), strict=True)
+        for draft, key, (key_hash, key_text), checksum in each:
+            draft.key, draft.key_hash, draft.key_text = key, key_hash, key_text
+            draft.checksum = checksum
+
+    def _identify(self, draft: Draft, key: Any) -> tuple[str, str]:
+        if not is_whole(key):
+            draft.fail(self._no_key())
+            return "", ""
+        try:
+            return identify(key)
+        except TypeError as error:
+            draft.fail(RowFailure(f"the legacy key is unusable: {error}"))
+            return "", ""
 
     def _no_key(self) -> RowFailure:
         named = ", ".join(self._key)
@@ -105,8 +115,12 @@ class Delta:
         an earlier run has done is not among them, nor what is left in :attr:`repeated`.
         Needs :meth:`identify` before.
         """
-        drafts = [draft for draft in drafts if not self._is_put_off(draft)]
+        if not self._are_all_new(drafts):
+            drafts = [draft for draft in drafts if not self._is_put_off(draft)]
         links = self._find([draft.key_hash for draft in drafts if draft.error is None])
+        if not links:
+            yield from drafts
+            return
         known: list[Draft] = []
         for draft in drafts:
             draft.link = link = links.get(draft.key_hash) if draft.error is None else None
@@ -131,6 +145,16 @@ class Delta:
             asked = [key_hash for key_hash in hashes if key_hash <= self._highest]
             self._highest = max(self._highest, *hashes) if hashes else self._highest
         return self._book.find(asked) if asked else {}
+
+    def _are_all_new(self, drafts: list[Draft]) -> bool:
+        """Whether no key of the batch was met before, in it or in the run."""
+        if self._seen or self._met or self._reserved:
+            return False
+        self._seen.update(draft.key_hash for draft in drafts if draft.error is None)
+        is_so = len(self._seen) == len(drafts)
+        if not is_so:
+            self._seen.clear()
+        return is_so
 
     def _is_put_off(self, draft: Draft) -> bool:
         """Whether the draft has to wait for another one with its key; where it may not, it fails.

@@ -8,15 +8,15 @@ from __future__ import annotations
 
 import inspect
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from hashlib import blake2b
-from struct import pack, unpack_from
+from struct import Struct, pack, unpack_from
 from typing import Any
 from zlib import crc32
 
 from django.db.models import Model
 
-from .field_digests import UNKNOWN, UNREADABLE, unwrapped, ways_to_digest
+from .field_digests import LEFT_OUT, UNKNOWN, unwrapped, ways_to_digest
 from .migration import Migration, hook_is_overridden
 
 __all__ = ["UNKNOWN", "FieldDigests", "RowChecksum", "fingerprint", "targets_digest", "unpacked"]
@@ -67,13 +67,16 @@ class RowChecksum:
         named = "\n".join((seed, *columns)).encode()
         self._start = blake2b(named, digest_size=8)
 
-    def __call__(self, row: Mapping[str, Any]) -> bytes:
-        text = repr([*row.values()])
-        if "<memory at" in text:  # psycopg2's bytea, whose address says nothing
-            text = repr([unwrapped(value) for value in row.values()])
-        digest = self._start.copy()
-        digest.update(text.encode("utf-8", "surrogatepass"))
-        return digest.digest()
+    def __call__(self, rows: Iterable[Mapping[str, Any]]) -> Iterator[bytes]:
+        """The checksum of each row."""
+        copy = self._start.copy
+        for row in rows:
+            text = repr([*row.values()])
+            if "<memory at" in text:  # psycopg2's bytea, whose address says nothing
+                text = repr([unwrapped(value) for value in row.values()])
+            digest = copy()
+            digest.update(text.encode("utf-8", "surrogatepass"))
+            yield digest.digest()
 
 
 class FieldDigests:
@@ -93,29 +96,30 @@ class FieldDigests:
         self._head = pack("<I", self.layout)
         self._form = f"<{len(self.names)}I"
         self._m2m = tuple(m2m)
-        self._columns = [(f.attname, *ways_to_digest(f, database)) for f in concrete]
+        ways = [ways_to_digest(field, database) for field in concrete]
+        self._columns = [(f.attname, all_) for f, (all_, _) in zip(concrete, ways, strict=True)]
         self._by_name = {
-            field.name: (field.attname, digest)
-            for field, (*_, digest) in zip(concrete, self._columns, strict=True)
+            f.name: (f.attname, digest) for f, (_, digest) in zip(concrete, ways, strict=True)
         }
 
-    def packed(self, instance: Any, m2m: Mapping[str, Iterable[Any]]) -> bytes:
-        """The digests of all fields of an instance that was just written."""
-        value_of = instance.__dict__.get
-        try:
-            # A function call less for each field of each row.
-            digests = [
-                plain(value) if type(value) is own else digest(value)
-                for name, own, plain, digest in self._columns
-                for value in (value_of(name),)
-            ]
-        except UNREADABLE:
-            digests = [digest(value_of(name)) for name, _, _, digest in self._columns]
-        if self._m2m:
-            digests += [
-                targets_digest(m2m[name]) if name in m2m else UNKNOWN for name in self._m2m
-            ]
-        return self._head + pack(self._form, *digests)
+    def packed(
+        self,
+        objects: Sequence[Mapping[str, Any]],
+        m2m: Sequence[Mapping[str, Iterable[Any]]],
+    ) -> list[bytes]:
+        """The digests of all fields of objects that were just written, in their order.
+
+        ``objects`` are their values by attribute name, ``m2m`` their targets by accessor name.
+        """
+        columns = [
+            way([each.get(name, LEFT_OUT) for each in objects]) for name, way in self._columns
+        ]
+        for name in self._m2m:
+            columns.append(
+                [targets_digest(each[name]) if name in each else UNKNOWN for each in m2m]
+            )
+        head, form = self._head, Struct(self._form).pack
+        return [head + form(*digests) for digests in zip(*columns, strict=True)]
 
     def repacked(self, known: Mapping[str, int]) -> bytes:
         """Digests by name in their packed form; one that is not there is unknown."""

@@ -29,9 +29,12 @@ class Draft:
     arguments, ``m2m`` the targets of each many-to-many by accessor name. ``existing`` is the
     stored object where one was found, ``raw`` the untouched row for its hook, ``changed`` those
     of its fields that differ, ``before`` and ``m2m_before`` what those were (fields by name,
-    targets by accessor name), ``kept`` the fields that stay as a person left them. ``has_key``:
-    the new object's primary key came with the row. ``deferred`` are the columns whose targets are
-    looked for again when every migration has run.
+    targets by accessor name), ``kept`` the fields that stay as a person left them. A new object
+    is an ``instance`` where somebody needs one, else its ``values`` are written as they are;
+    ``pk`` is its primary key once it is written, ``written`` the digests of its fields
+    (:class:`~data_migration.digests.FieldDigests`). ``has_key``: the new object's primary key came
+    with the row. ``deferred`` are the columns whose targets are looked for again when every
+    migration has run.
 
     A ``waiting`` draft cannot be written yet: an object that it needs is still to come;
     ``has_late_m2m`` says the same of many-to-many rows alone. An ``is_resumed`` draft has an
@@ -57,6 +60,8 @@ class Draft:
     conflicts: tuple[Note, ...] = ()
     deferred: tuple[str, ...] = ()
     instance: Any = None
+    pk: Any = None
+    written = b""
     has_key = False
     waiting = False
     has_late_m2m = False
@@ -69,6 +74,14 @@ class Draft:
         self.number = number
         self.row = row
         self.values: dict[str, Any] = {}
+
+    def stored(self, attname: str) -> Any:
+        """An attribute of the object that the draft became."""
+        instance = self.existing or self.instance
+        if instance is not None:
+            return getattr(instance, attname)
+        value = self.values.get(attname)
+        return self.pk if value is None else value
 
     def fail(self, error: Exception) -> None:
         self.error = error

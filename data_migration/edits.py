@@ -117,8 +117,8 @@ def targets_of(
         return {
             each.pk: set(getattr(each, name).values_list("pk", flat=True)) for each in instances
         }
-    stored = table.stored([table.source(each) for each in instances])
-    return {each.pk: stored.get(table.source(each), set()) for each in instances}
+    stored = table.stored([getattr(each, table.source_attr) for each in instances])
+    return {each.pk: stored.get(getattr(each, table.source_attr), set()) for each in instances}
 
 
 def _own_rows(model: type[Model], name: str, database: str) -> JoinTable | None:

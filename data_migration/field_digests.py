@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from decimal import ROUND_HALF_EVEN, ROUND_HALF_UP, Context, Decimal
+from itertools import repeat
 from struct import Struct
 from typing import Any
 from zlib import crc32
@@ -26,16 +27,20 @@ from .converters import own_type
 UNKNOWN = 0
 _NULL = 0x9E3779B9
 
+#: The value of a field that was left to the database.
+LEFT_OUT = object()
+
 Digest = Callable[[Any], int]
+Digests = Callable[[Sequence[Any]], Iterable[int]]
 
 #: What a value raises that a hook left and the field cannot read.
 UNREADABLE = (ValidationError, ValueError, TypeError, AttributeError, ArithmeticError)
 
 
-def ways_to_digest(field: Any, database: str) -> tuple[type | None, Digest, Digest]:
-    """A type, how values of just this type are digested, and how any value is.
+def ways_to_digest(field: Any, database: str) -> tuple[Digests, Digest]:
+    """How the values of a column are digested all together, and how any one value is.
 
-    The second raises one of :data:`UNREADABLE` where the third answers :data:`UNKNOWN`.
+    :data:`LEFT_OUT` and what the field cannot read are :data:`UNKNOWN`.
     """
     while field.remote_field is not None and hasattr(field, "target_field"):
         field = field.target_field
@@ -44,7 +49,7 @@ def ways_to_digest(field: Any, database: str) -> tuple[type | None, Digest, Dige
     def digest(value: Any) -> int:
         if value is None:
             return _NULL
-        if hasattr(value, "resolve_expression"):
+        if value is LEFT_OUT or hasattr(value, "resolve_expression"):
             return UNKNOWN
         try:
             if type(value) is not own:
@@ -53,7 +58,18 @@ def ways_to_digest(field: Any, database: str) -> tuple[type | None, Digest, Dige
         except UNREADABLE:  # a hook left what the field cannot read: nothing can be said
             return UNKNOWN
 
-    return own, plain, digest
+    def digests(values: Sequence[Any]) -> Iterable[int]:
+        if set(map(type, values)) == {own}:
+            try:
+                if plain is _text:
+                    # One text in 2**32 is UNKNOWN here where digest() says 1: no harm in it.
+                    return list(map(crc32, map(str.encode, values), repeat(_SEED)))
+                return list(map(plain, values))
+            except UNREADABLE:
+                pass
+        return map(digest, values)
+
+    return digests, digest
 
 
 def unwrapped(value: Any) -> Any:
@@ -140,8 +156,12 @@ def _real(value: float) -> int:
     return crc32(repr(value + 0.0).encode()) if value == value else _NULL
 
 
+#: Without it the empty text would be UNKNOWN.
+_SEED = 1
+
+
 def _text(value: str) -> int:
-    return crc32(value.encode()) or 1
+    return crc32(value.encode(), _SEED) or 1
 
 
 def _moment(value: dt.datetime) -> int:

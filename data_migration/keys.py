@@ -11,7 +11,7 @@ import datetime as dt
 import json
 import re
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from decimal import Decimal
 from hashlib import blake2b
 from json.encoder import encode_basestring
@@ -60,6 +60,13 @@ def identify(key: Any) -> tuple[str, str]:
     text = key_text(key)
     # Floats and decimals may have the text of a whole number, which is its own hash.
     return (_digest(text) if type(key) in (str, tuple) else hash_of_text(text)), text
+
+
+def identify_numbers(keys: Sequence[int]) -> Iterable[tuple[str, str]]:
+    """:func:`identify` of many keys that are plain whole numbers."""
+    if min(keys) >= -_OFFSET and max(keys) < _OFFSET:
+        return [(f"{key + _OFFSET:032x}", str(key)) for key in keys]
+    return map(identify, keys)
 
 
 def key_hash(key: Any) -> str:

@@ -45,7 +45,7 @@ class Migration:
     skip: ClassVar[bool] = False
     #: A name in ``DATA_MIGRATION_SOURCES``.
     source: ClassVar[str | None] = None
-    #: ``auto``, ``save`` or ``bulk``.
+    #: ``auto``, ``save``, ``bulk`` or ``copy``.
     writer: ClassVar[str] = WriterName.AUTO
     #: Rows read, transformed and written together; ``None`` means ``DATA_MIGRATION_BATCH_SIZE``.
     batch_size: ClassVar[int | None] = None

@@ -59,6 +59,7 @@ class WriterName(TextChoices):
     AUTO = "auto", _("auto")
     SAVE = "save", _("save")
     BULK = "bulk", _("bulk")
+    COPY = "copy", _("copy")
 
 
 class OnConflict(TextChoices):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from itertools import count, islice
 from typing import Any
 
@@ -19,6 +20,7 @@ from .migration import hook_is_overridden
 from .outcomes import Outcome
 from .resolve import resolve
 from .seen import Seen
+from .tables import Meanwhile, nothing
 from .transform import Transform
 from .trees import Tree, Waiting
 from .writers import Conflicts, Instances, Writer
@@ -51,6 +53,8 @@ class Pipeline:
         self._waiting = Waiting(transform.relations)
         self._late: list[Draft] = []
         self._numbers = count(1)
+        #: Makes the next batch ready; called while the database takes this one.
+        self.fetch_ahead: Meanwhile = nothing
         self._delta: Delta | None = None
         self._keeper: Keeper | None = None
         self._seen: Seen | None = None
@@ -82,6 +86,10 @@ class Pipeline:
             m2m=lambda: sorted(relation.name for relation in relations if relation.is_many),
         )
 
+    def write_values(self) -> None:
+        """Write new objects from the values of their rows, without a model instance for each."""
+        self._make_instances.only_existing = True
+
     def find_existing(self, columns: Sequence[str]) -> None:
         """Look for stored objects of rows that have no link."""
         step, migration = self._step, self._migration
@@ -91,20 +99,33 @@ class Pipeline:
         if attrs:
             self._existing = Existing(migration.model, attrs, database=self._database)
 
-    def process(self, rows: list[dict[str, Any]]) -> None:
-        """The hot loop: one batch of rows."""
+    def prepare(self, rows: list[dict[str, Any]]) -> list[Draft]:
+        """The part of a batch's way that needs no database: it may be done :mod:`.ahead`."""
         drafts = list(map(Draft, islice(self._numbers, len(rows)), rows))
         if self._delta is not None:
             self._delta.identify(drafts)
+        if self._transforms_ahead:
+            self._transform([draft for draft in drafts if draft.error is None])
+        return drafts
+
+    def process(self, drafts: list[Draft]) -> None:
+        """The hot loop: one batch of rows, after :meth:`prepare`."""
         if self._seen is not None:
             self._seen.add(draft.key_hash for draft in drafts)
         while drafts:
             drafts, repeated = self._recognise(drafts)
             if self._existing is not None and self._updates_by_hook:
                 self._find_for_hook(self._existing, drafts)
-            self._transform(draft for draft in drafts if self._is_transformed(draft))
+            if not self._transforms_ahead:
+                self._transform([draft for draft in drafts if self._is_transformed(draft)])
             self._write_what_is_ready(drafts)
             drafts = repeated
+
+    @property
+    def _transforms_ahead(self) -> bool:
+        """Whether every row will be transformed, and no hook may touch the database for that."""
+        is_known = self._delta is not None and not self._delta.is_first
+        return self._transform.is_pure and not (is_known or self._updates_by_hook)
 
     def _recognise(self, drafts: list[Draft]) -> tuple[list[Draft], list[Draft]]:
         """The drafts that need work, and those for which others have to be written first.
@@ -175,13 +196,22 @@ class Pipeline:
         for portion in ([draft] for draft in drafts) if row_by_row else (drafts,):
             new = [draft for draft in portion if not draft.is_resumed]
             self._make_instances(new)
-            self._writer.write([draft for draft in new if draft.outcome is None])
+            open_ = [draft for draft in new if draft.outcome is None]
+            self._writer.meanwhile = self._meanwhile(open_)
+            self._writer.write(open_)
         if resumed := [draft for draft in drafts if draft.is_resumed and draft.error is None]:
             self._resume(resumed)
         if self._keeper is not None:
-            self._keeper.keep(drafts)
+            self._keeper.keep(drafts, self.fetch_ahead)
         if self._transform.defers:
             self._deferrals.keep(drafts)
+
+    def _meanwhile(self, drafts: list[Draft]) -> Meanwhile:
+        """What to do while new objects are written: the last thing to be written comes next."""
+        if self._keeper is None:
+            return self.fetch_ahead
+        are_values = self._make_instances.only_existing
+        return partial(self._keeper.digest, drafts) if are_values else nothing
 
     def _resume(self, drafts: list[Draft]) -> None:
         """Go on with objects whose many-to-manys an interrupted run has left open."""
@@ -190,6 +220,7 @@ class Pipeline:
             draft.outcome = Outcome.CREATED if draft.is_new else Outcome.UPDATED
             if draft.is_new:
                 draft.instance, draft.existing = draft.existing, None
+                draft.pk = draft.instance.pk
 
     def _record(self, drafts: list[Draft]) -> None:
         late = [draft for draft in drafts if draft.has_late_m2m and draft.error is None]

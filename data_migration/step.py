@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, nullcontext
 from typing import Any
 
@@ -10,9 +10,11 @@ from django.conf import settings as django_settings
 from django.core.management.color import no_style
 from django.db import connections, reset_queries, transaction
 
+from .ahead import Ahead
 from .conf import settings
 from .context import StepContext
 from .delta import Rerun
+from .drafts import Draft
 from .exceptions import DataMigrationError, Interrupted, SourceError, SpecError, UnknownColumn
 from .identity import key_columns_of
 from .ledger import Ledger, LinkBook
@@ -24,10 +26,10 @@ from .progress import Progress
 from .reading import Reading
 from .recording import Recorder, what_is_kept
 from .removal import Removal
-from .sources import Reader, close_connection
+from .sources import Reader, close_connection, is_apart
 from .sources.base import printable_cause, words
 from .transform import Transform
-from .writers import choose_writer
+from .writers import choose_writer, instances_needed
 
 Keep = Callable[[Any], Any]
 
@@ -106,12 +108,19 @@ class StepRunner:
             whole.close()  # what hook_before_all wrote is kept from here on
         self.progress.start(self.step.migration, *self.place, self.step.total)
         try:
-            for rows in self.reading.batches(reader, self.batch_size):
+            for drafts in self._batches(reader):
                 with self._batch():
-                    self.pipeline.process(rows)
-                self._after_batch(len(rows))
+                    self.pipeline.process(drafts)
+                self._after_batch(len(drafts))
         finally:
             self.progress.finish()
+
+    def _batches(self, reader: Reader) -> Iterator[list[Draft]]:
+        rows = self.reading.batches(reader, self.batch_size)
+        ahead = Ahead(map(self.pipeline.prepare, rows))
+        if is_apart(reader.connection, connections[self.context.database]):
+            self.pipeline.fetch_ahead = ahead.fetch
+        return iter(ahead)
 
     def _after_batch(self, rows: int) -> None:
         self.progress.advance(rows, self.step.failed)
@@ -158,6 +167,8 @@ class StepRunner:
             self.transform.check_columns(columns)
         except UnknownColumn as error:
             raise SpecError(f"{self.step.migration}: {error.cause}.") from error
+        if not instances_needed(self.migration, self.writer, columns):
+            self.pipeline.write_values()
         if key := key_columns_of(self.step.migration, self.migration, columns):
             self.step.has_key = True
             self._remember(key, columns)

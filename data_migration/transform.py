@@ -7,13 +7,14 @@ only follows it.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
+from contextlib import suppress
 from typing import Any
 
 from django.core.exceptions import FieldDoesNotExist
 from django.db.models import Field, ForeignKey, ForeignObjectRel, ManyToManyField, Model
 
 from .columns import Column, Relation
-from .converters import Converter, converter, own_type
+from .converters import QUICK, Converter, converter, own_type
 from .drafts import Draft
 from .exceptions import UnknownColumn
 from .linked import Linked
@@ -57,6 +58,11 @@ class Transform:
         #: Whether a relation may be filled after all migrations have run.
         self.defers = any(description.deferred for _, description in described)
 
+    @property
+    def is_pure(self) -> bool:
+        """Whether rows are transformed without a hook, so without the database."""
+        return self._before is None
+
     def check_columns(self, columns: Collection[str]) -> None:
         """Raise :exc:`UnknownColumn` for a column without a place in the model.
 
@@ -81,14 +87,37 @@ class Transform:
         (relation,) = (each for each in self.relations if each.column == column)
         return relation.deferred_value(draft)
 
-    def __call__(self, drafts: Iterable[Draft]) -> None:
+    def __call__(self, drafts: list[Draft]) -> None:
         """Fill each draft's ``values``; a draft whose row cannot be transformed fails."""
+        if self._before is None and self._by_column(drafts):
+            return
         with self._hooks.watching():
             for draft in drafts:
                 try:
                     self._transform(draft)
                 except Exception as error:
                     draft.fail(error)
+
+    def _by_column(self, drafts: list[Draft]) -> bool:
+        """Transform rows of one shape a column at a time; False where a value stands against it.
+
+        Then nothing is changed, and row by row will tell which of them it is.
+        """
+        rows = [draft.row for draft in drafts]
+        if not rows or any(row.keys() != rows[0].keys() for row in rows):
+            return False
+        columns: dict[str, Iterable[Any]] = {}
+        try:
+            for column in rows[0]:
+                if action := self.actions[column]:
+                    columns[action[0]] = _converted([row[column] for row in rows], *action[1:])
+        except Exception:
+            return False
+        if columns:
+            names = tuple(columns)
+            for draft, values in zip(drafts, zip(*columns.values(), strict=True), strict=True):
+                draft.values = dict(zip(names, values, strict=True))
+        return True
 
     def _transform(self, draft: Draft) -> None:
         row, values, actions = draft.row, draft.values, self.actions
@@ -164,6 +193,16 @@ class Transform:
             f" is_a(..., m2m=True), or leave it to your hooks with is_a(exclude=True)",
             column=column,
         )
+
+
+def _converted(values: list[Any], own_type: type | None, convert: Converter) -> list[Any]:
+    kinds = set(map(type, values))
+    if kinds == {own_type}:
+        return values
+    if (quick := QUICK.get((own_type, *kinds))) is not None:
+        with suppress(ValueError, ArithmeticError):
+            return quick(values)
+    return [value if type(value) is own_type else convert(value) for value in values]
 
 
 class _Actions(dict[str, Action]):

@@ -29,7 +29,9 @@ def written(book: LinkBook, instance: Any, m2m: Mapping[str, Iterable[Any]] | No
     digests = FieldDigests(type(instance), tuple(m2m or ()), database="default")
     book.know_layout(digests.layout, digests.names)
     key_hash, key = identify(instance.pk)
-    return Link(key_hash, key, str(instance.pk), b"", digests.packed(instance, m2m or {}), 1)
+    return Link(
+        key_hash, key, str(instance.pk), b"", digests.packed([vars(instance)], [m2m or {}])[0], 1
+    )
 
 
 def found(book: LinkBook, link: Link, instance: Any) -> set[str]:

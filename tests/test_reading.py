@@ -258,8 +258,8 @@ class TestHighWater:
     def test_a_column_that_the_query_does_not_return_is_a_fault_of_the_spec(self) -> None:
         result = migrate(products(high_water="changed"), [row(1, modified=1)], all_rows=False)
         assert str(result.error) == (
-            "shop.ProductMigration: high_water = 'changed' is no column of the query, which returns"
-            " nr, sku, name, brand, modified."
+            "shop.ProductMigration: high_water = 'changed' is no column of the query, which"
+            " returns nr, sku, name, brand, modified."
         )
 
     def test_a_lag_that_does_not_fit_names_the_migration(self) -> None:

@@ -41,7 +41,7 @@ class Deferrals:
                 yield DeferredRelation(
                     migration=self._state,
                     column=column,
-                    object_pk=str((draft.existing or draft.instance).pk),
+                    object_pk=str(draft.existing.pk if draft.existing is not None else draft.pk),
                     value=key_text(self._value_of(draft, column)),
                     key_hash=uuid.UUID(draft.key_hash) if draft.key_hash else None,
                     key=draft.key_text,

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from ..digests import FieldDigests
 from ..drafts import Draft
 from ..outcomes import LinkKind, Outcome, Unsettled
+from ..tables import Meanwhile, nothing
 from .images import Images
 from .links import Link, LinkBook
 
@@ -38,19 +39,25 @@ class Keeper:
         self._m2m_known: tuple[str, ...] = ()
         self._images = Images(book.state, database=book.database, run=run)
 
-    def keep(self, drafts: list[Draft]) -> None:
-        """Write what is to be remembered of the drafts; a failed one leaves no trace."""
+    def digest(self, drafts: Iterable[Draft]) -> None:
+        """Work out early what :meth:`keep` will write of drafts whose values no hook changes."""
+        self._digest([draft for draft in drafts if draft.existing is None], self._digests)
+
+    def keep(self, drafts: list[Draft], meanwhile: Meanwhile = nothing) -> None:
+        """Write what is to be remembered of the drafts; a failed one leaves no trace.
+
+        ``meanwhile`` as for :class:`~data_migration.tables.TableInsert`.
+        """
         done = [draft for draft in drafts if draft.error is None]
         digests = self._current_digests()
         fresh = [draft for draft in done if draft.link is None]
         known = [draft for draft in done if draft.link is not None]
         former = [draft.link for draft in known]
         self._images.keep([draft for draft in done if _leaves_an_image(draft)])
-        for draft in fresh:
-            draft.link = self._new(draft, digests)
+        self._link(fresh, digests)
         for draft in known:
             draft.link = self._renewed(draft, digests)
-        self._book.add([draft.link for draft in fresh])
+        self._book.add([draft.link for draft in fresh], meanwhile)
         changed = [d.link for d, then in zip(known, former, strict=True) if d.link != then]
         self._book.replace(changed)
 
@@ -71,17 +78,34 @@ class Keeper:
             self._book.know_layout(self._digests.layout, self._digests.names)
         return self._digests
 
-    def _new(self, draft: Draft, digests: FieldDigests) -> Link:
-        instance = draft.instance
-        pk, written, kind = None, b"", _CREATED
-        if draft.existing is not None:
-            instance, kind = draft.existing, _ADOPTED
-        if draft.outcome == Outcome.SKIPPED and draft.existing is None:
-            kind = _SKIPPED
-        else:
-            pk, written = str(instance.pk), digests.packed(instance, draft.m2m)
-        key_hash, key, checksum = draft.key_hash, draft.key_text, draft.checksum
-        return Link(key_hash, key, pk, checksum, written, self._run, kind, _unsettled(draft))
+    def _link(self, drafts: list[Draft], digests: FieldDigests) -> None:
+        """Give each draft the link of a row that is new to the ledger."""
+        stored = [d for d in drafts if d.outcome != Outcome.SKIPPED or d.existing is not None]
+        self._digest([draft for draft in stored if not draft.written], digests)
+        run = self._run
+        for draft in stored:
+            existing = draft.existing
+            draft.link = Link(
+                draft.key_hash,
+                draft.key_text,
+                str(draft.pk if existing is None else existing.pk),
+                draft.checksum,
+                draft.written,
+                run,
+                _CREATED if existing is None else _ADOPTED,
+                _unsettled(draft),
+            )
+        for draft in drafts:
+            if draft.link is None:
+                head = draft.key_hash, draft.key_text, None, draft.checksum, b"", run, _SKIPPED
+                draft.link = Link(*head, _unsettled(draft))
+
+    def _digest(self, drafts: list[Draft], digests: FieldDigests | None) -> None:
+        if digests is not None:
+            values = list(map(_values, drafts))
+            written = digests.packed(values, [draft.m2m for draft in drafts])
+            for draft, each in zip(drafts, written, strict=True):
+                draft.written = each
 
     def _renewed(self, draft: Draft, digests: FieldDigests) -> Link:
         """The link of a row that was known before.
@@ -90,7 +114,9 @@ class Keeper:
         """
         link: Link = draft.link
         if draft.existing is None and draft.outcome == Outcome.CREATED:
-            new = self._new(draft, digests)
+            draft.written = b""  # of before
+            self._link([draft], digests)
+            new: Link = draft.link
             is_as_it_was = draft.is_resumed and draft.has_late_m2m
             return new._replace(written=link.written) if is_as_it_was else new
         if draft.existing is None or draft.outcome == Outcome.SKIPPED:
@@ -127,6 +153,12 @@ class Keeper:
         own = {f.name for f in fields if f.primary_key or f.generated}
         edited = {note.column for note in draft.conflicts}
         return (named - own - edited) | set(draft.changed)
+
+
+def _values(draft: Draft) -> Mapping[str, Any]:
+    """The values of the draft's object by attribute name."""
+    instance = draft.existing or draft.instance
+    return draft.values if instance is None else vars(instance)
 
 
 def _leaves_an_image(draft: Draft) -> bool:

@@ -14,6 +14,7 @@ from django.db import connections
 from ..digests import unpacked
 from ..models import MigrationState, RowLink
 from ..outcomes import LinkKind, Unsettled
+from ..tables import Meanwhile, nothing
 from .rows import delete_by_hash, insert, select_by_hash
 
 _PAGE = 2000
@@ -57,9 +58,12 @@ class LinkBook:
         )
         return {link.key_hash: link for link in map(Link._make, rows)}
 
-    def add(self, links: Sequence[Link]) -> None:
-        """Write new links. Raises :exc:`django.db.IntegrityError` for a key that has one."""
-        insert(connections[self.database], RowLink, _COLUMNS, self.state.pk, links)
+    def add(self, links: Sequence[Link], meanwhile: Meanwhile = nothing) -> None:
+        """Write new links. Raises :exc:`django.db.IntegrityError` for a key that has one.
+
+        ``meanwhile`` as for :class:`~data_migration.tables.TableInsert`.
+        """
+        insert(connections[self.database], RowLink, _COLUMNS, self.state.pk, links, meanwhile)
 
     def replace(self, links: Sequence[Link]) -> None:
         """Write links in place of those that their keys have."""

@@ -14,9 +14,9 @@ from ..exceptions import MissingDriver, SpecError
 from . import alias, mysql, odbc, postgresql, sqlite
 from .base import SETTING, Engine, Source, cannot_connect, printable_cause, words
 from .reader import Reader
-from .streaming import close_connection
+from .streaming import close_connection, is_apart
 
-__all__ = ["ENGINES", "Reader", "close_connection", "connect"]
+__all__ = ["ENGINES", "Reader", "close_connection", "connect", "is_apart"]
 
 #: ENGINE -> the module that opens it.
 ENGINES: dict[str, Engine] = {

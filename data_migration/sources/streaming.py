@@ -108,6 +108,15 @@ def _survives_errors(connection: Any) -> bool:
     return any(_is_a(connection, module, "Connection") for module in modules)
 
 
+def is_apart(connection: Any, target: Any) -> bool:
+    """Whether reading from a connection surely leaves that of Django's ``target`` alone.
+
+    Of a wrapper nobody knows what is inside.
+    """
+    known = _is_psycopg(connection) or _survives_errors(connection)
+    return known and connection is not target.connection
+
+
 def settle(connection: Any) -> None:
     """Read what an earlier cursor left unread, as MySQL wants before the next statement."""
     for cursor in _unread(connection):

@@ -3,9 +3,17 @@
 from __future__ import annotations
 
 from .base import Writer
-from .choice import choose_writer
+from .choice import choose_writer, instances_needed
 from .conflicts import Conflicts
 from .diagnosis import describe, hook_of
 from .instances import Instances
 
-__all__ = ["Conflicts", "Instances", "Writer", "choose_writer", "describe", "hook_of"]
+__all__ = [
+    "Conflicts",
+    "Instances",
+    "Writer",
+    "choose_writer",
+    "describe",
+    "hook_of",
+    "instances_needed",
+]

@@ -12,6 +12,7 @@ from ..drafts import Draft
 from ..migration import Migration, overridden_hook
 from ..outcomes import Outcome, WriterName
 from ..savepoints import raise_if_swallowed
+from ..tables import Meanwhile, nothing
 from .changes import changed_fields, named_values, stored_values
 from .faults import is_fault_of_database
 from .hook_keys import HookKeys
@@ -32,6 +33,8 @@ class Writer(ABC):
         self._connection = connections[database]
         #: Whether an object with a key of the row's own was created.
         self.wrote_keys = False
+        #: What may be done while the database takes new rows.
+        self.meanwhile: Meanwhile = nothing
         self.joins = self.make_joins()
         self._after_save = overridden_hook(migration, "hook_after_save")
         self._hook_keys = HookKeys(migration, database=database)
@@ -68,6 +71,9 @@ class Writer(ABC):
 
     def _create(self, drafts: list[Draft]) -> None:
         self.create(drafts)
+        for draft in drafts:
+            if draft.instance is not None:
+                draft.pk = draft.instance.pk
         self.joins.create(drafts)
         if self._after_save is not None:
             for draft in drafts:
@@ -105,7 +111,7 @@ class Writer(ABC):
         """Make the instances what they were before a savepoint that was rolled back."""
         for draft in drafts:
             draft.outcome = None
-            if draft.existing is None:
+            if draft.instance is not None and draft.existing is None:
                 draft.instance._state.adding = True
                 if not draft.has_key:
                     draft.instance.pk = None

@@ -1,4 +1,4 @@
-"""The ``bulk`` writer: one INSERT per batch, bad rows found by halving."""
+"""The ``bulk`` and ``copy`` writers: a batch at a time, bad rows found by halving."""
 
 from __future__ import annotations
 
@@ -8,23 +8,29 @@ from typing import Any
 from ..drafts import Draft
 from ..migration import Migration
 from ..outcomes import WriterName
+from ..tables import Unsuitable
 from .base import Writer
+from .inserts import Inserts, django_has_to
 from .joins import Joins, ThroughJoins
 from .packets import Portions
 from .timestamps import keeping_queryset
 
 
 class BulkWriter(Writer):
-    """``bulk_create`` and ``bulk_update``: no signals, no ``save()``; every hook still runs."""
+    """Many rows in one statement: no signals, no ``save()``; every hook still runs."""
 
     name = WriterName.BULK
+    by_copy = False
 
     def __init__(self, migration: Migration, *, database: str) -> None:
         super().__init__(migration, database=database)
         self._portion = Portions(database)
+        #: Why ``bulk_create`` writes new objects; empty where it does not.
+        self.django_writes = django_has_to(self.model, database=database)
+        self._inserts = Inserts(self.model, database=database, by_copy=self.by_copy)
 
     def make_joins(self) -> Joins:
-        return ThroughJoins(self.model, database=self.database)
+        return ThroughJoins(self.model, database=self.database, by_copy=self.by_copy)
 
     def write(self, drafts: list[Draft]) -> None:
         """Write as many together as fit into one INSERT, so that a bad row repeats only those.
@@ -32,10 +38,13 @@ class BulkWriter(Writer):
         ``hook_after_save`` runs again for the good rows of a half that had to be repeated: what
         it did before was rolled back.
         """
-        fields = [field for field in self.model._meta.concrete_fields if not field.generated]
-        size = max(1, self._connection.ops.bulk_batch_size(fields, drafts))
-        for start in range(0, len(drafts), size):
+        size = self._rows_at_once(drafts) if self.django_writes else len(drafts)
+        for start in range(0, len(drafts), size or 1):
             self._write_or_halve(drafts[start : start + size])
+
+    def _rows_at_once(self, drafts: list[Draft]) -> int:
+        fields = [field for field in self.model._meta.concrete_fields if not field.generated]
+        return max(1, self._connection.ops.bulk_batch_size(fields, drafts))
 
     def _write_or_halve(self, drafts: list[Draft]) -> None:
         """Write together; when that fails, each half by itself, down to the bad rows.
@@ -62,11 +71,29 @@ class BulkWriter(Writer):
         """Instances and rows with a copy of each: a hook that runs again has to find the same."""
         if self._after_save is None and self._update_existing is None:
             return []
-        found = [vars(draft.existing or draft.instance) for draft in drafts]
+        objects = [draft.existing or draft.instance for draft in drafts]
+        found = [vars(each) for each in objects if each is not None]
         found += [draft.raw or draft.row for draft in drafts]
         return [(each, each.copy()) for each in found]
 
     def create(self, drafts: list[Draft]) -> None:
+        """Insert past Django where nothing speaks against it; a row by itself goes through it.
+
+        So whatever is wrong with a row is said in the same words by every writer.
+        """
+        if not self.django_writes and len(drafts) > 1:
+            try:
+                self._inserts(drafts, self.meanwhile)
+                return
+            except Unsuitable:  # nothing is written yet
+                pass
+        self._create_by_django(drafts)
+
+    def _create_by_django(self, drafts: list[Draft]) -> None:
+        for draft in drafts:
+            if draft.instance is None:
+                draft.instance = self.model(**draft.values)
+                draft.has_key = draft.instance.pk is not None
         rows = keeping_queryset(self.model, self.database)
         for portion in self._portion(drafts):
             rows.bulk_create([draft.instance for draft in portion])
@@ -78,3 +105,10 @@ class BulkWriter(Writer):
             groups[draft.changed].append(draft.existing)
         for fields, instances in sorted(groups.items(), key=lambda group: group[0]):
             self.model._base_manager.using(self.database).bulk_update(instances, fields)
+
+
+class CopyWriter(BulkWriter):
+    """``bulk`` with PostgreSQL's COPY in place of INSERT, for objects and many-to-manys."""
+
+    name = WriterName.COPY
+    by_copy = True

@@ -2,43 +2,69 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from types import NoneType
 
 from django.db import connections
-from django.db.models import Model
-from django.db.models.signals import m2m_changed, post_save, pre_save
+from django.db.models import Field, FileField, Model
+from django.db.models.fields.reverse_related import ManyToManyRel
+from django.db.models.signals import m2m_changed, post_init, post_save, pre_init, pre_save
 
 from ..exceptions import SpecError
-from ..migration import Migration
+from ..migration import Migration, hook_is_overridden
 from ..outcomes import WriterName
+from ..transform import field_of
 from .base import Writer
-from .bulk import BulkWriter
+from .bulk import BulkWriter, CopyWriter
+from .inserts import copy_cannot
 from .save import SaveWriter
 
-_WRITERS: dict[str, type[Writer]] = {writer.name: writer for writer in (SaveWriter, BulkWriter)}
+_WRITERS: dict[str, type[Writer]] = {
+    writer.name: writer for writer in (SaveWriter, BulkWriter, CopyWriter)
+}
 
 
 def choose_writer(migration: Migration, *, database: str) -> tuple[Writer, str]:
     """Return the step's writer and the reason in one phrase.
 
-    ``auto`` takes ``bulk`` unless the model needs ``save()``. Raises :exc:`SpecError` for a
-    writer that does not exist.
+    ``auto`` takes the fastest that keeps what the model does. Raises :exc:`SpecError` for a
+    writer that does not exist, or that cannot write the model.
     """
     if migration.writer == WriterName.AUTO:
-        reason = next(_needs_save(migration.model, database), "")
-        cls: type[Writer] = SaveWriter if reason else BulkWriter
-        return cls(migration, database=database), reason or "nothing on the model needs save()"
+        cls, reason = _fastest(migration.model, database)
+        return cls(migration, database=database), reason
     if migration.writer not in _WRITERS:
         raise SpecError(
             f"{type(migration).__name__}: writer {migration.writer!r} does not exist; choose"
             f" {', '.join(WriterName.values)}."
         )
-    if migration.writer == WriterName.BULK and _has_parent_tables(migration.model):
-        raise SpecError(
-            f"{type(migration).__name__}: {migration.model.__name__} inherits from another table,"
-            ' which Django cannot fill in bulk. Set writer = "save" or "auto".'
-        )
+    _refuse(migration, database)
     return _WRITERS[migration.writer](migration, database=database), "the migration asks for it"
+
+
+def _fastest(model: type[Model], database: str) -> tuple[type[Writer], str]:
+    if reason := next(_needs_save(model, database), ""):
+        return SaveWriter, reason
+    if reason := copy_cannot(model, database=database):
+        why = f", but no COPY: {reason}" if connections[database].vendor == "postgresql" else ""
+        return BulkWriter, f"nothing on the model needs save(){why}"
+    return CopyWriter, "nothing on the model needs save(), and PostgreSQL takes COPY"
+
+
+def _refuse(migration: Migration, database: str) -> None:
+    name = type(migration).__name__
+    if migration.writer != WriterName.SAVE and _has_parent_tables(migration.model):
+        raise SpecError(
+            f"{name}: {migration.model.__name__} inherits from another table, which Django cannot"
+            ' fill in bulk. Set writer = "save" or "auto".'
+        )
+    if migration.writer == WriterName.COPY and (
+        reason := copy_cannot(migration.model, database=database)
+    ):
+        raise SpecError(
+            f'{name}: writer = "copy" cannot write {migration.model.__name__} into'
+            f' {database!r}: {reason}. Set writer = "bulk" or "auto".'
+        )
 
 
 def _needs_save(model: type[Model], database: str) -> Iterator[str]:
@@ -59,3 +85,37 @@ def _needs_save(model: type[Model], database: str) -> Iterator[str]:
 def _has_parent_tables(model: type[Model]) -> bool:
     concrete = model._meta.concrete_model
     return concrete is not None and bool(concrete._meta.parents)
+
+
+def instances_needed(migration: Migration, writer: Writer, columns: Iterable[str]) -> str:
+    """Why each new row becomes a model instance, in one phrase; empty where none does.
+
+    ``columns`` are the query's.
+    """
+    return next(_needs_instances(migration, writer, columns), "")
+
+
+def _needs_instances(
+    migration: Migration, writer: Writer, columns: Iterable[str]
+) -> Iterator[str]:
+    model = migration.model
+    for hook in ("hook_before_save", "hook_after_save"):
+        if hook_is_overridden(type(migration), hook):
+            yield f"{hook} gets it"
+    if not isinstance(writer, BulkWriter):
+        yield f"the writer {writer.name} saves it"
+    elif writer.django_writes:
+        yield f"Django writes it: {writer.django_writes}"
+    if model.__init__ is not Model.__init__:
+        yield f"{model.__name__} overrides __init__()"
+    for signal, name in ((pre_init, "pre_init"), (post_init, "post_init")):
+        if signal.has_listeners(model):
+            yield f"{name} receivers listen to {model.__name__}"
+    for field in (*model._meta.concrete_fields, *model._meta.many_to_many):
+        if isinstance(field, FileField):
+            yield f"{field.name} is a file"
+        if field.related_model is model:
+            yield f"rows may wait for others of the same model ({field.name})"
+    for column in columns:
+        if not isinstance(field_of(model, column), (Field, ManyToManyRel, NoneType)):
+            yield f"{column} is set on it"

@@ -80,7 +80,7 @@ class Filling:
     def _insert(self, drafts: list[Draft]) -> set[Draft]:
         table, name = self._table, self._relation.name
         assert table is not None
-        sources = {draft: table.source(draft.existing) for draft in drafts}
+        sources = {draft: draft.stored(table.source_attr) for draft in drafts}
         stored = table.stored(sources.values())
         for draft, source in sources.items():
             draft.m2m_before = {name: list(stored[source])}

@@ -63,6 +63,8 @@ def _keys_of_hooks(draft: Draft, field: Any) -> list[Any]:
     """The key that the draft's object has now, unless it is the one that came with the row."""
     if draft.existing is not None and field.name not in draft.changed:
         return []
+    if draft.existing is None and draft.instance is None:
+        return []  # no hook saw it
     key = field.target_field.to_python(getattr(draft.existing or draft.instance, field.attname))
     given = draft.values.get(field.attname, draft.values.get(field.name))
     if isinstance(given, Model):

@@ -26,12 +26,16 @@ class Instances:
         self._hooks = HookSavepoints(database)
         #: Set where the ledger remembers what was written.
         self.conflicts: Conflicts | None = None
+        #: Whether new objects are written from their values, since nobody needs an instance.
+        self.only_existing = False
 
     def __call__(self, drafts: Iterable[Draft]) -> None:
         """Give each draft its instance. A draft whose row the model or the hook refuses fails.
 
         Existing objects are left to ``hook_update_existing`` where that hook is overridden.
         """
+        if self.only_existing:
+            drafts = [draft for draft in drafts if draft.existing is not None]
         with self._hooks.watching():
             for draft in drafts:
                 if draft.error is None:

@@ -10,6 +10,7 @@ from django.db.models import ManyToManyField, Model, Q
 from django.db.models.fields.reverse_related import ManyToManyRel
 
 from ..drafts import Draft
+from ..tables import TableInsert, has_own_way
 from ..transform import field_of
 from .conflicts import Conflicts
 
@@ -62,9 +63,10 @@ class ManagerJoins(Joins):
 class ThroughJoins(Joins):
     """One INSERT per batch and relation into the join table; falls back to the managers."""
 
-    def __init__(self, model: type[Model], *, database: str) -> None:
+    def __init__(self, model: type[Model], *, database: str, by_copy: bool = False) -> None:
         self._model = model
         self._database = database
+        self._by_copy = by_copy
         self._managers = ManagerJoins()
         self._tables: dict[str, JoinTable | None] = {}
 
@@ -74,7 +76,7 @@ class ThroughJoins(Joins):
                 self._managers.create([_only(draft, name) for draft in drafts])
             else:
                 table.insert(
-                    (table.source(draft.instance), target)
+                    (draft.stored(table.source_attr), target)
                     for draft in drafts
                     for target in draft.m2m.get(name, ())
                 )
@@ -91,7 +93,7 @@ class ThroughJoins(Joins):
         return touched
 
     def _update_table(self, table: JoinTable, name: str, drafts: list[Draft]) -> set[Draft]:
-        sources = {table.source(draft.existing): draft for draft in drafts}
+        sources = {draft.stored(table.source_attr): draft for draft in drafts}
         stored = table.stored(sources)
         wanted = {s: self.wanted(draft, name, stored[s]) for s, draft in sources.items()}
         table.insert((s, target) for s in sources for target in wanted[s] - stored[s])
@@ -103,7 +105,9 @@ class ThroughJoins(Joins):
         names = sorted({name for draft in drafts for name in draft.m2m})
         for name in names:
             if name not in self._tables:
-                self._tables[name] = join_table(self._model, name, database=self._database)
+                self._tables[name] = join_table(
+                    self._model, name, database=self._database, by_copy=self._by_copy
+                )
         return {name: self._tables[name] for name in names}
 
 
@@ -123,22 +127,32 @@ def _only(draft: Draft, name: str) -> Draft:
 class JoinTable:
     """The table between two models, seen from one of them."""
 
-    def __init__(self, through: Any, source: Any, target: Any, *, database: str) -> None:
+    def __init__(
+        self, through: Any, source: Any, target: Any, *, database: str, by_copy: bool = False
+    ) -> None:
         self._rows = through._base_manager.using(database)
         self._source, self._target = source, target
-        self._source_attr = source.target_field.attname
-
-    def source(self, instance: Any) -> Any:
-        """What the join table keeps of ``instance``."""
-        return getattr(instance, self._source_attr)
+        #: The attribute of an object that the table keeps.
+        self.source_attr: str = source.target_field.attname
+        self._insert: TableInsert | None = None
+        # A join table of the project's own may have further fields, with defaults.
+        if through._meta.auto_created and has_own_way(database):
+            self._insert = TableInsert(
+                through, (source, target), database=database, by_copy=by_copy
+            )
 
     def insert(self, pairs: Any) -> None:
-        rows = [
-            self._rows.model(**{self._source.attname: source, self._target.attname: target})
-            for source, target in pairs
-        ]
-        if rows:
-            self._rows.bulk_create(rows)
+        columns = list(zip(*pairs, strict=True))
+        if not columns:
+            return
+        if self._insert is not None:
+            self._insert(columns)
+            return
+        names = self._source.attname, self._target.attname
+        self._rows.bulk_create(
+            self._rows.model(**dict(zip(names, pair, strict=True)))
+            for pair in zip(*columns, strict=True)
+        )
 
     def stored(self, sources: Any) -> dict[Any, set[Any]]:
         """The targets that each source is linked to."""
@@ -158,7 +172,9 @@ class JoinTable:
             self._rows.filter(condition).delete()
 
 
-def join_table(model: type[Model], name: str, *, database: str) -> JoinTable | None:
+def join_table(
+    model: type[Model], name: str, *, database: str, by_copy: bool = False
+) -> JoinTable | None:
     """The join table of ``model``'s accessor ``name``; None where the manager has to do it."""
     field = field_of(model, name)
     if isinstance(field, ManyToManyField) and not field.remote_field.symmetrical:
@@ -171,4 +187,4 @@ def join_table(model: type[Model], name: str, *, database: str) -> JoinTable | N
         return None
     assert through is not None, "an installed many-to-many has its join table"
     source, target = (through._meta.get_field(end) for end in ends)
-    return JoinTable(through, source, target, database=database)
+    return JoinTable(through, source, target, database=database, by_copy=by_copy)

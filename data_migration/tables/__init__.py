@@ -1,0 +1,25 @@
+"""Rows into tables, many at a time, in the fastest way that each target database has.
+
+PostgreSQL: COPY, or INSERTs of many rows. MySQL and MariaDB: INSERTs of many rows. SQLite:
+prepared ``executemany``. Values are brought into their written form a column at a time, with the
+same result as ``Field.get_db_prep_save``: a function called for each of them would cost more than
+the database does.
+"""
+
+from __future__ import annotations
+
+from .forms import Unsuitable
+from .inserting import Meanwhile, TableInsert, has_own_way, nothing
+from .keys import NewKeys
+from .stock import copy_refusal, is_stock
+
+__all__ = [
+    "Meanwhile",
+    "NewKeys",
+    "TableInsert",
+    "Unsuitable",
+    "copy_refusal",
+    "has_own_way",
+    "is_stock",
+    "nothing",
+]

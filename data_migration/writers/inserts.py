@@ -1,0 +1,169 @@
+"""New objects -> rows of their table, past ``bulk_create`` wherever the model allows it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from types import SimpleNamespace
+from typing import Any
+
+from django.db import connections
+from django.db.models import FileField, Model
+
+from ..drafts import Draft
+from ..tables import (
+    Meanwhile,
+    NewKeys,
+    TableInsert,
+    Unsuitable,
+    copy_refusal,
+    has_own_way,
+    is_stock,
+)
+
+#: The values of each attribute, in the order of the rows.
+Columns = dict[str, list[Any]]
+
+
+class Inserts:
+    """Writes the new objects of one step, by COPY with ``by_copy``.
+
+    Values come from the drafts' instances. Drafts without one give their own values, which are
+    completed by the defaults of the model.
+    """
+
+    def __init__(self, model: type[Model], *, database: str, by_copy: bool) -> None:
+        self._model = model
+        self._database = database
+        self._by_copy = by_copy
+        self._pk: Any = model._meta.pk
+        self._fields = {field.attname: field for field in written_fields(model)}
+        self._new_keys = NewKeys(model, database=database)
+        self._tables: dict[tuple[str, ...], TableInsert] = {}
+
+    def __call__(self, drafts: list[Draft], meanwhile: Meanwhile) -> None:
+        """Insert the drafts' objects and give each draft its key.
+
+        ``meanwhile`` as for :class:`TableInsert`. Raises :exc:`Unsuitable`, before anything is
+        written, for what only Django can write.
+        """
+        of = self._of_values if drafts[0].instance is None else self._of_instances
+        columns = of(drafts)
+        keys = columns[self._pk.attname]
+        has_keys = None not in keys
+        if not has_keys:
+            if any(key is not None for key in keys):
+                raise Unsuitable("some rows have a key and some have none")
+            keys = self._insert_new(columns, len(drafts), meanwhile)
+        else:
+            self._insert(columns, meanwhile)
+        for draft, key in zip(drafts, keys, strict=True):
+            draft.pk, draft.has_key = key, has_keys
+            if draft.instance is not None:
+                self._is_stored(draft.instance, key)
+
+    def _is_stored(self, instance: Any, key: Any) -> None:
+        setattr(instance, self._pk.attname, key)
+        instance._state.adding = False
+        instance._state.db = self._database
+
+    def _insert(self, columns: Columns, meanwhile: Meanwhile) -> None:
+        self._table(columns)(list(columns.values()), meanwhile)
+
+    def _insert_new(self, columns: Columns, count: int, meanwhile: Meanwhile) -> list[Any]:
+        """Insert rows that get their keys now."""
+        if self._new_keys:
+            keys = list(self._new_keys.take(count))
+            self._insert({**columns, self._pk.attname: keys}, meanwhile)
+            return keys
+        others = {name: values for name, values in columns.items() if name != self._pk.attname}
+        return self._table(others).returning(list(others.values()), self._pk)
+
+    def _table(self, columns: Columns) -> TableInsert:
+        names = tuple(columns)
+        if names not in self._tables:
+            fields = [self._fields[name] for name in names]
+            self._tables[names] = TableInsert(
+                self._model, fields, database=self._database, by_copy=self._by_copy
+            )
+        return self._tables[names]
+
+    def _of_instances(self, drafts: list[Draft]) -> Columns:
+        objects = [vars(draft.instance) for draft in drafts]
+        columns = {}
+        for name, field in self._fields.items():
+            if _is_clock(field) or isinstance(field, FileField):
+                columns[name] = [_saved(field, draft.instance) for draft in drafts]
+            else:
+                columns[name] = [each[name] for each in objects]
+        return columns
+
+    def _of_values(self, drafts: list[Draft]) -> Columns:
+        rows = [draft.values for draft in drafts]
+        given = rows[0].keys()
+        if not given <= self._fields.keys() or any(row.keys() != given for row in rows):
+            raise Unsuitable("rows of different columns, or a column that is no field")
+        for name, field in self._fields.items():
+            if name not in given or _is_clock(field):
+                _fill(field, rows)
+        columns = {name: [row[name] for row in rows] for name in rows[0]}
+        columns.setdefault(self._pk.attname, [None] * len(rows))
+        return columns
+
+
+def written_fields(model: type[Model]) -> list[Any]:
+    """The fields of ``model`` that an INSERT may name."""
+    return [field for field in model._meta.concrete_fields if not field.generated]
+
+
+def _saved(field: Any, instance: Any) -> Any:
+    """What the field would save; a time that came with the row stays, see :mod:`.timestamps`."""
+    given = vars(instance).get(field.attname)
+    return given if given is not None and _is_clock(field) else field.pre_save(instance, True)
+
+
+def _is_clock(field: Any) -> bool:
+    return bool(getattr(field, "auto_now", False) or getattr(field, "auto_now_add", False))
+
+
+def _is_left_to_database(field: Any) -> bool:
+    return field.has_db_default() or (field.primary_key and not field.has_default())
+
+
+def _fill(field: Any, rows: list[dict[str, Any]]) -> None:
+    """Give the rows what ``Model(...)`` and ``save()`` give an object without the value."""
+    name = field.attname
+    if _is_clock(field):
+        for row in rows:
+            if row.get(name) is None:
+                row[name] = field.pre_save(SimpleNamespace(), True)
+    elif not _is_left_to_database(field):
+        for row in rows:
+            row[name] = field.get_default()
+
+
+def django_has_to(model: type[Model], *, database: str) -> str:
+    """Why new objects go through ``bulk_create``, in one phrase; empty where they need not."""
+    if not has_own_way(database):
+        return f"{connections[database].display_name} has no faster way"
+    return next(_hindrances(model, database), "")
+
+
+def _hindrances(model: type[Model], database: str) -> Iterator[str]:
+    for field in model._meta.concrete_fields:
+        if not is_stock(field):
+            yield f"{field.name} is a {type(field).__name__}, which has methods of its own"
+        if field.generated or field.has_db_default():
+            yield f"the database computes {field.name}"
+    new_keys = NewKeys(model, database=database)
+    can_return = connections[database].features.can_return_rows_from_bulk_insert
+    if new_keys.are_given and not new_keys and not can_return:
+        yield "the database does not tell the keys of new rows"
+
+
+def copy_cannot(model: type[Model], *, database: str) -> str:
+    """Why the new objects cannot go by COPY, in one phrase; empty where they can."""
+    if connections[database].vendor != "postgresql":
+        return "COPY is PostgreSQL's"
+    if reason := django_has_to(model, database=database):
+        return reason
+    return next(filter(None, map(copy_refusal, written_fields(model))), "")
