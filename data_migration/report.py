@@ -7,6 +7,7 @@ from typing import Any
 
 from django.utils import timezone
 
+from .compilation import CompiledStep
 from .graph import Plan, PlanStep
 from .models import RowError, Run, RunStep
 from .outcomes import RunStatus
@@ -138,9 +139,13 @@ def plan_table(plan: Plan, states: dict[str, RunStep], todo: Collection[PlanStep
 
 
 def plan_document(
-    plan: Plan, states: dict[str, RunStep], todo: Collection[PlanStep]
+    plan: Plan,
+    states: dict[str, RunStep],
+    todo: Collection[PlanStep],
+    compiled: Iterable[CompiledStep] = (),
 ) -> dict[str, Any]:
-    """The JSON document of a plan."""
+    """The JSON document of a plan, with how each of the ``compiled`` steps would be run."""
+    ways = {step.label: {"compiled": step.document()} for step in compiled}
     return {
         "plan": [
             {
@@ -149,6 +154,7 @@ def plan_document(
                 "state": state_of(step.label, plan, states),
                 "runs": step in todo,
                 "needs": list(step.needs),
+                **ways.get(step.label, {}),
             }
             for step in plan
         ]

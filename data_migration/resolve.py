@@ -167,6 +167,16 @@ class RelationColumn:
         else:
             draft.values[self.name] = found[0] if found else None
 
+    def assign_at_once(self, drafts: list[Draft]) -> bool:
+        """Give each draft its target; False, and nothing done, unless all of them are found."""
+        if self.is_many or len(self.columns) > 1:
+            return False
+        (column,) = self.columns
+        found = self.targets.of_all([draft.row[column] for draft in drafts])
+        for draft, target in zip(drafts, found or (), strict=True) if found else ():
+            draft.values[self.name] = target
+        return found is not None
+
     def _found(self, draft: Draft, keys: list[Any], *, final: bool) -> Iterator[Any]:
         for key in keys:
             if isinstance(key, Unfit):
@@ -235,6 +245,8 @@ def resolve(
 
 
 def _resolve_one(relation: RelationColumn, drafts: list[Draft], *, final: bool) -> None:
+    if relation.assign_at_once(drafts):
+        return
     keys_of = [relation.keys(draft) for draft in drafts]
     relation.targets.load({key for keys in keys_of for key in keys if type(key) is not Unfit})
     for draft, keys in zip(drafts, keys_of, strict=True):

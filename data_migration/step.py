@@ -11,12 +11,12 @@ from django.core.management.color import no_style
 from django.db import connections, reset_queries, transaction
 
 from .ahead import Ahead
+from .compilation import compile_step, open_source
 from .conf import settings
 from .context import StepContext
 from .delta import Rerun
 from .drafts import Draft
-from .exceptions import DataMigrationError, Interrupted, SourceError, SpecError, UnknownColumn
-from .identity import key_columns_of
+from .exceptions import Interrupted
 from .ledger import Ledger, LinkBook
 from .linked import Linked
 from .migration import hook_is_overridden
@@ -27,9 +27,8 @@ from .reading import Reading
 from .recording import Recorder, what_is_kept
 from .removal import Removal
 from .sources import Reader, close_connection, is_apart
-from .sources.base import printable_cause, words
 from .transform import Transform
-from .writers import choose_writer, instances_needed
+from .writers import choose_writer
 
 Keep = Callable[[Any], Any]
 
@@ -88,7 +87,7 @@ class StepRunner:
         with ExitStack() as whole:
             whole.enter_context(self._transaction())
             self.migration.hook_before_all()
-            connection = self._open()
+            connection = open_source(self.step.migration, self.migration)
             reader = Reader(connection, self.step.migration)
             try:
                 self._read(reader, whole)
@@ -142,17 +141,6 @@ class StepRunner:
         is_partial = self.step.failed or self.reading.left_rows_unread or self.messages.not_met
         self.ledger.finish_step(self.step, RunStatus.PARTIAL if is_partial else RunStatus.DONE)
 
-    def _open(self) -> Any:
-        try:
-            return self.migration.open_db_connection()
-        except DataMigrationError:
-            raise
-        except Exception as error:
-            raise SourceError(
-                f"{self.step.migration}: open_db_connection() failed: {words(error)}. Check the"
-                " connection settings in the spec, and that the legacy database is running."
-            ) from printable_cause(error)
-
     def _close(self, reader: Reader, connection: Any) -> None:
         reader.close()
         if hook_is_overridden(type(self.migration), "open_db_connection"):
@@ -163,15 +151,18 @@ class StepRunner:
     def _compile(self, reader: Reader) -> None:
         """Decide what depends on the query's columns."""
         columns = reader.columns
-        try:
-            self.transform.check_columns(columns)
-        except UnknownColumn as error:
-            raise SpecError(f"{self.step.migration}: {error.cause}.") from error
-        if not instances_needed(self.migration, self.writer, columns):
+        compiled = compile_step(
+            self.step.migration,
+            columns,
+            transform=self.transform,
+            writer=self.writer,
+            writer_reason=self.step.writer_reason,
+        )
+        if not compiled.instances:
             self.pipeline.write_values()
-        if key := key_columns_of(self.step.migration, self.migration, columns):
+        if compiled.key:
             self.step.has_key = True
-            self._remember(key, columns)
+            self._remember(compiled.key, columns)
         else:
             self.messages.close_all()  # every row is read again
         if self.context.updates:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from itertools import islice
+from types import NoneType
 from typing import Any, Final
 
 from django.core.exceptions import FieldDoesNotExist
@@ -13,6 +14,7 @@ from django.db.models import F, Field, ForeignKey, Model, QuerySet
 
 from .conf import settings
 from .converters import Converter, key_converter, own_type
+from .exceptions import ConversionError
 
 MISSING: Final = object()
 AMBIGUOUS: Final = object()
@@ -32,6 +34,8 @@ class Known(ABC):
         share = 10 if value_attr is None else 1
         self._limit = max(settings.relation_cache_size // share, 1)
         self._cache: dict[Any, Any] = {}
+        #: Whether all of them are to be loaded at once, if they are no more than the limit.
+        self.prefetches = False
         self._chunk = min(connections[database].features.max_query_params or 10_000, 10_000)
 
     def get(self, key: Any) -> Any:
@@ -71,6 +75,10 @@ class Known(ABC):
     def ambiguity(self) -> str:
         """What is wrong with a key that has several targets."""
         return f"matches more than one {self.klass._meta.label}"
+
+    def of_all(self, values: list[Any]) -> list[Any] | None:
+        """The target of each value, where every one is a key as it is or None; else None."""
+        return None
 
     def forget(self) -> None:
         """Ask the database again: objects that were found are gone."""
@@ -127,7 +135,7 @@ class Searched(Known):
         super().__init__(klass, value_attr=value_attr, database=database)
         self._attributes = [Attribute(klass, name, database=database) for name in attributes]
         self._has_lookup = any(attribute.lookup for attribute in self._attributes)
-        self._prefetch = prefetch and not self._has_lookup
+        self.prefetches = prefetch and not self._has_lookup
         self._chunk //= len(attributes)
 
     @property
@@ -135,8 +143,8 @@ class Searched(Known):
         return ", ".join(attribute.name for attribute in self._attributes)
 
     def load(self, keys: set[Any]) -> None:
-        if self._prefetch and keys:
-            self._prefetch = False
+        if self.prefetches and keys:
+            self.prefetches = False
             if self._queryset[: self._limit + 1].count() <= self._limit:
                 self._remember(self._pairs(self._queryset.all()))
         super().load(keys)
@@ -184,6 +192,20 @@ class Targets(Searched):
 
     def convert(self, value: Any) -> Any:
         return self._convert(value)
+
+    def of_all(self, values: list[Any]) -> list[Any] | None:
+        wanted = set(values) if set(map(type, values)) <= {self._own_type, NoneType} else {""}
+        if "" in wanted or not self._may_be_searched(wanted - {None} - self._cache.keys()):
+            return None
+        self.load(wanted - {None})
+        found = [None if value is None else self.get(value) for value in values]
+        return None if any(each is MISSING or each is AMBIGUOUS for each in found) else found
+
+    def _may_be_searched(self, keys: Iterable[Any]) -> bool:
+        try:
+            return all(self._convert(key) == key for key in keys)
+        except ConversionError:
+            return False
 
     def key_of(self, instance: Model) -> Any:
         return getattr(instance, self.attr)

@@ -11,6 +11,7 @@ from typing import Any
 from django.core.management.base import CommandError, CommandParser
 
 from data_migration import report
+from data_migration.compilation import CompiledStep, explain
 from data_migration.exceptions import SpecError
 from data_migration.graph import Plan, PlanStep
 from data_migration.ledger import FINISHED, Ledger
@@ -108,10 +109,16 @@ class Command(LegacyCommand):
     def _print_plan(self, plan: Plan, todo: Plan, ledger: Ledger, options: dict[str, Any]) -> None:
         states = ledger.states()
         would_run = [step for step in todo if not step.migration.skip]
+        compiled: list[CompiledStep] = []
+        if options["verbosity"] > 1:
+            self.refuse_missing_sources(todo)
+            compiled = list(explain(would_run, database=options["database"]))
         if options["format"] == "json":
-            self.print_document(report.plan_document(plan, states, would_run))
+            self.print_document(report.plan_document(plan, states, would_run, compiled))
         elif len(plan):
             self.stdout.write(report.plan_table(plan, states, would_run))
+            for each in compiled:
+                self.stdout.write(f"\n{each}")
         else:
             self.stdout.write("There are no migrations.")
 

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from django.core.management import load_command_class
 from django.core.management.base import CommandError
@@ -38,7 +39,7 @@ def give(name: str, *arguments: str) -> Result:
     out, err = io.StringIO(), io.StringIO()
     code = 0
     with redirect_stdout(out), redirect_stderr(err):
-        command = load_command_class("data_migration", name)
+        command: Any = load_command_class("data_migration", name)
         command._called_from_command_line = True
         try:
             options = vars(command.create_parser("manage.py", name).parse_args(arguments))
