@@ -111,9 +111,7 @@ class FieldDigests:
 
         ``objects`` are their values by attribute name, ``m2m`` their targets by accessor name.
         """
-        columns = [
-            way([each.get(name, LEFT_OUT) for each in objects]) for name, way in self._columns
-        ]
+        columns = [way(_values_of(name, objects)) for name, way in self._columns]
         for name in self._m2m:
             columns.append(
                 [targets_digest(each[name]) if name in each else UNKNOWN for each in m2m]
@@ -143,6 +141,13 @@ class FieldDigests:
             and written.get(name, UNKNOWN) != UNKNOWN
             and digest(values[attname]) not in (written[name], UNKNOWN)
         }
+
+
+def _values_of(name: str, objects: Sequence[Mapping[str, Any]]) -> list[Any]:
+    try:
+        return [each[name] for each in objects]
+    except KeyError:
+        return [each.get(name, LEFT_OUT) for each in objects]
 
 
 def unpacked(packed: bytes, layouts: Mapping[str, Sequence[str]]) -> dict[str, int]:

@@ -104,7 +104,7 @@ class Transform:
         Then nothing is changed, and row by row will tell which of them it is.
         """
         rows = [draft.row for draft in drafts]
-        if not rows or any(row.keys() != rows[0].keys() for row in rows):
+        if len(set(map(len, rows))) != 1:
             return False
         columns: dict[str, Iterable[Any]] = {}
         try:

@@ -93,7 +93,7 @@ class Keeper:
                 draft.written,
                 run,
                 _CREATED if existing is None else _ADOPTED,
-                _unsettled(draft),
+                _unsettled(draft) if draft.notes or draft.has_late_m2m else 0,
             )
         for draft in drafts:
             if draft.link is None:

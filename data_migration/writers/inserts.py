@@ -100,12 +100,15 @@ class Inserts:
     def _of_values(self, drafts: list[Draft]) -> Columns:
         rows = [draft.values for draft in drafts]
         given = rows[0].keys()
-        if not given <= self._fields.keys() or any(row.keys() != given for row in rows):
+        if not given <= self._fields.keys() or len(set(map(len, rows))) > 1:
             raise Unsuitable("rows of different columns, or a column that is no field")
         for name, field in self._fields.items():
             if name not in given or _is_clock(field):
                 _fill(field, rows)
-        columns = {name: [row[name] for row in rows] for name in rows[0]}
+        try:
+            columns = {name: [row[name] for row in rows] for name in rows[0]}
+        except KeyError as error:
+            raise Unsuitable("rows of different columns") from error
         columns.setdefault(self._pk.attname, [None] * len(rows))
         return columns
 
