@@ -15,7 +15,7 @@ from django.db.models import Model
 from .digests import RowChecksum, fingerprint
 from .drafts import Draft, Note
 from .exceptions import RowFailure
-from .keys import identify, identify_numbers, is_whole
+from .keys import identify, identify_many, is_whole
 from .ledger import Link, LinkBook
 from .migration import Migration
 from .outcomes import LinkKind, Outcome, Unsettled
@@ -84,8 +84,7 @@ class Delta:
         """Give each draft its key and checksum. A row that cannot be identified fails."""
         rows = [draft.row for draft in drafts]
         keys = list(map(self._key_of, rows))
-        are_numbers = set(map(type, keys)) == {int}
-        identified = identify_numbers(keys) if are_numbers else map(self._identify, drafts, keys)
+        identified = identify_many(keys) or map(self._identify, drafts, keys)
         each = zip(drafts, keys, identified, self._checksum(rows), strict=True)
         for draft, key, (key_hash, key_text), checksum in each:
             draft.key, draft.key_hash, draft.key_text = key, key_hash, key_text

@@ -62,11 +62,25 @@ def identify(key: Any) -> tuple[str, str]:
     return (_digest(text) if type(key) in (str, tuple) else hash_of_text(text)), text
 
 
-def identify_numbers(keys: Sequence[int]) -> Iterable[tuple[str, str]]:
-    """:func:`identify` of many keys that are plain whole numbers."""
-    if min(keys) >= -_OFFSET and max(keys) < _OFFSET:
+def identify_many(keys: Sequence[Any]) -> Iterable[tuple[str, str]] | None:
+    """:func:`identify` of many keys that are all alike; None where each has to be looked at."""
+    kinds = set(map(type, keys))
+    if kinds == {int} and min(keys) >= -_OFFSET and max(keys) < _OFFSET:
         return [(f"{key + _OFFSET:032x}", str(key)) for key in keys]
-    return map(identify, keys)
+    columns = list(zip(*keys, strict=True)) if kinds == {tuple} else []
+    written = [_written_alike(column) for column in columns or (keys,)]
+    if None in written or (kinds != {tuple} and kinds != {str}):
+        return None
+    form = f"[{', '.join(['%s'] * len(columns))}]" if columns else "%s"
+    texts = list(map(form.__mod__, zip(*written, strict=True)))
+    return zip(map(_digest, texts), texts, strict=True) if "".join(texts).isascii() else None
+
+
+def _written_alike(values: Sequence[Any]) -> list[str] | None:
+    kinds = set(map(type, values))
+    if kinds == {int}:
+        return list(map(str, values)) if max(map(abs, values)) < _LIMIT else None
+    return list(map(encode_basestring, values)) if kinds == {str} else None
 
 
 def key_hash(key: Any) -> str:

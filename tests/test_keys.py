@@ -15,6 +15,7 @@ from data_migration.keys import (
     alternative,
     hash_of_text,
     identify,
+    identify_many,
     is_whole,
     key_hash,
     key_of_text,
@@ -173,3 +174,23 @@ def test_the_other_form_of_a_key(key: Any, other: Any) -> None:
     found = alternative(key)
 
     assert (found, type(found)) == (other, type(other))
+
+
+ALIKE = st.one_of(
+    st.lists(st.integers(), min_size=1),
+    st.lists(st.text(), min_size=1),
+    st.lists(st.tuples(st.integers(), st.text(), st.text(max_size=3)), min_size=1),
+    st.lists(st.tuples(st.integers() | st.none(), st.text()), min_size=1),
+    st.lists(st.booleans() | st.integers() | st.text() | st.dates(), min_size=1),
+)
+
+
+@given(ALIKE)
+def test_many_keys_at_once_are_identified_like_each(keys: list[Any]) -> None:
+    many = identify_many(keys)
+    assert many is None or list(many) == [identify(key) for key in keys]
+
+
+@pytest.mark.parametrize("keys", [[1, -2], ["a", "b\n"], [(1, "a"), (2, '"')]])
+def test_plain_keys_are_identified_at_once(keys: list[Any]) -> None:
+    assert identify_many(keys) is not None
