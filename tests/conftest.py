@@ -13,6 +13,7 @@ import pytest
 from tests.support.legacy import execute
 from tests.support.specs import new_app  # noqa: F401  a fixture for every test
 from tests.support.urls import VARIABLES, ServerURL
+from tests.support.writers import WRITERS, forced
 
 SHARED_DATA = Path(__file__).resolve().parent.parent.parent / "shared" / "data"
 
@@ -39,6 +40,18 @@ def fresh_postgresql_database(postgresql_server: ServerURL) -> Iterator[Callable
 def fresh_mysql_database(mysql_server: ServerURL) -> Iterator[Callable[[], ServerURL]]:
     """``fresh_mysql_database()`` is a new empty legacy database, dropped at the end."""
     yield from _databases(mysql_server, "DROP DATABASE IF EXISTS {}")
+
+
+@pytest.fixture(params=WRITERS)
+def writer(request: pytest.FixtureRequest) -> str:
+    """A writer's name: the test runs with each that the target database has."""
+    return str(request.param)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _forced_writer() -> Iterator[None]:
+    with forced():
+        yield
 
 
 @pytest.fixture

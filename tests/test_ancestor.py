@@ -141,7 +141,6 @@ def hook_error_creating_instance(self, exception, row):
 """
 
 
-@pytest.mark.parametrize("writer", ["save", "bulk"])
 def test_fault_04_a_swallowed_error_leaves_the_transaction_whole(
     old: OldProject, writer: str
 ) -> None:

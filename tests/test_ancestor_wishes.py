@@ -13,6 +13,7 @@ from django.test.utils import CaptureQueriesContext
 from data_migration.models import RowError, RunStep
 from tests.apps.classic.models import Person, Pet, Tag
 from tests.support.old_project import PEOPLE, OldProject, old_project, select, spec
+from tests.support.writers import unforced
 
 pytestmark = pytest.mark.django_db
 
@@ -40,6 +41,7 @@ def test_wish_4_the_rows_are_counted_by_the_database_without_any_hook(old: OldPr
     assert RunStep.objects.get().total == 3
 
 
+@unforced
 @pytest.mark.parametrize("prefetch", [True, False])
 def test_wish_8_a_thousand_rows_take_few_queries(old: OldProject, prefetch: bool) -> None:
     Person.objects.bulk_create(Person(id=n, name=f"p{n}") for n in range(1, 1001))

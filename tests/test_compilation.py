@@ -15,6 +15,7 @@ from data_migration.exceptions import SourceError, SpecError
 from data_migration.graph import build_plan
 from data_migration.migration import Migration
 from tests.apps.shop.models import Brand, Category, Custom, Product, Tag
+from tests.support.writers import unforced
 
 pytestmark = pytest.mark.django_db
 
@@ -48,6 +49,7 @@ DESCRIBED = {
 }
 
 
+@unforced
 def test_every_decision_is_shown_with_its_reason() -> None:
     migration = spec(QUERY, legacy_key="nr", column_description=DESCRIBED)
     assert (
@@ -67,6 +69,7 @@ shop.ProductMigration
     )
 
 
+@unforced
 def test_json_says_the_same() -> None:
     migration = spec("SELECT 'x' AS sku, 'y' AS name", legacy_key=())
     assert explained(migration).document() == {
@@ -90,6 +93,7 @@ def hook(self: Any, *arguments: Any) -> None:
     pass
 
 
+@unforced
 @pytest.mark.parametrize(
     ("migration", "reason"),
     [

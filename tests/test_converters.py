@@ -20,6 +20,7 @@ from data_migration.exceptions import ConversionError
 from data_migration.migration import Migration
 from tests.apps.shop.models import Custom, Everything
 from tests.support.engine import migrate, migrate_fine, undone
+from tests.support.writers import WRITERS
 
 BERLIN = ZoneInfo("Europe/Berlin")
 AN_ID = uuid.UUID("12345678-1234-5678-1234-567812345678")
@@ -215,7 +216,7 @@ class EverythingMigration(Migration):
 
 @pytest.mark.django_db
 @settings(max_examples=25, deadline=None)
-@given(_rows(), st.sampled_from(["save", "bulk"]))
+@given(_rows(), st.sampled_from(WRITERS))
 def test_conversion_equals_what_django_reads_back(row: dict[str, Any], writer: str) -> None:
     class Chosen(EverythingMigration):
         pass

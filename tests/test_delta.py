@@ -25,13 +25,9 @@ from tests.support.engine import (
 )
 from tests.support.examples import examples
 from tests.support.products import make_targets
+from tests.support.writers import WRITERS
 
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture(params=["save", "bulk"])
-def writer(request: pytest.FixtureRequest) -> str:
-    return str(request.param)
 
 
 @pytest.fixture(autouse=True)
@@ -531,7 +527,7 @@ _BRANDS = ("acme", "best")
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("writer_name", ["save", "bulk"])
+@pytest.mark.parametrize("writer_name", WRITERS)
 @settings(max_examples=examples(40), deadline=None)
 @given(rounds=st.lists(_ROUND, min_size=1, max_size=4), batch_size=st.integers(1, 4))
 def test_rerun_after_rerun_is_a_fresh_import_with_the_edits_that_were_kept(
@@ -558,7 +554,7 @@ def test_rerun_after_rerun_is_a_fresh_import_with_the_edits_that_were_kept(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("writer_name", ["save", "bulk"])
+@pytest.mark.parametrize("writer_name", WRITERS)
 @settings(max_examples=examples(15), deadline=None)
 @given(tables=st.lists(_TABLE, min_size=2, max_size=4), batch_size=st.integers(1, 4))
 def test_with_overwrite_the_target_is_that_of_a_fresh_import(

@@ -9,6 +9,7 @@ import sys
 import uuid
 from collections.abc import Iterator
 from decimal import ROUND_HALF_EVEN, ROUND_HALF_UP, Decimal
+from types import SimpleNamespace
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -344,6 +345,25 @@ def test_many_to_manys_follow_the_fields() -> None:
     assert targets_digest([]) not in (UNKNOWN, targets_digest([1]))
     unsaid = unpacked(packed_one(digests, Product(), {}), {str(digests.layout): digests.names})
     assert unsaid["tags"] == UNKNOWN
+
+
+@pytest.mark.parametrize("name", VALUES)
+@settings(max_examples=25, deadline=None)
+@given(data=st.data())
+def test_a_column_at_a_time_gives_each_value_its_own_digest(name: str, data: Any) -> None:
+    digests = FieldDigests(Everything, database="default")
+    layouts = {str(digests.layout): digests.names}
+    odd = st.sampled_from([None, object(), F("integer"), "lone \ud800"])
+    some = data.draw(st.lists(VALUES[name], max_size=4) | st.lists(VALUES[name] | odd, max_size=4))
+    objects: list[dict[str, Any]] = [{name: value} for value in some]
+
+    packed = digests.packed(objects, [{}] * len(some))
+
+    assert packed == [digests.packed([each], [{}])[0] for each in objects]
+    for each, written in zip(objects, packed, strict=True):
+        found = unpacked(written, layouts)
+        assert found.pop(name) == digests.of(name, SimpleNamespace(**each))
+        assert set(found.values()) == {UNKNOWN}
 
 
 def test_four_bytes_for_a_field_and_four_for_the_layout() -> None:

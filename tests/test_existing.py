@@ -27,11 +27,6 @@ from tests.support.products import make_targets
 pytestmark = pytest.mark.django_db
 
 
-@pytest.fixture(params=["save", "bulk"])
-def writer(request: pytest.FixtureRequest) -> str:
-    return str(request.param)
-
-
 def updateable(writer: str, model: Any = Product, **attributes: Any) -> type[Migration]:
     return products.updateable(writer, model, **{"search_attr": "sku"} | attributes)
 

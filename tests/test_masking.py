@@ -62,11 +62,6 @@ def test_no_value_is_left_in_a_text(value: str, before: str, behind: str) -> Non
 # ---------------------------------------------------------------- in a run
 
 
-@pytest.fixture(params=["save", "bulk"])
-def writer(request: pytest.FixtureRequest) -> str:
-    return str(request.param)
-
-
 def run(
     writer: str, *tables: Rows, capsys: pytest.CaptureFixture[str], **attributes: Any
 ) -> tuple[Result, str]:

@@ -30,7 +30,7 @@ def test_the_words_of_the_contract() -> None:
     assert {*("pending", "done", "partial", "failed"), "running", "interrupted", "skipped"} == set(
         RunStatus.values
     )
-    assert {"auto", "save", "bulk"} <= set(WriterName.values)
+    assert {"auto", "save", "bulk", "copy"} <= set(WriterName.values)
 
 
 @pytest.mark.parametrize(

@@ -28,16 +28,12 @@ from tests.support.engine import (
     undone,
 )
 from tests.support.examples import examples
+from tests.support.writers import WRITERS
 
 pytestmark = pytest.mark.django_db
 
 Rows = list[dict[str, Any]]
 BATCH = 3
-
-
-@pytest.fixture(params=["save", "bulk"])
-def writer(request: pytest.FixtureRequest) -> str:
-    return str(request.param)
 
 
 @pytest.fixture(autouse=True)
@@ -295,7 +291,7 @@ def _forests(draw: Any) -> Rows:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("writer_name", ["save", "bulk"])
+@pytest.mark.parametrize("writer_name", WRITERS)
 @settings(max_examples=examples(40), deadline=None)
 @given(rows=_forests(), stops=st.lists(st.integers(1, 4), max_size=3), size=st.integers(1, 3))
 def test_any_graph_interrupted_anywhere_is_one_clean_run(

@@ -27,11 +27,6 @@ pytestmark = pytest.mark.django_db
 KEPT = "What was committed before is kept; the same command goes on there."
 
 
-@pytest.fixture(params=["save", "bulk"])
-def writer(request: pytest.FixtureRequest) -> str:
-    return str(request.param)
-
-
 @pytest.fixture(autouse=True)
 def targets() -> None:
     Brand.objects.create(code="acme")

@@ -16,6 +16,7 @@ from data_migration.migration import Migration
 from tests.apps.shop.models import Category, Country, Rooted
 from tests.support.engine import Result, migrate, migrate_fine, undone
 from tests.support.examples import examples
+from tests.support.writers import WRITERS
 
 pytestmark = pytest.mark.django_db
 
@@ -30,11 +31,6 @@ def categories(writer: str, search_attr: str = "name", **more: Any) -> type[Migr
     }
     attributes = {"model": Category, "column_description": described, "writer": writer}
     return type("CategoryMigration", (Migration,), attributes | more)
-
-
-@pytest.fixture(params=["save", "bulk"])
-def writer(request: pytest.FixtureRequest) -> str:
-    return str(request.param)
 
 
 def parents() -> dict[str, str | None]:
@@ -332,7 +328,7 @@ def _check(rows: Rows, batch_size: int, writer: str) -> None:
         } - expected.keys()
 
 
-_WRITERS = st.sampled_from(["save", "bulk"])
+_WRITERS = st.sampled_from(WRITERS)
 
 
 @settings(max_examples=examples(25), deadline=None)

@@ -22,8 +22,6 @@ from .faults import fault
 _READS = re.compile(r"\b(SELECT|WITH)\b|^\s*(CALL|EXEC(UTE)?|PRAGMA|SHOW|TABLE|VALUES)\b", re.I)
 _SELECTS = re.compile(r"^[\s(]*(SELECT|WITH)\b", re.I)
 
-#: What later versions will offer.
-_LATER_WRITERS = frozenset({"copy"})
 #: Attributes that take one of a few words.
 _CHOICES = {"on_conflict": OnConflict, "removed": Removed, "high_water_null": NullMarks}
 
@@ -114,9 +112,6 @@ def check_writer(label: str, migration: type[Migration]) -> Iterator[CheckMessag
     writer: Any = migration.writer
     known = [str(name) for name in WriterName.values]
     if writer in known:
-        return
-    if writer in _LATER_WRITERS:
-        yield fault("E051", label, value=writer)
         return
     close = suggest(str(writer), known)
     yield fault("E050", label, value=writer, suggestion=_guess(close), known=", ".join(known))

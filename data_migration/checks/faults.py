@@ -174,10 +174,6 @@ FAULTS = {
     ),
     # writing
     "E050": Text("writer {value!r} does not exist.{suggestion}", "Choose one of {known}."),
-    "E051": Text(
-        "writer {value!r} is not offered by this version.",
-        "Remove the line: the default chooses the fastest writer that suits the model.",
-    ),
     "E052": Text(
         "batch_size has to be a whole number above zero, got {value!r}.",
         "Remove it to use DATA_MIGRATION_BATCH_SIZE, which is {default!r}.",

@@ -43,7 +43,7 @@ class Messages:
             is_open=kind == MessageKind.FAILURE and not self._step.run.is_dry,
             column=note.column[:255],
             value=shown(note.value) if note.column else "",
-            cause=note.cause,
+            cause=_storable(note.cause),
         )
         self._new.append(message)
         return message
@@ -91,6 +91,11 @@ class Messages:
         rows = open_failures(self._database).filter(migration=self._state)
         for start in range(0, len(listed), _CHUNK):
             rows.filter(key_hash__in=listed[start : start + _CHUNK]).update(is_open=False)
+
+
+def _storable(text: str) -> str:
+    """A text that every database takes: Django's own messages repeat the value as it is."""
+    return text.replace("\x00", "\\x00").encode("utf-8", "backslashreplace").decode()
 
 
 def open_failures(database: str) -> QuerySet[RowError]:

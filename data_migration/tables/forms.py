@@ -16,6 +16,7 @@ from operator import methodcaller
 from typing import Any
 
 from django.conf import settings
+from django.db.backends.base.operations import BaseDatabaseOperations
 from django.db.models import fields
 
 from .stock import is_json, own_type_of, target_of
@@ -59,7 +60,7 @@ def texts(field: Any) -> Form:
         value = field.get_prep_value(value)
         if value is None or (value == "" and _empty_is_null(target)):
             return None
-        if not isinstance(value, own):
+        if not isinstance(value, own) or not _is_plain(target, [value]):
             raise Unsuitable(f"{field.name} is a {type(value).__name__}")
         return next(iter(written([value])))
 
@@ -144,6 +145,10 @@ def _is_plain(target: Any, values: Values) -> bool:
     """Whether values of the field's own type are written without a look at each."""
     if isinstance(target, fields.DateTimeField):
         return all((value.tzinfo is not None) is settings.USE_TZ for value in values)
+    if isinstance(target, fields.TimeField):
+        return all(value.tzinfo is None for value in values)  # of which columns have none
+    if isinstance(target, fields.DecimalField):
+        return all(map(Decimal.is_finite, values))  # Django refuses NaN, which servers store
     return not (_empty_is_null(target) and "" in values)
 
 
@@ -167,6 +172,8 @@ def _adapter(field: Any, connection: Any) -> Form | None:
     for kind, name in _ADAPTERS.items():
         if isinstance(field, kind):
             adapt = getattr(ops, name)
+            if name == "adapt_datefield_value" and _is_plain_text(ops):
+                adapt = str
             return lambda values: list(map(adapt, values))
     return None
 
@@ -180,6 +187,11 @@ _ADAPTERS: dict[Any, str] = {
     fields.DateField: "adapt_datefield_value",
     fields.TimeField: "adapt_timefield_value",
 }
+
+
+def _is_plain_text(ops: Any) -> bool:
+    """Whether the database takes a date as Python writes it."""
+    return type(ops).adapt_datefield_value is BaseDatabaseOperations.adapt_datefield_value
 
 
 def _json(field: Any) -> Form:
@@ -203,7 +215,7 @@ def _each(function: Callable[[Any], str]) -> Form:
 _TEXTS: dict[type, Form] = {
     bool: lambda values: ["t" if value else "f" for value in values],
     int: _each(str),
-    float: _each(repr),
+    float: lambda values: [repr(value + 0.0) for value in values],  # no -0.0, as in a literal
     Decimal: _each(str),
     dt.datetime: _each(dt.datetime.isoformat),
     dt.date: _each(dt.date.isoformat),

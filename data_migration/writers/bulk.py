@@ -8,7 +8,7 @@ from typing import Any
 from ..drafts import Draft
 from ..migration import Migration
 from ..outcomes import WriterName
-from ..tables import Unsuitable
+from ..tables import Unsuitable, is_stock
 from .base import Writer
 from .inserts import Inserts, django_has_to
 from .joins import Joins, ThroughJoins
@@ -120,8 +120,35 @@ class BulkWriter(Writer):
         groups: dict[tuple[str, ...], list[Any]] = defaultdict(list)
         for draft in drafts:
             groups[draft.changed].append(draft.existing)
-        for fields, instances in sorted(groups.items(), key=lambda group: group[0]):
-            self.model._base_manager.using(self.database).bulk_update(instances, fields)
+        rows = self.model._base_manager.using(self.database)
+        for names, instances in sorted(groups.items(), key=lambda group: group[0]):
+            fields: list[Any] = [self.model._meta.get_field(name) for name in names]
+            if len(instances) == 1 or self._may_be_cut(fields, instances):
+                for each in instances:
+                    values = {field.attname: getattr(each, field.attname) for field in fields}
+                    rows.filter(pk=each.pk).update(**values)
+            else:
+                rows.bulk_update(instances, names)
+
+    def _may_be_cut(self, fields: list[Any], instances: list[Any]) -> bool:
+        """Whether PostgreSQL would cut a text that it refuses elsewhere.
+
+        ``bulk_update`` casts all values to the column's type there, its length included.
+        """
+        if self._connection.vendor != "postgresql":
+            return False
+        return any(
+            not is_stock(field)
+            or (
+                field.max_length is not None
+                and any(_length(getattr(i, field.attname)) > field.max_length for i in instances)
+            )
+            for field in fields
+        )
+
+
+def _length(value: Any) -> int:
+    return 0 if value is None else len(str(value))
 
 
 class CopyWriter(BulkWriter):

@@ -26,11 +26,6 @@ from tests.support.products import make_targets, updateable
 pytestmark = pytest.mark.django_db
 
 
-@pytest.fixture(params=["save", "bulk"])
-def writer(request: pytest.FixtureRequest) -> str:
-    return str(request.param)
-
-
 @pytest.fixture(autouse=True)
 def targets() -> None:
     make_targets("acme")

@@ -166,6 +166,14 @@ def test_a_failure_without_a_key_waits_for_a_run_that_reads_every_row() -> None:
     assert open_() == [""]
 
 
+def test_what_no_database_takes_is_spelled_out_in_the_cause() -> None:
+    messages = begin()
+    messages.note(FAILURE, draft(1, 1), Note("n", "\x00", "“\x00\ud800 é” is no number"))
+    store(messages)
+
+    assert RowError.objects.get().cause == "“\\x00\\ud800 é” is no number"
+
+
 def test_long_columns_are_cut_and_values_are_shown_as_people_read_them() -> None:
     messages = begin()
     messages.note(FAILURE, draft(1, 1), Note("c" * 300, None, "x"))

@@ -12,10 +12,9 @@ from hypothesis import strategies as st
 from data_migration.keys import key_hash
 from data_migration.ledger.rows import delete_by_hash, insert, select_by_hash
 from data_migration.models import BeforeImage, MigrationState, RowLink
-from tests.support.engine import statements, undone
+from tests.support.engine import undone
 
 COLUMNS = ("key_hash", "key", "object_pk", "checksum", "written", "run", "kind", "unsettled")
-only_mysql = pytest.mark.skipif(connection.vendor != "mysql", reason="no other has the limit")
 only_postgresql = pytest.mark.skipif(connection.vendor != "postgresql", reason="about its planner")
 
 pytestmark = pytest.mark.django_db
@@ -89,39 +88,6 @@ def test_rows_are_deleted_in_their_migration_only(migration: int) -> None:
 
     assert [digits for digits, *_ in select([migration], [1, 2, 3])] == [key_hash(2)]
     assert len(select([other], [1, 2])) == 2
-
-
-@only_mysql
-def test_no_statement_is_longer_than_a_packet(
-    migration: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    # The limit of a session cannot be set, that of the server is everybody's.
-    monkeypatch.setattr("data_migration.ledger.rows._packet", lambda cursor: 16 * 1024)
-    rows = [row(number, "é'\\😀" * (number % 50), b"\xff" * 40) for number in range(1500)]
-    lengths: list[int] = []
-
-    def measure(execute: Any, sql: Any, params: Any, many: Any, context: Any) -> Any:
-        result = execute(sql, params, many, context)
-        lengths.append(len(context["cursor"].cursor._executed))
-        return result
-
-    with connection.execute_wrapper(measure):
-        insert(connection, RowLink, COLUMNS, migration, rows)
-
-    assert 10 < len(lengths) < 60
-    assert max(lengths) <= 16 * 1024
-    assert [text for _, text, *_ in sorted(select([migration], list(range(1500))))] == [
-        text for _, text, *_ in rows
-    ]
-
-
-@only_mysql
-def test_the_limit_is_the_servers(migration: int) -> None:
-    with statements() as seen:
-        insert(connection, RowLink, COLUMNS, migration, [row(1)])
-
-    assert "@@max_allowed_packet" in seen[0]
-    assert len(seen) == 2
 
 
 @only_postgresql

@@ -234,7 +234,6 @@ def test_a_hook_that_raises_is_named_with_its_line(library: Library) -> None:
     }
 
 
-@pytest.mark.parametrize("writer", ["save", "bulk"])
 @pytest.mark.parametrize(
     "name", ["hook_before_transformation", "hook_before_save", "hook_after_save"]
 )

@@ -19,6 +19,7 @@ from tests.apps.library.fixtures import (
 )
 from tests.apps.library.legacy import LABELS, ROWS
 from tests.apps.library.testing import give, migrate, show, timeless
+from tests.support.writers import FASTEST, unforced
 
 pytestmark = pytest.mark.django_db
 
@@ -34,6 +35,7 @@ def last_run() -> Run:
 # ------------------------------------------------------------------ rehearsal and commit
 
 
+@unforced
 def test_without_commit_it_is_a_rehearsal_and_says_so_to_the_letter(library: Library) -> None:
     result = migrate("library")
 
@@ -229,7 +231,6 @@ def test_atomic_writes_everything_when_all_is_fine(library: Library) -> None:
     assert counts() == EVERYTHING
 
 
-@pytest.mark.parametrize("writer", ["save", "bulk"])
 def test_on_error_continue_keeps_the_good_rows_and_counts_the_bad(
     library: Library, writer: str
 ) -> None:
@@ -536,6 +537,7 @@ def test_verbosity_zero_still_tells_what_failed(library: Library) -> None:
     assert "3 rows failed" in result.err
 
 
+@unforced
 def test_rows_written_one_by_one_are_told_with_the_reason(library: Library) -> None:
     library.set("Genre", writer="save")
 
@@ -572,7 +574,7 @@ def test_json_is_the_document_of_the_contract(library: Library) -> None:
                 "warnings": 0,
                 "passed": 0,
                 "removed": 0,
-                "writer": "bulk",
+                "writer": FASTEST,
                 "writer_reason": document["migrations"][0]["writer_reason"],
                 "error": "",
             }

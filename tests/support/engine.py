@@ -7,6 +7,7 @@ as other drivers would return them.
 
 from __future__ import annotations
 
+import re
 import sqlite3
 from collections.abc import Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -147,7 +148,7 @@ def legacy_database(names: Sequence[str], rows: Sequence[Row]) -> sqlite3.Connec
     objects: list[Any] = []
 
     def stored(value: Any) -> Any:
-        if type(value) in _KNOWN and not (type(value) is int and abs(value) >= 2**63):
+        if type(value) in _KNOWN and _fits(value):
             return value
         objects.append(value)
         return f"{_STANDS_FOR}{len(objects) - 1}"
@@ -174,6 +175,17 @@ def legacy_database(names: Sequence[str], rows: Sequence[Row]) -> sqlite3.Connec
     )
     connection.row_factory = as_it_was
     return connection
+
+
+def _fits(value: Any) -> bool:
+    """Whether SQLite has a place for such a number or text."""
+    if type(value) is int:
+        return bool(-(2**63) <= value < 2**63)
+    # Lone surrogates come out of damaged legacy databases only.
+    return type(value) is not str or value.isprintable() or not _SURROGATE.search(value)
+
+
+_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 @contextmanager

@@ -14,11 +14,6 @@ from tests.support.engine import migrate, migrate_fine
 pytestmark = pytest.mark.django_db
 
 
-@pytest.fixture(params=["save", "bulk"])
-def writer(request: pytest.FixtureRequest) -> str:
-    return str(request.param)
-
-
 def brands(writer: str, **attributes: Any) -> type[Migration]:
     return type("M", (Migration,), {"model": Brand, "writer": writer, **attributes})
 

@@ -8,14 +8,27 @@ from typing import Any
 
 import pytest
 from django.db import connection
-from django.db.models.signals import m2m_changed, post_save, pre_save
+from django.db.models.signals import m2m_changed, post_init, post_save, pre_save
 
 from data_migration.exceptions import SpecError
 from data_migration.migration import Migration
 from data_migration.outcomes import RunStatus
-from data_migration.writers import choose_writer
-from tests.apps.shop.models import Place, Product, Restaurant, Shouting, Stamped, Watched
+from data_migration.writers import choose_writer, instances_needed
+from tests.apps.shop.models import (
+    Category,
+    Custom,
+    Everything,
+    Log,
+    Place,
+    Product,
+    Restaurant,
+    Shouting,
+    Stamped,
+    Watched,
+)
+from tests.settings import TARGET
 from tests.support.engine import migrate, migrate_fine
+from tests.support.writers import FASTEST, unforced
 
 pytestmark = pytest.mark.django_db
 
@@ -38,9 +51,38 @@ def listening(signal: Any, sender: Any) -> Iterator[None]:
         signal.disconnect(receiver, sender=sender)
 
 
-@pytest.mark.parametrize("model", [Product, Place, Stamped, Watched])
-def test_plain_model_gets_bulk(model: Any) -> None:
-    assert choice(model) == ("bulk", "nothing on the model needs save()")
+#: Why a plain model is not saved row by row.
+PLAIN = "nothing on the model needs save()"
+if TARGET == "postgresql":
+    PLAIN += ", and PostgreSQL takes COPY"
+
+
+@unforced
+@pytest.mark.parametrize("model", [Product, Place, Stamped, Watched, Everything])
+def test_plain_model_gets_the_fastest_of_its_database(model: Any) -> None:
+    assert choice(model) == (FASTEST, PLAIN)
+
+
+@unforced
+@pytest.mark.parametrize(
+    ("model", "why"),
+    [(Custom, "upper is a UpperField, which has methods of its own")],
+)
+def test_field_with_methods_of_its_own_goes_by_insert(model: Any, why: str) -> None:
+    no_copy = f", but no COPY: {why}" if TARGET == "postgresql" else ""
+    assert choice(model) == ("bulk", f"nothing on the model needs save(){no_copy}")
+
+
+def test_copy_is_refused_where_there_is_none_with_what_to_write_instead() -> None:
+    if TARGET == "postgresql":
+        assert choice(Product, writer="copy") == ("copy", "the migration asks for it")
+        model, why = Custom, "upper is a UpperField"
+    else:
+        model, why = Product, "COPY is PostgreSQL's"
+    with pytest.raises(SpecError) as refused:
+        choice(model, writer="copy")
+    assert f"cannot write {model.__name__} into 'default': {why}" in str(refused.value)
+    assert 'Set writer = "bulk" or "auto"' in str(refused.value)
 
 
 def test_overridden_save() -> None:
@@ -51,21 +93,23 @@ def test_second_table() -> None:
     assert choice(Restaurant) == ("save", "Restaurant inherits from another table")
 
 
-def test_proxy_of_a_plain_model_gets_bulk() -> None:
+@unforced
+def test_proxy_of_a_plain_model_gets_the_fastest_as_well() -> None:
     class Cheap(Product):
         class Meta:
             proxy = True
             app_label = "shop"
 
-    assert choice(Cheap)[0] == "bulk"
+    assert choice(Cheap) == (FASTEST, PLAIN)
 
 
+@unforced
 @pytest.mark.parametrize(("signal", "name"), [(pre_save, "pre_save"), (post_save, "post_save")])
 def test_signals(signal: Any, name: str) -> None:
     with listening(signal, Watched):
         assert choice(Watched) == ("save", f"{name} receivers listen to Watched")
-        assert choice(Product)[0] == "bulk"
-    assert choice(Watched)[0] == "bulk"
+        assert choice(Product)[0] == FASTEST
+    assert choice(Watched)[0] == FASTEST
 
 
 def test_signal_of_a_join_table() -> None:
@@ -110,3 +154,57 @@ def test_choice_and_reason_are_kept_with_the_step() -> None:
     step = migrate_fine(ShoutingMigration, [{"name": "x"}]).step
     assert (step.writer, step.writer_reason) == ("save", "Shouting overrides save()")
     assert Shouting.objects.get().name == "X"
+
+
+# ------------------------------------------------------------------ is an instance needed?
+
+
+def needed(model: Any, *columns: str, **attributes: Any) -> str:
+    chosen = type("M", (Migration,), {"model": model, "writer": "bulk", **attributes})()
+    writer, _ = choose_writer(chosen, database="default")
+    return instances_needed(chosen, writer, columns)
+
+
+def _hook(self: Any, instance: Any, row: Any) -> None:
+    """An overridden hook."""
+
+
+def test_rows_of_a_plain_model_become_no_instances() -> None:
+    assert needed(Product, "id", "sku", "name", "tags", "unknown") == ""
+    assert needed(Log, "text", hook_before_transformation=lambda self, row: None) == ""
+
+
+@pytest.mark.parametrize("name", ["hook_before_save", "hook_after_save"])
+def test_a_hook_gets_its_instance(name: str) -> None:
+    assert needed(Log, "text", **{name: _hook}) == f"{name} gets it"
+
+
+def test_save_needs_them() -> None:
+    assert needed(Log, "text", writer="save") == "the writer save saves it"
+
+
+@pytest.mark.parametrize(
+    ("model", "why"),
+    [
+        (Custom, "Django writes it: upper is a UpperField, which has methods of its own"),
+        (Everything, "file is a file"),
+        (Category, "rows may wait for others of the same model (parent)"),
+    ],
+)
+def test_what_the_model_has_to_say(model: Any, why: str) -> None:
+    assert needed(model, "id") == why
+
+
+def test_a_property_is_set_on_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Log, "alias", property(None, lambda self, value: None), raising=False)
+    monkeypatch.setattr(
+        Log._meta, "_property_names", frozenset({"alias"}), raising=False
+    )  # Django remembers them
+    assert needed(Log, "text", "alias") == "alias is set on it"
+
+
+def test_an_init_and_its_signals_see_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    with listening(post_init, Log):
+        assert needed(Log, "text") == "post_init receivers listen to Log"
+    monkeypatch.setattr(Log, "__init__", lambda self, *args, **kwargs: None)
+    assert needed(Log, "text") == "Log overrides __init__()"

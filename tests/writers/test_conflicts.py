@@ -20,11 +20,6 @@ DECIDE = (
 )
 
 
-@pytest.fixture(params=["save", "bulk"])
-def writer(request: pytest.FixtureRequest) -> str:
-    return str(request.param)
-
-
 @pytest.fixture(autouse=True)
 def targets() -> None:
     for code in ("acme", "best", "mine"):

@@ -15,11 +15,6 @@ pytestmark = pytest.mark.django_db
 STRICT = pytest.mark.skipif(settings.TARGET == "sqlite", reason="SQLite stores whatever comes")
 
 
-@pytest.fixture(params=["save", "bulk"])
-def writer(request: pytest.FixtureRequest) -> str:
-    return str(request.param)
-
-
 def blamed(
     model: Any, writer: str, *rows: dict[str, Any], **attributes: Any
 ) -> tuple[str, str, str, str]:

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
-from django.db import DatabaseError, connection, connections
+from django.db import DatabaseError, Error, connection, connections
 
 from data_migration.exceptions import StepFailed
 from data_migration.migration import Migration
@@ -17,11 +17,6 @@ from data_migration.writers.faults import is_fault_of_database
 from tests import settings
 from tests.apps.shop.models import Brand, Product
 from tests.support.engine import Result, migrate, statements
-
-
-@pytest.fixture(params=["save", "bulk"])
-def writer(request: pytest.FixtureRequest) -> str:
-    return str(request.param)
 
 
 def products(writer: str, **attributes: Any) -> type[Migration]:
@@ -56,7 +51,9 @@ def test_missing_table_is_told_once(writer: str) -> None:
         result = migrate(products(writer), rows())
     assert_one_error_and_nothing_written(result)
     assert "shop_product" in result.step.error
-    assert len(ran.starting("INSERT", table=Product)) == 1
+    # On PostgreSQL the question for the sequence comes first.
+    asks_first = settings.TARGET == "postgresql" and writer != "save"
+    assert len(ran.starting("INSERT", table=Product)) == (0 if asks_first else 1)
 
 
 @pytest.mark.django_db(transaction=True)
@@ -76,8 +73,8 @@ def test_what_fails_after_the_loss_is_no_fault_of_a_row() -> None:
     connection.ensure_connection()
     kill(connection)
     try:
-        for _ in range(2):  # psycopg's second error has no SQLSTATE
-            with pytest.raises(DatabaseError) as caught:
+        for _ in range(2):  # psycopg's second error has no SQLSTATE, psycopg2's is another
+            with pytest.raises(Error) as caught:
                 Brand.objects.exists()
             assert is_fault_of_database(caught.value, "default")
     finally:

@@ -16,11 +16,6 @@ pytestmark = pytest.mark.django_db
 NOWHERE = 404
 
 
-@pytest.fixture(params=["save", "bulk"])
-def writer(request: pytest.FixtureRequest) -> str:
-    return str(request.param)
-
-
 def products(writer: str, **attributes: Any) -> type[Migration]:
     defaults = {
         "model": Product,

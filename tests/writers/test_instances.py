@@ -13,11 +13,6 @@ from tests.support.engine import migrate, migrate_fine
 pytestmark = pytest.mark.django_db
 
 
-@pytest.fixture(params=["save", "bulk"])
-def writer(request: pytest.FixtureRequest) -> str:
-    return str(request.param)
-
-
 def test_hook_may_change_the_instance(writer: str) -> None:
     def hook_before_save(self: Any, instance: Any, row: dict[str, Any]) -> None:
         instance.name = row["code"].upper()

@@ -101,7 +101,6 @@ def test_symmetrical_links_are_left_to_the_manager() -> None:
     assert join_table(Category, "followers", database="default") is not None
 
 
-@pytest.mark.parametrize("writer", ["save", "bulk"])
 def test_bad_row_keeps_the_links_of_the_others(writer: str, tags: list[int]) -> None:
     described = {"tags": is_a(Tag, "name", m2m=True)}
     attributes = {"model": Product, "writer": writer, "column_description": described}
@@ -111,7 +110,6 @@ def test_bad_row_keeps_the_links_of_the_others(writer: str, tags: list[int]) -> 
     assert Product.tags.through.objects.count() == 12
 
 
-@pytest.mark.parametrize("writer", ["save", "bulk"])
 def test_other_side_of_a_foreign_key(writer: str) -> None:
     """``children`` of a tree are no many-to-many, but may be described as one."""
     Category.objects.create(name="a")

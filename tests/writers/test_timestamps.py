@@ -21,11 +21,6 @@ def stamped(writer: str) -> type[Migration]:
     return type("StampedMigration", (Migration,), {"model": Stamped, "writer": writer})
 
 
-@pytest.fixture(params=["save", "bulk"])
-def writer(request: pytest.FixtureRequest) -> str:
-    return str(request.param)
-
-
 def row(number: int, **changes: Any) -> dict[str, Any]:
     given = {
         "added": OLD,
