@@ -11,4 +11,4 @@ def examples(number: int) -> int:
     What a property says of our own code does not depend on the database; that the statements
     work there is seen with few.
     """
-    return 500
+    return number if TARGET == "sqlite" else max(number // 4, 5)
