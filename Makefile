@@ -14,13 +14,16 @@ PYTHON ?= $(shell for name in python3.13 python3.12 python3.11 python3; do \
 MATRIX = $(or $(PYTHON),$(error Python 3.11, 3.12 or 3.13 is needed and none is on the PATH)) -m tests.matrix
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-quick lint types layers docs bench bench-quick clean
+.PHONY: help demo demo-admin test test-quick lint types layers docs bench bench-quick clean
 
 help:            ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: .venv/.installed  ## migrate a small legacy shop and look at the result
 	.venv/bin/python manage.py demo
+
+demo-admin: .venv/.installed  ## look at the migration in the admin, and start it there
+	.venv/bin/python manage.py demo_admin
 
 test:            ## everything: lint, types, layers, docs, tests on all Pythons and databases
 	@$(MATRIX) test

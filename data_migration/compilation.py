@@ -11,7 +11,7 @@ from .exceptions import DataMigrationError, SourceError, SpecError, UnknownColum
 from .graph import PlanStep
 from .identity import key_columns_of
 from .linked import Linked
-from .migration import Migration, hook_is_overridden
+from .migration import ROW_HOOKS, Migration, hook_is_overridden
 from .resolve import RelationColumn
 from .sources import Reader, close_connection
 from .sources.base import printable_cause, words
@@ -19,13 +19,7 @@ from .sources.narrowing import no_rows
 from .transform import Transform
 from .writers import Writer, choose_writer, instances_needed
 
-_ROW_HOOKS = (
-    "hook_before_transformation",
-    "hook_before_save",
-    "hook_after_save",
-    "hook_update_existing",
-    "hook_error_creating_instance",
-)
+_ROW_HOOKS = (*ROW_HOOKS, "hook_error_creating_instance")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -19,6 +19,10 @@ PREFIX = "DATA_MIGRATION_"
 _NO_SOURCES: Mapping[str, Mapping[str, Any]] = {}
 
 
+#: What ``DATA_MIGRATION_BACKGROUND`` can be.
+BACKGROUNDS = ("auto", "django", "celery", "process")
+
+
 class Settings:
     """Typed access to the settings; one property each."""
 
@@ -56,6 +60,15 @@ class Settings:
         another host counts as dead.
         """
         return self._get("LOCK_TIMEOUT", 60.0)
+
+    @property
+    def background(self) -> str:
+        """``DATA_MIGRATION_BACKGROUND``: who carries out runs that are started from the admin.
+
+        ``"django"`` (django.tasks), ``"celery"``, ``"process"``, or ``"auto"``: the first of the
+        first two that is set up.
+        """
+        return self._get("BACKGROUND", "auto")
 
     def _get(self, name: str, default: T) -> T:
         value: T = getattr(django_settings, PREFIX + name, default)

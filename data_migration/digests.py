@@ -17,7 +17,7 @@ from zlib import crc32
 from django.db.models import Model
 
 from .field_digests import LEFT_OUT, UNKNOWN, unwrapped, ways_to_digest
-from .migration import Migration, hook_is_overridden
+from .migration import ROW_HOOKS, Migration, hook_is_overridden
 
 __all__ = ["UNKNOWN", "FieldDigests", "RowChecksum", "fingerprint", "targets_digest", "unpacked"]
 
@@ -33,17 +33,9 @@ def fingerprint(migration: type[Migration]) -> str:
         migration.model._meta.label,
         repr(migration.legacy_key),
         *(f"{name}: {each!r}" for name, each in sorted(migration.column_description.items())),
-        *(_source_of(migration, name) for name in _ROW_HOOKS),
+        *(_source_of(migration, name) for name in ROW_HOOKS),
     ]
     return blake2b("\n".join(said).encode(), digest_size=16).hexdigest()
-
-
-_ROW_HOOKS = (
-    "hook_before_transformation",
-    "hook_before_save",
-    "hook_after_save",
-    "hook_update_existing",
-)
 
 
 def _source_of(migration: type[Migration], name: str) -> str:

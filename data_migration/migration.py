@@ -49,6 +49,8 @@ class Migration:
     writer: ClassVar[str] = WriterName.AUTO
     #: Rows read, transformed and written together; ``None`` means ``DATA_MIGRATION_BATCH_SIZE``.
     batch_size: ClassVar[int | None] = None
+    #: Whether ``--workers`` may split it into ranges; ``None``: unless hooks may share memory.
+    split: ClassVar[bool | None] = None
     #: Call ``hook_update_existing`` only for rows that changed in the source.
     track_changes: ClassVar[bool] = False
     #: The column that grows with every change of a row; a rerun reads what is at or above it.
@@ -140,6 +142,15 @@ def hook_is_overridden(migration: type[Migration], name: str) -> bool:
     """Whether the class (or a mixin of it) brings its own ``name``."""
     own, default = getattr(migration, name), getattr(Migration, name)
     return getattr(own, "__func__", own) is not default.__func__
+
+
+#: The hooks that see rows and decide what becomes of them.
+ROW_HOOKS = (
+    "hook_before_transformation",
+    "hook_before_save",
+    "hook_after_save",
+    "hook_update_existing",
+)
 
 
 def overridden_hook(migration: Migration, name: str) -> Callable[..., Any] | None:

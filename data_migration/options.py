@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -51,10 +51,16 @@ class MaxErrors:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RunOptions:
-    """The options of one run. ``batch_size`` overrides every migration's own."""
+    """The options of one run. ``batch_size`` overrides every migration's own.
+
+    ``labels`` are the apps and migrations that were chosen, all without one, and ``exclude``
+    those that were left out.
+    """
 
     mode: Mode = Mode.REHEARSAL
     database: str = "default"
+    labels: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
     on_error: OnError = OnError.STOP
     max_errors: MaxErrors | None = None
     limit: int | None = None
@@ -64,8 +70,14 @@ class RunOptions:
     full: bool = False
     #: Read only the rows that failed before.
     retry_failed: bool = False
+    #: With ``retry_failed``: of them only those of these messages, by number.
+    failures: tuple[int, ...] = ()
     #: Delete objects of rows that are gone although they are more than ``removed_limit`` allows.
     force_removal: bool = False
+    #: How many processes share the rows of a step.
+    workers: int = 1
+    #: Hands a range, by its number, over to workers anywhere; None for processes of this host.
+    enqueue: Callable[[int], None] | None = field(default=None, repr=False)
     #: Asked after each batch; True ends the run cleanly.
     should_stop: Callable[[], bool] = field(default=never, repr=False)
     #: Receives each migration's label and query before it is read.
@@ -74,8 +86,10 @@ class RunOptions:
     warn: Callable[[str], None] = field(default=silent, repr=False)
 
     def recorded(self) -> dict[str, Any]:
-        """The part that the ledger keeps with the run."""
+        """The part that the ledger keeps with the run, which has mode and database itself."""
         return {
+            "labels": list(self.labels),
+            "exclude": list(self.exclude),
             "on_error": self.on_error.value,
             "max_errors": str(self.max_errors) if self.max_errors else None,
             "limit": self.limit,
@@ -83,5 +97,40 @@ class RunOptions:
             "update": self.update,
             "full": self.full,
             "retry_failed": self.retry_failed,
+            "failures": list(self.failures),
             "force_removal": self.force_removal,
+            "workers": self.workers,
+            "distribute": self.enqueue is not None,
         }
+
+    @classmethod
+    def from_recorded(
+        cls, recorded: Mapping[str, Any], *, mode: str, database: str, **callbacks: Any
+    ) -> RunOptions:
+        """What :meth:`recorded` gave, as options again. ``callbacks`` are the fields it left out.
+
+        Raises :exc:`SpecError` for a value that no option has.
+        """
+        values = {name: recorded[name] for name in _AS_THEY_ARE if name in recorded}
+        if recorded.get("distribute"):
+            values["workers"] = 1  # how ranges were handed over cannot be recorded
+        max_errors = recorded.get("max_errors")
+        try:
+            return cls(
+                mode=Mode(mode),
+                database=database,
+                labels=tuple(recorded.get("labels") or ()),
+                exclude=tuple(recorded.get("exclude") or ()),
+                failures=tuple(recorded.get("failures") or ()),
+                on_error=OnError(recorded.get("on_error") or OnError.STOP),
+                max_errors=MaxErrors.parse(max_errors) if max_errors else None,
+                **values,
+                **callbacks,
+            )
+        except ValueError as error:
+            raise SpecError(f"The recorded options cannot be used: {error}.") from error
+
+
+_AS_THEY_ARE = (
+    *("limit", "batch_size", "update", "full", "retry_failed", "force_removal", "workers"),
+)

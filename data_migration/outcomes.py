@@ -20,6 +20,7 @@ class RunStatus(TextChoices):
     """Where a run, a step of it, and so a migration stands."""
 
     PENDING = "pending", _("pending")
+    QUEUED = "queued", _("queued")
     RUNNING = "running", _("running")
     DONE = "done", _("done")
     PARTIAL = "partial", _("partial")

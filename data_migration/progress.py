@@ -53,7 +53,7 @@ class Lines(Progress):
         if self._total:
             parts[0] = f"{self._read / self._total:.0%}  {self._read:,}/{self._total:,} rows"
             left = max(self._total - self._read, 0) / rate if rate else 0
-            parts.append(f"{_duration(left)} left")
+            parts.append(f"{duration(left)} left")
         if failed:
             parts.append(f"{failed:,} failed")
         return "  ".join(parts)
@@ -100,7 +100,8 @@ def for_stream(stream: TextIO) -> Progress:
     return Lines(stream)
 
 
-def _duration(seconds: float) -> str:
+def duration(seconds: float) -> str:
+    """``3s``, ``2m 05s`` or ``1h 10m``, as people read it."""
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     if hours:

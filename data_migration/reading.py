@@ -12,7 +12,7 @@ from .digests import fingerprint
 from .exceptions import SourceError, SpecError
 from .identity import key_columns_of
 from .keys import identify, key_of_text
-from .ledger import Messages
+from .ledger import Messages, open_keys
 from .marks import lowered, mark_text, value_of_mark
 from .migration import hook_is_overridden
 from .models import MigrationState
@@ -52,7 +52,7 @@ class Reading:
     def begin(self, reader: Reader) -> None:
         """Run the query, so that its columns are known; the step learns how many rows come."""
         if self._options.retry_failed:
-            self._failed = dict(self._messages.failed_before)
+            self._failed = self._queue()
             self._step.total = len(self._failed)
             reader.execute(*no_rows(reader.connection, self._query, self._params))
             return
@@ -61,6 +61,21 @@ class Reading:
         reader.execute(self._query, self._params)
         if self._state.pass_run is None:
             self._begin_pass(self._state)
+
+    def begin_elsewhere(self, reader: Reader) -> None:
+        """The same where other processes read the rows: of the query come its columns only."""
+        self._take_mark(reader, self._migration.high_water)
+        self._step.total = self._count(reader)
+        reader.execute(*no_rows(reader.connection, self._query, self._params))
+        if self._state.pass_run is None:
+            self._begin_pass(self._state)
+
+    def _queue(self) -> dict[str, str]:
+        """The failed rows to be tried again: all of them, or those of the chosen messages."""
+        chosen = self._options.failures
+        if not chosen:
+            return dict(self._messages.failed_before)
+        return open_keys(self._state, self._options.database, chosen)
 
     def _begin_pass(self, state: MigrationState) -> None:
         """Remember the spec that the pass began with: if it changes on the way, that is told."""

@@ -3,29 +3,31 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from typing import Any
 
-from django.db import transaction
+from django.db import Error, transaction
 
 from . import signals
 from .context import StepContext
 from .drafts import Draft, Note
-from .exceptions import StepFailed, TooManyErrors
+from .exceptions import DataMigrationError, StepFailed, TooManyErrors
 from .ledger import Ledger
 from .masking import MASK, is_hidden, masked_text
 from .migration import hook_is_overridden
 from .models import RowError, Run, RunStep
 from .outcomes import MessageKind, OnError, Outcome
 from .progress import Progress
-from .writers import describe
+from .sources.base import words
+from .writers import describe, hook_of
 
 
 class Recorder:
     """Receives every draft of one step once, when its outcome is final.
 
     ``steps`` are all steps of the run, whose failures ``--max-errors`` counts together.
+    ``elsewhere`` tells how many rows of this step have failed in other processes.
     """
 
     def __init__(
@@ -35,7 +37,9 @@ class Recorder:
         *,
         steps: Sequence[RunStep],
         progress: Progress,
+        elsewhere: Callable[[], int] = int,
     ) -> None:
+        self._elsewhere = elsewhere
         self._step = context.step
         self._migration = context.migration
         self._options = context.options
@@ -109,8 +113,10 @@ class Recorder:
         limit = self._options.max_errors
         if limit is None:
             return
-        failed = sum(step.failed for step in self._steps)
-        if limit.is_exceeded(failed=failed, failed_in_step=self._step.failed, rows=rows):
+        elsewhere = self._elsewhere()
+        failed = sum(step.failed for step in self._steps) + elsewhere
+        failed_in_step = self._step.failed + elsewhere
+        if limit.is_exceeded(failed=failed, failed_in_step=failed_in_step, rows=rows):
             raise TooManyErrors(
                 f"{self._step.migration}: {rows_failed(failed)}, more than --max-errors {limit}"
                 f" allows. {what_is_kept(self._step)}"
@@ -136,3 +142,19 @@ def what_is_kept(step: RunStep) -> str:
 
 def rows_failed(count: int) -> str:
     return "1 row failed" if count == 1 else f"{count} rows failed"
+
+
+def error_text(label: str, error: BaseException, kept: str = "") -> str:
+    """What stopped a step, for people: on one line, without secrets; a fault in a hook is located.
+
+    An error of this package is such a sentence already. ``kept`` says what stays of the step.
+    """
+    if isinstance(error, DataMigrationError):
+        return str(error)
+    if isinstance(error, (KeyboardInterrupt, SystemExit)):
+        return f"{label} was stopped at once. {kept}".rstrip()
+    where = f"{label}: {hook_of(error)}"
+    name = type(error).__name__
+    if isinstance(error, Error):
+        where += "the target database says: "
+    return f"{where}{name}: {words(error)}." if words(error) != name else f"{where}{name}."

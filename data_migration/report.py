@@ -42,7 +42,7 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]], *, text_columns: i
 
 def afterwords(steps: Sequence[RunStep], limit: int | None) -> list[str]:
     """What the closing table does not tell of a run, one sentence each."""
-    return [*_passed(steps), *_removed(steps), *_unfinished_reads(steps, limit), *writers(steps)]
+    return [*_passed(steps), *_removed(steps), *_unfinished_reads(steps, limit), *_ways(steps)]
 
 
 def _passed(steps: Iterable[RunStep]) -> list[str]:
@@ -89,6 +89,15 @@ def _unfinished_reads(steps: Iterable[RunStep], limit: int | None) -> list[str]:
     ]
 
 
+def _ways(steps: Sequence[RunStep]) -> list[str]:
+    return [*writers(steps), *splits(steps)]
+
+
+def splits(steps: Iterable[RunStep]) -> list[str]:
+    """One sentence for each migration that several processes were asked to share."""
+    return [f"{step.migration}: {step.split_reason}." for step in steps if step.split_reason]
+
+
 def writers(steps: Iterable[RunStep]) -> list[str]:
     """One sentence for each migration whose rows were not written in bulk."""
     return [
@@ -118,6 +127,8 @@ def step_document(step: RunStep) -> dict[str, Any]:
         "seconds": round(step.seconds, 3),
         "writer": str(step.writer),
         "writer_reason": step.writer_reason,
+        "split_into": step.split_into,
+        "split_reason": step.split_reason,
         "error": step.error,
     }
 
@@ -235,7 +246,7 @@ def runs_document(runs: Iterable[Run]) -> dict[str, Any]:
             {
                 **run_document(run, run.steps.all()),
                 "mode": run.mode,
-                "started_at": run.started_at.isoformat(),
+                "started_at": run.started_at.isoformat() if run.started_at else None,
                 "finished_at": run.finished_at.isoformat() if run.finished_at else None,
             }
             for run in runs

@@ -14,7 +14,8 @@ from .drafts import Draft, Note
 from .exceptions import ConversionError, MissingTarget, SpecError
 from .keys import alternative
 from .linked import LegacyTargets, Linked
-from .targets import AMBIGUOUS, MISSING, CompositeTargets, Known, Targets, field_at
+from .own_keys import own_attrs, own_value
+from .targets import AMBIGUOUS, MISSING, CompositeTargets, Known, Targets
 
 
 class Unfit:
@@ -66,7 +67,7 @@ class RelationColumn:
             options["prefetch"] = description.prefetch and not is_same
             self.targets = _searched(description, options)
         #: The attributes of this very model that other rows find it by; none where they cannot.
-        self._own_attrs = _own_attrs(description)
+        self._own_attrs = own_attrs(description)
 
     def _legacy_targets(self, linked: Linked | None, options: dict[str, Any]) -> Known:
         assert self.description.klass is not None
@@ -147,7 +148,7 @@ class RelationColumn:
         if self.description.legacy:
             other = alternative(draft.key)
             return (draft.key,) if other is None else (draft.key, other)
-        values = tuple(_own_value(draft, *names) for names in self._own_attrs)
+        values = tuple(own_value(draft, *names) for names in self._own_attrs)
         return values if len(values) == 1 else (values,)
 
     def assign(self, draft: Draft, keys: list[Any], *, final: bool) -> None:
@@ -273,31 +274,6 @@ def _searched(description: Column, options: dict[str, Any]) -> Known:
     if len(description.search_attrs) == 1:
         return Targets(description.klass, description.search_attrs[0], **options)
     return CompositeTargets(description.klass, description.search_attrs, **options)
-
-
-def _own_attrs(description: Column) -> list[tuple[str, str]]:
-    """(name of the attribute of an instance, the other name that values may have for it)."""
-    assert description.klass is not None
-    names = [(_own_name(description.klass, attr), attr) for attr in description.search_attrs]
-    return names if all(name for name, _ in names) else []
-
-
-def _own_name(klass: type[Model], attr: str) -> str:
-    """The attribute itself, empty for one of another object or with a lookup."""
-    searched = field_at(klass, attr)
-    if searched is None or "__" in attr:
-        return ""
-    field = None if attr == "pk" else klass._meta.get_field(attr)
-    is_reference = isinstance(field, ForeignKey) and not field.primary_key
-    return field.attname if is_reference else searched.attname  # type: ignore[union-attr]
-
-
-def _own_value(draft: Draft, attname: str, attr: str) -> Any:
-    instance = draft.instance or draft.existing
-    if instance is not None:
-        return getattr(instance, attname)
-    value = draft.values.get(attname, draft.values.get(attr))
-    return value.pk if isinstance(value, Model) else value
 
 
 def _is_blank(key: Any) -> bool:

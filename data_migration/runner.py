@@ -4,35 +4,37 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
-from django.db import Error, transaction
+from django.db import transaction
 
 from . import signals
 from .collector import rare_collections
 from .context import StepContext
 from .deferral import fill_deferred
-from .exceptions import DataMigrationError, Interrupted, TooManyErrors
+from .exceptions import Interrupted, TooManyErrors
 from .graph import Plan, PlanStep
 from .ledger import FINISHED, Ledger, LinkLookup
 from .linked import Linked
 from .models import Run, RunStep
 from .options import RunOptions
 from .outcomes import Mode, OnError, RunStatus
+from .partitions import Crew, SplitStep, crew_for
 from .progress import Progress
-from .recording import Recorder, what_is_kept
+from .recording import Recorder, error_text, what_is_kept
 from .rehearsal import rehearse
 from .removal import Removal
 from .sources import close_connection
-from .sources.base import words
 from .step import StepRunner
-from .writers import hook_of
 
 
 class Runner:
     """Executes the steps of a plan once and records what happened.
 
-    ``whole`` is the plan of every migration: what they deferred is filled at the end.
+    ``whole`` is the plan of every migration: what they deferred is filled at the end. ``queued``
+    is the run that was recorded when it was asked for, a new one without.
     ``run`` and ``steps`` are the ledger's rows, with the counts as they stand. ``error`` is what
     ended the run early, None otherwise.
     """
@@ -45,20 +47,26 @@ class Runner:
         progress: Progress | None = None,
         *,
         whole: Plan | None = None,
+        queued: Run | None = None,
     ) -> None:
         self.plan = plan
         self.whole = whole or plan
-        self.options = options
+        asked = options.should_stop
+        self.options = replace(options, should_stop=lambda: asked() or ledger.lock.stop_requested)
         self.ledger = ledger
         self.progress = progress or Progress()
         self.error: BaseException | None = None
-        self.run: Run = ledger.start_run(plan, mode=options.mode, options=options.recorded())
+        self.run: Run = ledger.start_run(
+            plan, mode=options.mode, options=options.recorded(), queued=queued
+        )
         self.steps: list[RunStep] = list(
             self.run.steps.using(ledger.database).select_related("run")
         )
         self.removal = Removal(self.whole, ledger, options)
         self._not_done: set[str] = set()
         self._connections: list[Any] = []
+        #: The processes that share the work, of this run only; None for this one alone.
+        self._crew: Crew | None = crew_for(options)
 
     def execute(self) -> Run:
         """Run every step. What goes wrong is recorded and kept in ``error``, not raised.
@@ -86,13 +94,21 @@ class Runner:
         finally:
             self.removal.close()
             self._close_connections()
+            if self._crew is not None:
+                self._crew.end()
 
     def _live(self) -> dict[str, Any]:
         """The counts of the step that is going on, for other connections to see."""
         for step in self.steps:
             if step.status == RunStatus.RUNNING:
-                place = {"position": step.position, "steps": len(self.steps)}
-                return {"migration": step.migration, **place, "total": step.total, **step.counts()}
+                return {
+                    "migration": step.migration,
+                    "position": step.position,
+                    "steps": len(self.steps),
+                    "started_at": step.started_at.isoformat() if step.started_at else None,
+                    "total": step.total,
+                    **step.counts(),
+                }
         return {}
 
     def problems(self) -> list[str]:
@@ -161,7 +177,8 @@ class Runner:
         if self.options.log_query:
             self.options.log_query(plan_step.label, migration.query or "")
         context = StepContext(step, migration, self.ledger.start_step(step), self.options)
-        StepRunner(
+        runner = StepRunner if self._crew is None else partial(SplitStep, crew=self._crew)
+        runner(
             context,
             self.ledger,
             place=(step.position, len(self.steps)),
@@ -202,19 +219,3 @@ class Runner:
             status = RunStatus.FAILED if failed else RunStatus.DONE
         self.ledger.finish_run(self.run, status, "\n".join(self.problems()))
         signals.run_finished.send(Run, run=self.run)
-
-
-def error_text(label: str, error: BaseException, kept: str = "") -> str:
-    """What stopped a step, for people: on one line, without secrets; a fault in a hook is located.
-
-    An error of this package is such a sentence already. ``kept`` says what stays of the step.
-    """
-    if isinstance(error, DataMigrationError):
-        return str(error)
-    if isinstance(error, (KeyboardInterrupt, SystemExit)):
-        return f"{label} was stopped at once. {kept}".rstrip()
-    where = f"{label}: {hook_of(error)}"
-    name = type(error).__name__
-    if isinstance(error, Error):
-        where += "the target database says: "
-    return f"{where}{name}: {words(error)}." if words(error) != name else f"{where}{name}."

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, ExitStack, nullcontext
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack, nullcontext, suppress
+from typing import Any, TypeVar
 
 from django.conf import settings as django_settings
 from django.core.management.color import no_style
-from django.db import connections, reset_queries, transaction
+from django.db import DataError, connections, reset_queries, transaction
+from django.db.models import Model
 
 from .ahead import Ahead
 from .compilation import compile_step, open_source
@@ -30,6 +31,7 @@ from .sources import Reader, close_connection, is_apart
 from .transform import Transform
 from .writers import choose_writer
 
+T = TypeVar("T")
 Keep = Callable[[Any], Any]
 
 
@@ -116,7 +118,11 @@ class StepRunner:
 
     def _batches(self, reader: Reader) -> Iterator[list[Draft]]:
         rows = self.reading.batches(reader, self.batch_size)
-        ahead = Ahead(map(self.pipeline.prepare, rows))
+        return self._made_ahead(reader, map(self.pipeline.prepare, rows))
+
+    def _made_ahead(self, reader: Reader, items: Iterable[T]) -> Iterator[T]:
+        """What is made of the reader's rows: early, where that leaves the target alone."""
+        ahead = Ahead(items)
         if is_apart(reader.connection, connections[self.context.database]):
             self.pipeline.fetch_ahead = ahead.fetch
         return iter(ahead)
@@ -185,11 +191,19 @@ class StepRunner:
             failed=self.messages.failed_before,
             is_first=not state.is_read,
         )
-        book = LinkBook(state, database=self.context.database)
+        book = self._book()
         seen = self.removal.watch(
             self.step, self.migration, book, is_incremental=self.reading.is_incremental
         )
         self.pipeline.remember(book, rerun, key=key, columns=columns, seen=seen)
+
+    def _book(self) -> LinkBook:
+        return LinkBook(self.context.state, database=self.context.database)
+
+    @property
+    def _may_have_written_keys(self) -> bool:
+        # An interrupted run did not get to the sequences.
+        return bool(self.writer.wrote_keys or self.step.passed)
 
     def _settle_database(self) -> None:
         """Sequences go on above the keys that were written; foreign keys are checked now.
@@ -200,11 +214,16 @@ class StepRunner:
         connection = connections[self.context.database]
         model = self.migration.model
         models = [model, *model._meta.all_parents]
-        if self.writer.wrote_keys or self.step.passed:  # an interrupted run did not get here
-            with connection.cursor() as cursor:
-                for statement in connection.ops.sequence_reset_sql(no_style(), models):
-                    cursor.execute(statement)
+        if self._may_have_written_keys:
+            self._move_sequences(connection, models)
         if connection.vendor != "mysql" and not self.step.commits_batches:  # MySQL checks at once
             tables = [m._meta.db_table for m in models]
             tables += [f.m2m_db_table() for f in model._meta.many_to_many]
             connection.check_constraints(table_names=tables)
+
+    def _move_sequences(self, connection: Any, models: list[type[Model]]) -> None:
+        with connection.cursor() as cursor:
+            for statement in connection.ops.sequence_reset_sql(no_style(), models):
+                # PostgreSQL refuses to go below 1: keys of zero and less leave it where it is.
+                with suppress(DataError), transaction.atomic(using=self.context.database):
+                    cursor.execute(statement)

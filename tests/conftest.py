@@ -12,7 +12,7 @@ import pytest
 
 from tests.support.legacy import execute
 from tests.support.specs import new_app  # noqa: F401  a fixture for every test
-from tests.support.urls import VARIABLES, ServerURL
+from tests.support.urls import SERVICES, ServerURL
 from tests.support.writers import WRITERS, forced
 
 SHARED_DATA = Path(__file__).resolve().parent.parent.parent / "shared" / "data"
@@ -28,6 +28,12 @@ def postgresql_server() -> ServerURL:
 def mysql_server() -> ServerURL:
     """The MySQL or MariaDB server for tests; skips where there is none."""
     return _server("mysql")
+
+
+@pytest.fixture(scope="session")
+def redis_server() -> ServerURL:
+    """The Redis for tests; skips where there is none."""
+    return _server("redis")
 
 
 @pytest.fixture(scope="session")
@@ -84,7 +90,7 @@ def target_environment() -> dict[str, str]:
 
 def _server(engine: str) -> ServerURL:
     url = ServerURL.from_environment(engine)
-    return url or _absent(f"{VARIABLES[engine]} names no {engine} server")
+    return url or _absent(f"{SERVICES[engine]} names no {engine} server")
 
 
 def _absent(reason: str) -> NoReturn:

@@ -39,14 +39,28 @@ DEVELOPER = ("lint", "docs", "bench")  # for the newest environment, which does 
 DRIVERS = ("test", "progress", "postgresql", "odbc")
 # Django prefers psycopg 3 where both are installed, so one environment has only psycopg2.
 PSYCOPG3 = ("psycopg[binary]",)
-#: Tests that write to no target or to one of their own: run by the newest environment only.
+# Tasks came with Django 6.0; before, the backport has them.
+BACKPORT = ("django-tasks>=0.12",)
+#: Tests that write to no target, to one of their own, or to any in the same way: run by the newest
+#: environment with SQLite only.
 WITHOUT_TARGET = (
+    *("tests/admin", "tests/test_ancestor.py", "tests/test_ancestor_specs.py"),
+    *("tests/test_ancestor_wishes.py", "tests/test_background.py", "tests/test_collector.py"),
+    *("tests/test_columns.py", "tests/test_compat.py", "tests/test_conf.py"),
+    *("tests/test_discovery.py", "tests/test_engines.py", "tests/test_exceptions.py"),
+    *("tests/test_jobs.py", "tests/test_keys.py", "tests/test_masking.py"),
+    *("tests/test_migration.py", "tests/test_options.py", "tests/test_outcomes.py"),
+    *("tests/test_planning.py", "tests/test_processes.py", "tests/test_progress.py"),
+    *("tests/test_public_names.py", "tests/test_report.py", "tests/test_tasks.py"),
+    *("tests/test_templatetags.py", "tests/test_translations.py"),
     *("tests/checks", "tests/docs", "tests/sources", "tests/test_benchmarks.py"),
     "tests/test_demo.py",
     *("tests/test_docs.py", "tests/test_graph.py", "tests/test_packaging.py"),
     *("tests/test_marks.py", "tests/test_seen.py", "tests/test_services.py"),
     *("tests/test_testapp_project.py", "tests/test_testapp_specs.py"),
 )
+#: A browser and real workers: run once, by the newest environment with PostgreSQL.
+ONCE = ("tests/browser", "tests/test_workers.py")
 #: The commands from end to end: for environments between the oldest and the newest, and for the
 #: oldest with MySQL, where nothing hangs on the versions of both.
 FROM_END_TO_END = (
@@ -69,7 +83,7 @@ WITH_FORCED_WRITER = (
     "tests/test_runner.py",
 )
 MATRIX = (
-    Environment("3.11", "5.2", DRIVERS),
+    Environment("3.11", "5.2", DRIVERS, BACKPORT),
     Environment("3.12", "6.1", DRIVERS, PSYCOPG3),
     Environment("3.13", "6.1", DRIVERS, PSYCOPG3),
 )
@@ -132,12 +146,14 @@ def _selected(environment: Environment, target: str, present: Sequence[Environme
     """The arguments of pytest that choose what is worth the time there."""
     is_newest = environment is present[-1]
     arguments = [] if is_newest else ["-m", "not slow"]
-    if not is_newest and (environment is not present[0] or target == "mysql"):
-        return [*arguments, *FROM_END_TO_END]
-    if not is_newest and target == "postgresql":
-        return [*arguments, *WITH_OTHER_DRIVER]
-    if not is_newest or target != TARGETS[0]:
+    if not is_newest:
+        is_oldest = environment is present[0]
+        with_driver = is_oldest and target == "postgresql"
+        return [*arguments, *(WITH_OTHER_DRIVER if with_driver else FROM_END_TO_END)]
+    if target != TARGETS[0]:
         arguments += [f"--ignore={path}" for path in WITHOUT_TARGET]
+    if target != "postgresql":
+        arguments += [f"--ignore={path}" for path in ONCE]
     return arguments
 
 
@@ -260,6 +276,8 @@ def main(arguments: Sequence[str]) -> int:
         print(__doc__, file=sys.stderr)
         return 2
     signal.signal(signal.SIGTERM, _terminate)
+    # A shell lets what it runs in its background ignore Ctrl-C; tests send it to what they start.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         return COMMANDS[name](*rest)
     except (EnvironmentProblem, ServerProblem) as problem:

@@ -2,11 +2,11 @@
 
 ::
 
-    python -m tests.services -- COMMAND ...   run COMMAND with PostgreSQL and MariaDB at hand
+    python -m tests.services -- COMMAND ...   run COMMAND with PostgreSQL, MariaDB and Redis
     python -m tests.services install          install the system packages they need (as root)
 
-COMMAND finds the servers in ``DATA_MIGRATION_TEST_POSTGRESQL`` and
-``DATA_MIGRATION_TEST_MYSQL``. A server that one of them already names is used as it is: not
+COMMAND finds the servers in ``DATA_MIGRATION_TEST_POSTGRESQL``, ``DATA_MIGRATION_TEST_MYSQL`` and
+``DATA_MIGRATION_TEST_REDIS``. A server that one of them already names is used as it is: not
 started, not stopped. Everything else lives in a temporary folder and is gone afterwards.
 Needs the standard library only.
 """
@@ -26,7 +26,7 @@ from types import FrameType
 
 from tests.support.servers import SERVERS, Server, ServerProblem
 from tests.support.system import install
-from tests.support.urls import VARIABLES
+from tests.support.urls import SERVICES
 
 SECONDS_TO_END = 15
 
@@ -62,7 +62,7 @@ def _terminate(number: int, frame: FrameType | None) -> None:
 def _start(folder: Path, started: list[Server], optional: bool) -> dict[str, str]:
     variables = {}
     for kind in SERVERS:
-        name = VARIABLES[kind.engine]
+        name = SERVICES[kind.engine]
         if os.environ.get(name):
             variables[name] = os.environ[name]
             continue

@@ -92,6 +92,7 @@ DATA_MIGRATION_SOURCES: dict[str, dict[str, Any]] = {}
 #: The test apps have no schema migrations: their tables come from the models as they are.
 MIGRATION_MODULES = dict.fromkeys(_test_apps())
 MIDDLEWARE = [
+    "tests.support.csp.strict",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",

@@ -10,6 +10,7 @@ from data_migration.conf import NAMES, PREFIX, Settings
 from data_migration.conf import settings as ours
 
 DEFAULTS = {
+    "DATA_MIGRATION_BACKGROUND": "auto",
     "DATA_MIGRATION_BATCH_SIZE": 2000,
     "DATA_MIGRATION_HEARTBEAT_INTERVAL": 5.0,
     "DATA_MIGRATION_LOCK_TIMEOUT": 60.0,

@@ -168,3 +168,20 @@ def test_a_message_says_where() -> None:
     assert message.where == "\"K-1\", pages = 'many'"
     message.column = ""
     assert message.where == '"K-1"'
+
+
+def test_a_run_knows_the_labels_that_were_chosen() -> None:
+    assert run(options={"labels": ["shop"], "limit": 5}).labels == ["shop"]
+    assert run(options={}).labels == []
+
+
+def test_starting_and_rolling_back_have_permissions_of_their_own() -> None:
+    names = {f"{action}_run" for action in Run._meta.default_permissions}
+    names |= {name for name, _ in Run._meta.permissions}
+    assert {"view_run", "start_run", "rollback_run"} <= names
+
+
+def test_a_queued_run_is_queued_however_long_it_waits() -> None:
+    queued = run(status=RunStatus.QUEUED, host="", process=0, heartbeat=timezone.now())
+    queued.heartbeat -= timedelta(days=30)
+    assert queued.current_status == "queued"

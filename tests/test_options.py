@@ -49,10 +49,17 @@ def test_a_percentage_waits_while_nobody_knows_the_total() -> None:
 
 def test_the_options_that_are_recorded_fit_into_json() -> None:
     options = RunOptions(
-        mode=Mode.COMMIT, on_error=OnError.CONTINUE, max_errors=MaxErrors(percent=5), limit=10
+        mode=Mode.COMMIT,
+        labels=("shop", "crm.NoteMigration"),
+        exclude=("shop.OrderMigration",),
+        on_error=OnError.CONTINUE,
+        max_errors=MaxErrors(percent=5),
+        limit=10,
     )
 
     assert json.loads(json.dumps(options.recorded())) == {
+        "labels": ["shop", "crm.NoteMigration"],
+        "exclude": ["shop.OrderMigration"],
         "on_error": "continue",
         "max_errors": "5%",
         "limit": 10,
@@ -60,9 +67,88 @@ def test_the_options_that_are_recorded_fit_into_json() -> None:
         "update": False,
         "full": False,
         "retry_failed": False,
+        "failures": [],
         "force_removal": False,
+        "workers": 1,
+        "distribute": False,
     }
+
+
+def test_options_come_back_from_the_ledger() -> None:
+    options = RunOptions(mode=Mode.COMMIT, max_errors=MaxErrors(count=5), update=True, workers=3)
+    recorded = json.loads(json.dumps(options.recorded()))
+    assert RunOptions.from_recorded(recorded, mode="commit", database="default") == options
+
+    recorded["distribute"] = True
+    again = RunOptions.from_recorded(recorded, mode="commit", database="default")
+    assert (again.workers, again.enqueue) == (1, None)
+    with pytest.raises(SpecError, match="The recorded options cannot be used"):
+        RunOptions.from_recorded({"on_error": "?"}, mode="commit", database="default")
 
 
 def test_nobody_asks_a_run_to_stop_by_default() -> None:
     assert RunOptions().should_stop() is False
+
+
+@given(
+    mode=st.sampled_from([Mode.REHEARSAL, Mode.COMMIT, Mode.ATOMIC]),
+    labels=st.lists(st.text()),
+    on_error=st.sampled_from(OnError),
+    max_errors=st.none()
+    | st.builds(MaxErrors, count=st.integers(0, 10**6))
+    | st.builds(MaxErrors, percent=st.floats(0, 100).map(lambda each: round(each, 2))),
+    numbers=st.lists(st.none() | st.integers(1, 10**6), min_size=2, max_size=2),
+    flags=st.lists(st.booleans(), min_size=4, max_size=4),
+    failures=st.lists(st.integers(1, 10**9)),
+)
+def test_what_is_recorded_gives_the_same_options_again(
+    mode: Mode,
+    labels: list[str],
+    on_error: OnError,
+    max_errors: MaxErrors | None,
+    numbers: list[int | None],
+    flags: list[bool],
+    failures: list[int],
+) -> None:
+    limit, batch_size = numbers
+    update, full, retry_failed, force_removal = flags
+    options = RunOptions(
+        mode=mode,
+        database="other",
+        labels=tuple(labels),
+        exclude=tuple(reversed(labels)),
+        on_error=on_error,
+        max_errors=max_errors,
+        limit=limit,
+        batch_size=batch_size,
+        update=update,
+        full=full,
+        retry_failed=retry_failed,
+        failures=tuple(failures),
+        force_removal=force_removal,
+    )
+    kept = json.loads(json.dumps(options.recorded()))
+
+    assert RunOptions.from_recorded(kept, mode=mode.value, database="other") == options
+
+
+def test_what_an_older_version_recorded_is_completed_with_defaults() -> None:
+    options = RunOptions.from_recorded({"limit": 5}, mode="commit", database="default")
+
+    assert options == RunOptions(mode=Mode.COMMIT, limit=5)
+
+
+def test_what_no_option_has_is_refused_with_a_reason() -> None:
+    with pytest.raises(SpecError, match=r"'explode' is not a valid OnError"):
+        RunOptions.from_recorded({"on_error": "explode"}, mode="commit", database="default")
+
+
+def test_the_recorded_options_get_what_is_not_recorded() -> None:
+    told: list[str] = []
+    options = RunOptions.from_recorded(
+        {}, mode="rehearsal", database="default", should_stop=lambda: True, warn=told.append
+    )
+    options.warn("beware")
+
+    assert options.should_stop()
+    assert told == ["beware"]

@@ -27,9 +27,12 @@ def test_a_word_is_the_same_in_code_database_and_english(concept: type[TextChoic
 
 def test_the_words_of_the_contract() -> None:
     assert set(Outcome.values) == {"created", "updated", "unchanged", "skipped", "failed"}
-    assert {*("pending", "done", "partial", "failed"), "running", "interrupted", "skipped"} == set(
-        RunStatus.values
-    )
+    assert {
+        *("pending", "queued", "done", "partial", "failed"),
+        "running",
+        "interrupted",
+        "skipped",
+    } == set(RunStatus.values)
     assert {"auto", "save", "bulk", "copy"} <= set(WriterName.values)
 
 

@@ -132,7 +132,7 @@ def test_a_second_migration_starts_from_zero(clock: Clock) -> None:
     ],
 )
 def test_durations_read_well(seconds: float, text: str) -> None:
-    assert progress._duration(seconds) == text
+    assert progress.duration(seconds) == text
 
 
 class Terminal(io.StringIO):

@@ -10,6 +10,7 @@ import pytest
 from data_migration.columns import is_a
 from data_migration.marks import value_of_mark
 from data_migration.migration import Migration
+from data_migration.models import RowError
 from data_migration.outcomes import Mode, OnError
 from tests.apps.shop.models import Brand, Product
 from tests.support.engine import (
@@ -153,6 +154,17 @@ class TestRetryFailed:
             " failures are closed."
         ]
         assert open_failures_of(migration) == []
+
+    def test_reads_those_of_the_named_messages_alone(self) -> None:
+        migration = products()
+        self.failed(migration, [row(n, "nix") for n in range(4)])
+        chosen = RowError.objects.filter(key__in=["1", "3"]).values_list("pk", flat=True)
+        result = migrate_fine(
+            migration, [row(n) for n in range(4)], retry_failed=True, failures=tuple(chosen)
+        )
+        assert result.counts == {"created": 2}
+        assert result.step.status == "partial"
+        assert open_failures_of(migration) == ["0", "2"]
 
     def test_says_that_one_is_gone(self) -> None:
         migration = products()

@@ -16,15 +16,17 @@ import pytest
 from tests import services
 from tests.support.legacy import connect, execute
 from tests.support.servers import SERVERS
-from tests.support.urls import VARIABLES, ServerURL
+from tests.support.urls import SERVICES, ServerURL
 
 ROOT = Path(__file__).resolve().parent.parent
 GIVEN = {
     "postgresql": "postgresql://someone:secret@127.0.0.1:1/legacy",
     "mysql": "mysql://someone:secret@127.0.0.1:2/legacy",
+    "redis": "redis://default:secret@127.0.0.1:3/0",
 }
 needs_programs = pytest.mark.skipif(
-    any(server.missing() for server in SERVERS), reason="PostgreSQL or MariaDB is not installed"
+    any(server.missing() for server in SERVERS),
+    reason="PostgreSQL, MariaDB or Redis is not installed",
 )
 
 
@@ -48,9 +50,9 @@ def test_servers_that_the_environment_names_are_used_as_they_are(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     for engine, url in GIVEN.items():
-        monkeypatch.setenv(VARIABLES[engine], url)
+        monkeypatch.setenv(SERVICES[engine], url)
     with services.running() as variables:
-        assert variables == {VARIABLES[engine]: url for engine, url in GIVEN.items()}
+        assert variables == {SERVICES[engine]: url for engine, url in GIVEN.items()}
 
 
 @pytest.mark.parametrize("engine", ["postgresql", "mysql"])
@@ -79,7 +81,7 @@ def temporary() -> Iterator[Path]:
 @pytest.mark.slow
 @needs_programs
 def test_the_exit_code_is_that_of_the_command_and_the_servers_are_gone(temporary: Path) -> None:
-    names = list(VARIABLES.values())
+    names = list(SERVICES.values())
     with _start(temporary, f"import os; exit(7 if set({names}) <= set(os.environ) else 1)") as run:
         assert run.wait(60) == 7
     assert list(temporary.iterdir()) == []
@@ -99,7 +101,7 @@ def test_sigterm_ends_the_command_and_the_servers(temporary: Path) -> None:
 
 def _start(folder: Path, program: str) -> subprocess.Popen[bytes]:
     """``python -m tests.services -- python -c program``, its servers below ``folder``."""
-    plain = {name: value for name, value in os.environ.items() if name not in VARIABLES.values()}
+    plain = {name: value for name, value in os.environ.items() if name not in SERVICES.values()}
     command = [sys.executable, "-m", "tests.services", "--", sys.executable, "-c", program]
     environment = plain | {"TMPDIR": str(folder)}
     return subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE)

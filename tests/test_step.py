@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from django.db import connection
 
+from data_migration.migration import Migration
 from data_migration.models import RunStep
 from data_migration.progress import Progress
 from tests.apps.library.fixtures import (
@@ -17,6 +18,8 @@ from tests.apps.library.fixtures import (
 )
 from tests.apps.library.models import Author, Book
 from tests.apps.library.testing import migrate
+from tests.apps.shop.models import Custom
+from tests.support import engine
 
 pytestmark = pytest.mark.django_db
 
@@ -173,3 +176,10 @@ def test_a_rehearsal_finds_a_foreign_key_that_leads_nowhere(library: Library) ->
     assert result.code == 1
     assert "library.BookMigration: the target database says: IntegrityError: " in result.err
     assert "4711" in result.err
+
+
+def test_keys_of_zero_and_below_leave_the_sequence_where_it_is() -> None:
+    rows = [{"id": -2, "width": 1}, {"id": 0, "width": 2}]
+    migration = type("Customs", (Migration,), {"model": Custom})
+    assert engine.migrate(migration, rows).error is None
+    assert Custom.objects.create().pk > 0

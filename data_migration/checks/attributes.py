@@ -133,11 +133,14 @@ def check_choices(label: str, migration: type[Migration]) -> Iterator[CheckMessa
 
 
 def check_reruns(label: str, migration: type[Migration]) -> Iterator[CheckMessage]:
-    """What a rerun does with rows that changed or are gone."""
+    """What a rerun does with rows that changed or are gone, and who may share the rows."""
     changes: Any = migration.track_changes
+    split: Any = migration.split
     limit: Any = migration.removed_limit
     if not isinstance(changes, bool):
         yield fault("E055", label, value=changes)
+    if split is not None and not isinstance(split, bool):
+        yield fault("E053", label, value=split)
     if not _is_number(limit) or not 0 <= limit <= 100:
         yield fault("E056", label, value=limit)
 

@@ -178,6 +178,10 @@ FAULTS = {
         "batch_size has to be a whole number above zero, got {value!r}.",
         "Remove it to use DATA_MIGRATION_BATCH_SIZE, which is {default!r}.",
     ),
+    "E053": Text(
+        "split has to be True, False or None, got {value!r}.",
+        "True lets --workers split it although hooks may share memory, False forbids it.",
+    ),
     # reruns
     "E054": Text(
         "{name} has to be one of {known}, got {value!r}.",
@@ -232,5 +236,9 @@ FAULTS = {
     "W071": Text(
         "There is no setting {name}, so it has no effect.{suggestion}",
         "Rename or remove it.",
+    ),
+    "E072": Text(
+        "{name} is {value!r}, which is not one of {wanted}.",
+        "Remove it to use the first that is set up.",
     ),
 }

@@ -8,7 +8,7 @@ from difflib import get_close_matches
 from django.conf import settings as django_settings
 from django.core.checks import CheckMessage
 
-from ..conf import NAMES, PREFIX, settings
+from ..conf import BACKGROUNDS, NAMES, PREFIX, settings
 from .attributes import is_positive
 from .faults import fault
 
@@ -26,6 +26,10 @@ def check_settings() -> Iterator[CheckMessage]:
         if not is_positive(value, *kinds):
             name = PREFIX + attribute.upper()
             yield fault("E070", name, name=name, wanted=wanted, value=value)
+    if settings.background not in BACKGROUNDS:
+        wanted = ", ".join(f'"{each}"' for each in BACKGROUNDS)
+        name = f"{PREFIX}BACKGROUND"
+        yield fault("E072", name, name=name, wanted=wanted, value=settings.background)
     for name in sorted(name for name in dir(django_settings) if name.startswith(PREFIX)):
         if name not in NAMES:
             close = get_close_matches(name, NAMES, n=1, cutoff=0.8)

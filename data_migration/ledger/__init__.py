@@ -8,7 +8,8 @@ from .keeper import Keeper
 from .links import Link, LinkBook
 from .lock import Lock, holder
 from .lookup import LinkLookup
-from .messages import Messages
+from .messages import Messages, dismiss, open_keys
+from .queue import give_up, queue_run, queued_run, request_stop, withdraw
 from .runs import FINISHED, Ledger
 
 __all__ = [
@@ -21,6 +22,13 @@ __all__ = [
     "LinkLookup",
     "Lock",
     "Messages",
+    "dismiss",
+    "give_up",
     "going_on",
     "holder",
+    "open_keys",
+    "queue_run",
+    "queued_run",
+    "request_stop",
+    "withdraw",
 ]

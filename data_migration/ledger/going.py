@@ -16,6 +16,7 @@ from ..outcomes import Mode, RunStatus
 def going_on(run: Run) -> str:
     """Whose run it is, since when, its last sign of life, and what it is doing: one sentence."""
     mode = "" if run.mode == Mode.COMMIT else f" ({run.mode})"
+    assert run.started_at is not None, "it is going"
     parts = [f"{who(run)}, since {seen_at(run.started_at)}, {_sign_of_life(run)}"]
     if doing := _doing(run):
         parts.append(doing)

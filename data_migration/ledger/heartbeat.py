@@ -13,6 +13,7 @@ from django.utils import timezone
 from ..conf import settings
 from ..models import Run
 from ..outcomes import RunStatus
+from .queue import stop_requested
 
 Live = Callable[[], dict[str, Any]]
 
@@ -37,12 +38,15 @@ class Heartbeat:
     """A thread that writes signs of life of ``run`` through a connection of its own.
 
     The connection is opened with the first beat, after one interval, and closed by :meth:`end`.
-    The main thread's transactions neither hold the beats up nor hide them.
+    The main thread's transactions neither hold the beats up nor hide them. With each beat it
+    looks whether somebody wants the run to end, and calls ``stop`` then: the only way to ask a run
+    that is one long transaction.
     """
 
-    def __init__(self, run: Run, live: Live, *, database: str) -> None:
+    def __init__(self, run: Run, live: Live, stop: Callable[[], None], *, database: str) -> None:
         self._run = run
         self._live = live
+        self._stop = stop
         self._database = database
         self._over = threading.Event()
         self._thread = threading.Thread(
@@ -72,12 +76,17 @@ class Heartbeat:
                 if statement := _SHORT_WAIT.get(connection.vendor):
                     with connection.cursor() as cursor:
                         cursor.execute(statement)
-                write_beat(self._run, self._live(), self._database)
+                self._write()
         except Exception:
             # Whatever it is, the run itself is not harmed: the next beat tries again, with a new
             # connection. If it fails for good, the run counts as dead and learns that from its
             # lock.
             self._close()
+
+    def _write(self) -> None:
+        write_beat(self._run, self._live(), self._database)
+        if stop_requested(self._run.pk, database=self._database):
+            self._stop()
 
     def _close(self) -> None:
         with suppress(Exception):  # of a connection that is lost already

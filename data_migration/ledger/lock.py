@@ -9,6 +9,7 @@ from contextlib import contextmanager, suppress
 from typing import Any
 
 from django.db import Error, OperationalError, connections, transaction
+from django.db.models import Exists, OuterRef
 from django.utils import timezone
 
 from .. import processes
@@ -48,6 +49,8 @@ class Lock:
         self._run: Run | None = None
         self._live: Live = dict
         self._next_beat = 0.0
+        #: Whether somebody wants the run to end, as far as :meth:`check` and the beats saw it.
+        self.stop_requested = False
         self._beats_here = connections[database].vendor == "sqlite"
 
     def refuse_second(self) -> None:
@@ -92,11 +95,16 @@ class Lock:
         """Raise :exc:`LockLost` when another run took over. For the transaction of a batch.
 
         The row stays locked until the batch is committed, so nobody can take over in between.
+        The same query tells whether the run is to stop.
         """
         assert self._run is not None, "acquire() comes first"
-        held_by = self._rows().select_for_update().values_list("run_id", flat=True).first()
+        # A subquery, since what is joined would be locked as well, and the heartbeat waits then.
+        stopped = Run.objects.filter(pk=OuterRef("run_id"), stop_requested=True)
+        rows = self._rows().select_for_update().annotate(stopped=Exists(stopped))
+        held_by, wants_end = rows.values_list("run_id", "stopped").first() or (None, False)
         if held_by != self._run.pk:
             raise LockLost(_loss(self._run, held_by, self.database))
+        self.stop_requested = self.stop_requested or bool(wants_end)
 
     @contextmanager
     def beating(self, run: Run, live: Live) -> Iterator[None]:
@@ -110,7 +118,7 @@ class Lock:
         self._live = live
         self._next_beat = time.monotonic() + settings.heartbeat_interval
         if not self._beats_here and not connections[self.database].in_atomic_block:
-            heartbeat = Heartbeat(run, live, database=self.database)
+            heartbeat = Heartbeat(run, live, self._stop, database=self.database)
             heartbeat.start()
         try:
             yield
@@ -119,6 +127,9 @@ class Lock:
                 heartbeat.end()
             if self._run is not None:
                 _over.add((self.database, run.pk))
+
+    def _stop(self) -> None:
+        self.stop_requested = True
 
     def beat(self) -> None:
         """A sign of life where no thread gives them, at most one per interval.

@@ -11,6 +11,7 @@ from ..drafts import Draft, Note
 from ..keys import hash_of_text
 from ..models import MigrationState, RowError, RunStep, shown
 from ..outcomes import MessageKind
+from .causes import pattern_of
 
 _CHUNK = 500
 
@@ -30,20 +31,25 @@ class Messages:
         #: The rows whose failures were open when the step began: hash -> text of the key.
         self.failed_before = open_keys(state, database)
         self._queue = set() if step.run.is_dry else set(self.failed_before)
+        #: Added to the numbers of rows, where others read the rows before them.
+        self.rows_before = 0
 
     def note(self, kind: MessageKind, draft: Draft, note: Note) -> RowError:
         """Keep a message about a draft."""
+        value = shown(note.value) if note.column else ""
+        cause = _storable(note.cause)
         message = RowError(
             step=self._step,
             migration=self._state,
             kind=kind,
-            row_number=draft.number,
+            row_number=self.rows_before + draft.number,
             key=draft.key_text,
             key_hash=uuid.UUID(draft.key_hash) if draft.key_hash else None,
             is_open=kind == MessageKind.FAILURE and not self._step.run.is_dry,
             column=note.column[:255],
-            value=shown(note.value) if note.column else "",
-            cause=_storable(note.cause),
+            value=value,
+            cause=cause,
+            pattern=pattern_of(cause, value),
         )
         self._new.append(message)
         return message
@@ -57,6 +63,12 @@ class Messages:
     def not_met(self) -> set[str]:
         """The keys of failures of earlier runs that the step has not come to."""
         return self._queue - self._handled
+
+    def handled_elsewhere(self) -> None:
+        """Other processes handled rows of the step: what they closed is waited for no more."""
+        rows = open_failures(self._database).filter(migration=self._state)
+        left = rows.exclude(step=self._step).values_list("key_hash", flat=True)
+        self._queue &= {each.hex for each in left if each is not None}
 
     def keep_failures_only(self) -> None:
         """What was not stored was rolled back: warnings spoke of rows that are not there."""
@@ -103,9 +115,28 @@ def open_failures(database: str) -> QuerySet[RowError]:
     return RowError.objects.using(database).filter(kind=MessageKind.FAILURE, is_open=True)
 
 
-def open_keys(state: MigrationState, database: str) -> dict[str, str]:
-    """The keys of a migration's open failures: hash -> text, in the order of the rows."""
+def dismiss(messages: Collection[int], *, database: str) -> int:
+    """Close these failures although their rows were not mended; returns how many were open.
+
+    The rows stay as they are: no run tries them again by itself.
+    """
+    numbers, rows = sorted(messages), open_failures(database)
+    return sum(
+        rows.filter(pk__in=numbers[start : start + _CHUNK]).update(is_open=False)
+        for start in range(0, len(numbers), _CHUNK)
+    )
+
+
+def open_keys(
+    state: MigrationState, database: str, messages: Collection[int] = ()
+) -> dict[str, str]:
+    """The keys of a migration's open failures: hash -> text, in the order of the rows.
+
+    With ``messages``, only of those failures.
+    """
     rows = open_failures(database).filter(migration=state, key_hash__isnull=False)
+    if messages:
+        rows = rows.filter(pk__in=messages)
     ordered = rows.order_by("row_number", "pk").values_list("key", flat=True)
     return {hash_of_text(key): key for key in ordered.iterator()}
 

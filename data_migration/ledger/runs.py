@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 from django.db import connections, transaction
-from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.db.models import Exists, Max, OuterRef, Q, QuerySet
 from django.utils import timezone
 
-from .. import processes
 from ..digests import fingerprint
 from ..drafts import Draft, Note
 from ..exceptions import LedgerError
@@ -20,6 +18,7 @@ from ..models import MigrationState, RowError, RowLink, Run, RunStep
 from ..outcomes import MessageKind, Mode, RunStatus
 from .lock import Lock
 from .messages import Messages, messages_of, open_failures
+from .queue import claim, this_process
 
 #: What a step may end in so that its rows are kept and its dependants may run.
 FINISHED = frozenset({RunStatus.DONE, RunStatus.PARTIAL})
@@ -50,14 +49,12 @@ class Ledger:
     def states(self) -> dict[str, RunStep]:
         """The last committed step of each migration, by label."""
         told = ~Q(status__in=(RunStatus.PENDING, RunStatus.SKIPPED)) | Q(run__mode=Mode.ROLLBACK)
-        steps = (
-            RunStep.objects.using(self.database)
-            .filter(told)
-            .exclude(run__mode=Mode.REHEARSAL)
-            .select_related("run")
-            .order_by("run_id", "position")
-        )
-        return {step.migration: step for step in steps}
+        steps = RunStep.objects.using(self.database)
+        committed = steps.filter(told).exclude(run__mode=Mode.REHEARSAL).order_by()
+        last = dict(committed.values_list("migration").annotate(last=Max("run")))
+        # A run has many steps, of which another run may have repeated some.
+        found = steps.filter(run__in=set(last.values())).select_related("run")
+        return {step.migration: step for step in found if last.get(step.migration) == step.run_id}
 
     def finished(self) -> set[str]:
         """The labels of the migrations that need not run again.
@@ -99,25 +96,22 @@ class Ledger:
         rows = open_failures(self.database).filter(key_hash__isnull=False)
         return set(rows.values_list("migration__label", flat=True).distinct().order_by())
 
-    def start_run(self, plan: Plan, *, mode: Mode, options: dict[str, Any]) -> Run:
+    def start_run(
+        self, plan: Plan, *, mode: Mode, options: dict[str, Any], queued: Run | None = None
+    ) -> Run:
         """Record a run with its steps, none of them started; skipped ones are marked.
 
-        Raises :exc:`RunRefused` while another run is going on.
+        ``queued`` is the run that was recorded when it was asked for; it has mode and options
+        already. Raises :exc:`RunRefused` while another run is going on, and when another process
+        has claimed ``queued``.
         """
-        now = timezone.now()
         self.lock.refuse_second()
         with transaction.atomic(using=self.database):
-            run = Run.objects.using(self.database).create(
-                status=RunStatus.RUNNING,
-                mode=mode,
-                options=options,
-                owner=processes.owner(),
-                host=processes.host(),
-                process=os.getpid(),
-                process_started=processes.started(os.getpid()),
-                heartbeat=now,
-                started_at=now,
-            )
+            if queued is not None:
+                run = claim(queued, database=self.database)
+            else:
+                fields = {"status": RunStatus.RUNNING, "mode": mode, "options": options}
+                run = Run.objects.using(self.database).create(**fields, **this_process())
             self.lock.acquire(run)
             RunStep.objects.using(self.database).bulk_create(
                 _new_step(run, position, step) for position, step in enumerate(plan, start=1)

@@ -9,18 +9,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from django.core.checks import ERROR, CheckMessage
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import DEFAULT_DB_ALIAS, connections
 from django.db.utils import Error
 
-from ..checks import check_specs
-from ..checks.connections import check_missing
-from ..discovery import discover
 from ..exceptions import DataMigrationError, SpecError
-from ..graph import Plan, build_plan
-from ..planning import has_rows
-from ..sources.base import words
+from ..graph import Plan
+from ..jobs import reason, whole_plan
 
 #: Refused, failed, or some rows failed.
 EXIT_FAILED = 1
@@ -52,22 +47,9 @@ class LegacyCommand(BaseCommand):
         )
 
     def plan(self, database: str) -> Plan:
-        """Every migration in order. Raises :exc:`CommandError` for a fault in a spec."""
+        """Every migration in order. Raises :exc:`SpecError` for a fault in a spec."""
         check_database(database)
-        migrations = discover()
-        self._refuse_faults([m for m in check_specs(migrations) if m.level >= ERROR])
-        return build_plan(migrations, lambda model: has_rows(model, database))
-
-    def refuse_missing_sources(self, plan: Plan) -> None:
-        """Before the first row is written: a run needs every source that its steps name."""
-        self._refuse_faults(list(check_missing({step.label: step.migration for step in plan})))
-
-    def _refuse_faults(self, faults: list[CheckMessage]) -> None:
-        if faults:
-            listed = "\n".join(f"  {fault}" for fault in faults)
-            raise CommandError(
-                f"The specs have faults, nothing was run:\n{listed}", returncode=EXIT_USAGE
-            )
+        return whole_plan(database)
 
     def print_document(self, document: dict[str, Any]) -> None:
         self.stdout.write(json.dumps(document, indent=2, ensure_ascii=False))
@@ -100,10 +82,7 @@ def exit_codes() -> Iterator[None]:
     except DataMigrationError as error:
         raise CommandError(str(error), returncode=EXIT_FAILED) from error
     except Error as error:
-        raise CommandError(
-            f"The target database says: {type(error).__name__}: {words(error)}.",
-            returncode=EXIT_FAILED,
-        ) from error
+        raise CommandError(reason(error), returncode=EXIT_FAILED) from error
 
 
 def say(text: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from .links import BeforeImage, DeferredRelation, MigrationState, RowLink
+from .ranges import StepRange
 from .runs import RowError, Run, RunLock, RunStep, shown
 
 __all__ = [
@@ -14,5 +15,6 @@ __all__ = [
     "Run",
     "RunLock",
     "RunStep",
+    "StepRange",
     "shown",
 ]

@@ -32,7 +32,7 @@ class MigrationState(models.Model):
 
     class Meta:
         verbose_name = _("state of a migration")
-        verbose_name_plural = _("states of migrations")
+        verbose_name_plural = _("status")  # so the admin calls the page of all of them
         ordering: ClassVar = ["label"]
 
     def __str__(self) -> str:

@@ -2,40 +2,52 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 from typing import Any, ClassVar
 
 from django.db import models
-from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from .. import processes
-from ..conf import settings
-from ..outcomes import MessageKind, Mode, Outcome, RunStatus
+from ..outcomes import MessageKind, Mode, RunStatus
+from .counts import Counted, is_fresh
 from .links import MigrationState
 
 
 class Run(models.Model):
-    """One execution of a plan, rehearsed or committed."""
+    """One execution of a plan, rehearsed or committed; or one that waits for a worker (queued).
+
+    ``options`` are those of :meth:`RunOptions.recorded() <data_migration.options.RunOptions>` or,
+    of a rollback, its selection: enough to execute the run, or another one like it.
+    """
 
     status = models.CharField(_("status"), max_length=16, choices=RunStatus)
     mode = models.CharField(_("mode"), max_length=16, choices=Mode)
     options = models.JSONField(_("options"), default=dict)
+    #: A name, not a foreign key: users may be in another database.
+    requested_by = models.CharField(_("requested by"), max_length=255, blank=True)
+    queued_at = models.DateTimeField(_("queued at"), null=True)
     owner = models.CharField(_("owner"), max_length=255, blank=True)
-    host = models.CharField(_("host"), max_length=255)
-    process = models.PositiveBigIntegerField(_("process"))
+    #: Host and process are empty and 0 until a process has claimed the run.
+    host = models.CharField(_("host"), max_length=255, blank=True)
+    process = models.PositiveBigIntegerField(_("process"), default=0)
     process_started = models.CharField(_("start of the process"), max_length=64, blank=True)
     heartbeat = models.DateTimeField(_("heartbeat"))
     #: Counts of the step that is going on, written with the heartbeat; see ``ledger.lock``.
     live = models.JSONField(_("live counts"), default=dict)
+    #: Set by whoever wants the run to end after the batch that is going on.
+    stop_requested = models.BooleanField(_("stop requested"), default=False)
     error = models.TextField(_("error"), blank=True)
-    started_at = models.DateTimeField(_("started at"))
+    started_at = models.DateTimeField(_("started at"), null=True)
     finished_at = models.DateTimeField(_("finished at"), null=True)
 
     class Meta:
         verbose_name = _("run")
         verbose_name_plural = _("runs")
         ordering: ClassVar = ["-id"]
+        permissions: ClassVar = [
+            ("start_run", _("Can start a run")),
+            ("rollback_run", _("Can roll back")),
+        ]
 
     def __str__(self) -> str:
         return f"{self.pk} ({self.mode}, {self.current_status})"
@@ -43,6 +55,11 @@ class Run(models.Model):
     @property
     def is_dry(self) -> bool:
         return self.mode == Mode.REHEARSAL
+
+    @property
+    def labels(self) -> list[str]:
+        """The apps and migrations that were chosen; none where all were."""
+        return list(self.options.get("labels") or ())
 
     @property
     def current_status(self) -> str:
@@ -58,11 +75,15 @@ class Run(models.Model):
         On this host the process table tells. Of another host or container only the heartbeat is
         known: it is dead once ``DATA_MIGRATION_LOCK_TIMEOUT`` seconds went by without one.
         """
-        if self.host == processes.host():
-            is_there = processes.is_alive(self.process, self.process_started)
-            if is_there is not None:
-                return is_there
-        return timezone.now() - self.heartbeat < timedelta(seconds=settings.lock_timeout)
+        is_there = self.is_in_process_table
+        return is_fresh(self.heartbeat) if is_there is None else is_there
+
+    @property
+    def is_in_process_table(self) -> bool | None:
+        """Whether its process is there; None where that cannot be seen from this host."""
+        if self.host != processes.host():
+            return None
+        return processes.is_alive(self.process, self.process_started)
 
 
 class RunLock(models.Model):
@@ -80,33 +101,20 @@ class RunLock(models.Model):
         return f"held by run {self.run_id}" if self.run_id else "free"
 
 
-class RunStep(models.Model):
-    """One migration within a run, with its counts."""
+class RunStep(Counted):
+    """One migration within a run, with its counts: the sums of those of its ranges, if any."""
 
     run = models.ForeignKey(Run, models.CASCADE, related_name="steps", verbose_name=_("run"))
     position = models.PositiveIntegerField(_("position"))
     migration = models.CharField(_("migration"), max_length=255, db_index=True)
-    status = models.CharField(_("status"), max_length=16, choices=RunStatus)
-    total = models.PositiveBigIntegerField(_("total"), null=True)
-    read = models.PositiveBigIntegerField(_("read"), default=0)
-    created = models.PositiveBigIntegerField(_("created"), default=0)
-    updated = models.PositiveBigIntegerField(_("updated"), default=0)
-    unchanged = models.PositiveBigIntegerField(_("unchanged"), default=0)
-    skipped = models.PositiveBigIntegerField(_("skipped"), default=0)
-    failed = models.PositiveBigIntegerField(_("failed"), default=0)
-    warnings = models.PositiveBigIntegerField(_("warnings"), default=0)
     #: Whether its rows have a legacy key, so that it commits in batches and can go on.
     has_key = models.BooleanField(_("has a legacy key"), default=False)
-    #: Rows that earlier runs had done; they are not among those read.
-    passed = models.PositiveBigIntegerField(_("done before"), default=0)
-    #: Objects deleted: their rows are gone from the source, or they were rolled back.
-    removed = models.PositiveBigIntegerField(_("removed"), default=0)
-    seconds = models.FloatField(_("seconds"), default=0)
     writer = models.CharField(_("writer"), max_length=16, blank=True)
     writer_reason = models.CharField(_("reason for the writer"), max_length=255, blank=True)
-    error = models.TextField(_("error"), blank=True)
-    started_at = models.DateTimeField(_("started at"), null=True)
-    finished_at = models.DateTimeField(_("finished at"), null=True)
+    #: How many ranges of keys it is read in, by several processes; 0 for one process.
+    split_into = models.PositiveIntegerField(_("split into ranges"), default=0)
+    #: Why it is split so, or why it is not; empty where nobody asked for several processes.
+    split_reason = models.CharField(_("reason for splitting"), max_length=255, blank=True)
 
     class Meta:
         verbose_name = _("step")
@@ -133,29 +141,6 @@ class RunStep(models.Model):
         """Whether each batch is committed by itself, so that a later run can go on behind it."""
         return self.has_key and self.run.mode == Mode.COMMIT
 
-    def count(self, outcome: Outcome, rows: int = 1) -> None:
-        """Add ``rows`` to one outcome and to the rows read; the two never part."""
-        setattr(self, outcome.value, getattr(self, outcome.value) + rows)
-        self.read += rows
-
-    def counts(self) -> dict[str, int]:
-        """The counts of rows as they stand, by field name."""
-        return {name: getattr(self, name) for name in _COUNTS}
-
-    def keep_failures_only(self, before: dict[str, int] | None = None) -> None:
-        """What was counted since ``before`` is rolled back; of it only failures are lasting."""
-        failed = self.failed
-        for name in _COUNTS:
-            setattr(self, name, before[name] if before else 0)
-        self.read += failed - self.failed
-        self.failed = failed
-
-
-_COUNTS = (
-    *("read", "created", "updated", "unchanged", "skipped", "failed", "warnings"),
-    *("passed", "removed"),
-)
-
 
 class RowError(models.Model):
     """Why a row failed, or what a person should know of it."""
@@ -174,6 +159,8 @@ class RowError(models.Model):
     column = models.CharField(_("column"), max_length=255, blank=True)
     value = models.TextField(_("value"), blank=True)
     cause = models.TextField(_("cause"))
+    #: The cause without what is particular to one row; see :mod:`data_migration.ledger.causes`.
+    pattern = models.CharField(_("pattern of the cause"), max_length=255, blank=True)
 
     class Meta:
         verbose_name = _("message")

@@ -38,15 +38,21 @@ class Rollback:
 
 
 def roll_back(
-    selection: Selection, plan: Plan, ledger: Ledger, *, force: bool = False
+    selection: Selection,
+    plan: Plan,
+    ledger: Ledger,
+    *,
+    force: bool = False,
+    queued: Run | None = None,
 ) -> Rollback:
     """Undo the selection: all of it, or nothing. ``run_started`` and ``run_finished`` are sent.
 
-    Raises :exc:`LedgerError` when something stands against it that ``force`` does not overrule,
-    or when the database refuses.
+    ``queued`` is the run that was recorded when it was asked for, a new one without. Raises
+    :exc:`LedgerError` when something stands against it that ``force`` does not overrule, or when
+    the database refuses.
     """
     options = {**selection.recorded(), "force": force}
-    run = ledger.start_run(Plan(()), mode=Mode.ROLLBACK, options=options)
+    run = ledger.start_run(Plan(()), mode=Mode.ROLLBACK, options=options, queued=queued)
     # Steps are recorded with what they did, so a refused or killed rollback has none.
     with (
         ledger.lock.beating(run, dict),
@@ -139,6 +145,7 @@ def _record(undo: Undo, run: Run, position: int, ledger: Ledger) -> RunStep:
     status = RunStatus.DONE if undo.part.state.is_read else RunStatus.PARTIAL
     if undo.part.book.is_empty():
         status = RunStatus.PENDING
+    now = timezone.now()
     return RunStep.objects.using(ledger.database).create(
         run=run,
         position=position,
@@ -147,8 +154,8 @@ def _record(undo: Undo, run: Run, position: int, ledger: Ledger) -> RunStep:
         removed=len(undo.deleted),
         updated=undo.counts["restored"],
         started_at=run.started_at,
-        finished_at=timezone.now(),
-        seconds=(timezone.now() - run.started_at).total_seconds(),
+        finished_at=now,
+        seconds=(now - (run.started_at or now)).total_seconds(),
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import json
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from decimal import Decimal
@@ -31,6 +31,11 @@ class Selection:
     def recorded(self) -> dict[str, Any]:
         """The part that the ledger keeps with the run."""
         return {"labels": list(self.labels), "run": self.run, "keys": self.keys}
+
+    @classmethod
+    def from_recorded(cls, recorded: Mapping[str, Any]) -> Selection:
+        """What :meth:`recorded` gave, as a selection again."""
+        return cls(labels=tuple(recorded["labels"]), run=recorded["run"], keys=recorded["keys"])
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -50,7 +50,7 @@ def at_or_above(
 
     Those without a value are among them unless ``nulls`` says to leave them out.
     """
-    narrowing = _Narrowing(connection, query, params, by=[column])
+    narrowing = Narrowing(connection, query, params, by=[column])
     condition = f"{narrowing.column(column)} >= {narrowing.bound(mark, is_lowest=True)}"
     if nulls != NullMarks.EXCLUDE:
         condition += f" OR {narrowing.column(column)} IS NULL"
@@ -59,7 +59,7 @@ def at_or_above(
 
 def without_value(connection: Any, query: str, params: Params, column: str) -> tuple[str, Params]:
     """The rows whose ``column`` is NULL."""
-    narrowing = _Narrowing(connection, query, params, by=[column])
+    narrowing = Narrowing(connection, query, params, by=[column])
     return narrowing.select("*", f"{narrowing.column(column)} IS NULL")
 
 
@@ -76,7 +76,7 @@ def with_keys(
     """
     if not keys:
         return no_rows(connection, query, params)
-    narrowing = _Narrowing(connection, query, params, by=columns)
+    narrowing = Narrowing(connection, query, params, by=columns)
     if len(columns) == 1 and all(key[0] is not None for key in keys):
         marks = ", ".join(narrowing.bound(value) for (value,) in keys)
         return narrowing.select("*", f"{narrowing.column(columns[0])} IN ({marks})")
@@ -85,16 +85,16 @@ def with_keys(
 
 def no_rows(connection: Any, query: str, params: Params) -> tuple[str, Params]:
     """None of the rows: the query tells its columns and costs next to nothing."""
-    return _Narrowing(connection, query, params, by=()).select("*", "1 = 0")
+    return Narrowing(connection, query, params, by=()).select("*", "1 = 0")
 
 
 def highest(connection: Any, query: str, params: Params, column: str) -> tuple[str, Params]:
     """The highest value of ``column``, as the only one of one row."""
-    narrowing = _Narrowing(connection, query, params, by=[column])
+    narrowing = Narrowing(connection, query, params, by=[column])
     return narrowing.select(f"MAX({narrowing.column(column)}) AS highest")
 
 
-class _Narrowing:
+class Narrowing:
     """One narrowed query while it is written, with its parameters in the order of their marks."""
 
     def __init__(self, connection: Any, query: str, params: Params, *, by: Sequence[str]) -> None:
@@ -111,6 +111,10 @@ class _Narrowing:
             return self._dialect.named(f"{_NAME}{number}")
         return self._dialect.positional(len(self._given) + number)
 
+    def bytewise(self, text: str) -> str:
+        """``text``, an expression for a text, in the one order that all databases share."""
+        return self._dialect.bytewise.format(text)
+
     def column(self, name: str) -> str:
         return f"{_TABLE}.{self._dialect.quoted(name)}"
 
@@ -122,7 +126,7 @@ class _Narrowing:
             for name, value in zip(columns, key, strict=True)
         )
 
-    def select(self, what: str, condition: str = "") -> tuple[str, Params]:
+    def select(self, what: str, condition: str = "", order: str = "") -> tuple[str, Params]:
         query, params = statement(self._query), self._params()
         if self._dialect.has_percent_marks:
             # Percent signs mean something as soon as there are parameters, whoever gave them.
@@ -130,10 +134,13 @@ class _Narrowing:
                 query = query.replace("%", "%%")
             if not params:
                 what, condition = what.replace("%%", "%"), condition.replace("%%", "%")
+                order = order.replace("%%", "%")
         # A line of its own for the bracket: the query may end in a comment.
         text = f"SELECT {what} FROM (\n{query}\n) {_TABLE}"
         if condition:
             text += f" WHERE {condition}"
+        if order:
+            text += f" ORDER BY {order}"
         return Narrowed(text, ", ".join(map(repr, self._by))), params
 
     @property
@@ -155,6 +162,8 @@ class _Dialect:
     quotes: str
     #: What the driver cannot send as it is, or not without loss.
     as_text: tuple[type, ...] = ()
+    #: Puts a text in the order of its bytes; empty where that is not known to be safe.
+    bytewise: str = ""
 
     @property
     def has_percent_marks(self) -> bool:
@@ -181,16 +190,34 @@ def _dialect(connection: Any) -> _Dialect:
     if hasattr(connection, "vendor") and hasattr(connection, "ops"):  # Django's
         quotes = connection.ops.quote_name("x")
         as_text = _SQLITE_TEXT if connection.vendor == "sqlite" else ()
-        return _Dialect("format", quotes[0] + quotes[-1], as_text)
+        return _Dialect("format", quotes[0] + quotes[-1], as_text, _bytewise(connection))
     driver, real = _driver(connection)
     package = driver.partition(".")[0]
     style = getattr(sys.modules.get(driver), "paramstyle", "format")
     if package == "pyodbc":
         return _odbc(style, real)
     as_text = _SQLITE_TEXT if package in _SQLITE else ()
-    return _Dialect(style, "``" if package in _BACKTICKS else '""', as_text)
+    quotes = "``" if package in _BACKTICKS else '""'
+    return _Dialect(style, quotes, as_text, _bytewise(connection))
 
 
+def _bytewise(connection: Any) -> str:
+    """How a text is put in the order of its bytes; empty where its bytes may be others here."""
+    driver, real = _driver(connection)
+    package = driver.partition(".")[0]
+    if package in _SQLITE and getattr(real, "text_factory", None) is not str:
+        return ""
+    return _BYTEWISE.get(package, "")
+
+
+#: Drivers that are not named here may send a text in another encoding than its column has.
+_BYTEWISE = {
+    "MySQLdb": "CAST(CONVERT({} USING utf8mb4) AS BINARY)",
+    "pymysql": "CAST(CONVERT({} USING utf8mb4) AS BINARY)",
+    "psycopg": 'CAST({} AS text) COLLATE "C"',
+    "psycopg2": 'CAST({} AS text) COLLATE "C"',
+    "sqlite3": "{} COLLATE BINARY",
+}
 _SQLITE = frozenset({"sqlite3", "pysqlite3", "sqlcipher3"})
 _SQLITE_TEXT = (dt.date, Decimal)  # a datetime is a date
 #: MariaDB's driver drops the fraction of a time.

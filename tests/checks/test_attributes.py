@@ -142,6 +142,11 @@ def test_e054_a_word_that_the_attribute_does_not_know(name: str, words: str) -> 
     assert check(**{name: words.split("'")[3]}) == {}
 
 
+def test_e053_split_is_no_truth_value() -> None:
+    only("E053", check(split="id"))
+    assert check(split=True) == check(split=None) == {}
+
+
 def test_e055_track_changes_is_no_truth_value() -> None:
     only("E055", check(track_changes="yes"))
     assert check(track_changes=True) == {}

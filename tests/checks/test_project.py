@@ -19,3 +19,15 @@ def test_e070_a_setting_that_is_no_number(settings: Any, name: str, value: Any) 
 def test_w071_a_setting_that_does_not_exist(settings: Any) -> None:
     settings.DATA_MIGRATION_BATCHSIZE = 5
     assert "Did you mean DATA_MIGRATION_BATCH_SIZE?" in only("W071", check())
+
+
+def test_e072_a_background_that_does_not_exist(settings: Any) -> None:
+    settings.DATA_MIGRATION_BACKGROUND = "cron"
+    message = only("E072", check())
+    assert '\'cron\', which is not one of "auto", "django", "celery", "process"' in message
+
+
+@pytest.mark.parametrize("value", ["auto", "django", "celery", "process"])
+def test_every_background_that_exists_is_fine(settings: Any, value: str) -> None:
+    settings.DATA_MIGRATION_BACKGROUND = value
+    assert not [each for each in check() if each.id == "data_migration.E072"]

@@ -8,8 +8,8 @@ from data_migration import Migration
 from data_migration.drafts import Draft, Note
 from data_migration.graph import Plan, PlanStep
 from data_migration.keys import identify
-from data_migration.ledger import Ledger, Messages
-from data_migration.ledger.messages import messages_of, open_failures, open_keys
+from data_migration.ledger import Ledger, Messages, dismiss, open_keys
+from data_migration.ledger.messages import messages_of, open_failures
 from data_migration.models import MigrationState, RowError, RunStep
 from data_migration.outcomes import MessageKind, Mode, RunStatus
 from tests.apps.library.models import Genre
@@ -155,6 +155,30 @@ def test_close_takes_the_named_keys_and_close_all_every_one() -> None:
     assert len(open_()) == 100
     messages.close_all()
     assert open_() == []
+
+
+def test_failures_that_are_dismissed_are_closed_and_counted() -> None:
+    failing(1, 2, 3)
+    first, second, _ = RowError.objects.order_by("pk")
+
+    assert dismiss([first.pk, second.pk], database="default") == 2
+    assert dismiss([first.pk], database="default") == 0
+    assert open_() == ["3"]
+
+
+def test_the_queue_can_be_asked_for_some_messages() -> None:
+    failing(1, 2, 3)
+    chosen = RowError.objects.filter(key__in=["1", "3"]).values_list("pk", flat=True)
+
+    assert [*open_keys(state(), "default", list(chosen)).values()] == ["1", "3"]
+
+
+def test_a_message_has_the_pattern_of_its_cause() -> None:
+    messages = begin()
+    messages.note(FAILURE, draft(1, 1), Note("x", 7, "id = 7 matches no a.B"))
+    store(messages)
+
+    assert RowError.objects.get().pattern == "id = … matches no a.B"
 
 
 def test_a_failure_without_a_key_waits_for_a_run_that_reads_every_row() -> None:

@@ -9,7 +9,11 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
+from data_migration.ledger import queue_run
 from data_migration.models import RowError, Run
+from data_migration.options import RunOptions
+from data_migration.outcomes import Mode, OnError
+from data_migration.rollback import Selection
 from tests.apps.library.fixtures import (
     EVERYTHING,
     NOTHING,
@@ -576,6 +580,8 @@ def test_json_is_the_document_of_the_contract(library: Library) -> None:
                 "removed": 0,
                 "writer": FASTEST,
                 "writer_reason": document["migrations"][0]["writer_reason"],
+                "split_into": 0,
+                "split_reason": "",
                 "error": "",
             }
         ],
@@ -613,3 +619,93 @@ def test_json_of_a_run_with_nothing_to_do(library: Library) -> None:
     document = json.loads(migrate("library", "--commit", "--format", "json").out)
 
     assert (document["status"], document["migrations"]) == ("done", [])
+
+
+# ------------------------------------------------------------------ a run that waits
+
+
+def queued(mode: Mode = Mode.COMMIT, **options: Any) -> str:
+    """The number of a run that waits for a worker."""
+    recorded = RunOptions(mode=mode, labels=("library",), **options).recorded()
+    if mode == Mode.ROLLBACK:
+        recorded = {**Selection(labels=("library",)).recorded(), "force": False}
+    return str(queue_run(mode=mode, options=recorded, database="default").pk)
+
+
+def test_run_executes_what_waits_for_a_worker_and_tells_as_usual(library: Library) -> None:
+    number = queued()
+
+    result = migrate("--run", number)
+
+    assert result.code == 0
+    assert result.out.endswith(f"Run {number}: committed.\n")
+    assert counts() == EVERYTHING
+    assert Run.objects.get().status == "done"
+
+
+def test_run_executes_a_rollback(library: Library) -> None:
+    migrate("library", "--commit")
+    as_text, as_json = queued(Mode.ROLLBACK), queued(Mode.ROLLBACK)
+
+    result = migrate("--run", as_text)
+
+    assert result.code == 0
+    assert result.out.endswith(f"Run {as_text}: rolled back 4 migrations, pending again.\n")
+    assert counts() == NOTHING
+    assert json.loads(migrate("--run", as_json, "--format", "json").out)["migrations"] == []
+
+
+def test_run_exits_with_one_when_rows_failed(library: Library) -> None:
+    library.spoil_books()
+
+    result = migrate("--run", queued(on_error=OnError.CONTINUE), "--format", "json")
+
+    assert result.code == 1
+    assert json.loads(result.out)["status"] == "partial"
+    assert "rows failed" in result.err
+
+
+def test_run_refuses_a_run_that_does_not_wait(library: Library) -> None:
+    number = queued()
+    migrate("--run", number)
+
+    again = migrate("--run", number)
+
+    assert again.code == 1
+    assert f"Run {number} does not wait for a worker: it is done." in again.err
+    assert "There is no run 987654" in migrate("--run", "987654").err
+
+
+@pytest.mark.parametrize(
+    ("given", "named"),
+    [
+        (["library"], "labels"),
+        (["--commit"], "--commit"),
+        (["--retry-failed", "--limit", "3"], "--limit, --retry-failed"),
+        (["--exclude", "library"], "--exclude"),
+        (["--plan"], "--plan"),
+    ],
+)
+def test_run_has_its_options_already(library: Library, given: list[str], named: str) -> None:
+    number = queued()
+
+    result = migrate("--run", number, *given)
+
+    assert result.code == 2
+    assert f"leave out {named}." in result.err
+    assert Run.objects.get().status == "queued"
+
+
+def test_the_labels_are_recorded_with_a_run(library: Library) -> None:
+    migrate("library", "--exclude", "library.BookMigration")
+
+    assert last_run().labels == ["library"]
+    assert last_run().options["exclude"] == ["library.BookMigration"]
+
+
+def test_a_run_that_waits_is_listed(library: Library) -> None:
+    number = queued()
+
+    assert show("--runs").out.splitlines()[1].split()[:4] == [number, "commit", "queued", "-"]
+    (run,) = json.loads(show("--runs", "--format", "json").out)["runs"]
+    assert (run["status"], run["started_at"], run["migrations"]) == ("queued", None, [])

@@ -1,4 +1,4 @@
-"""Throwaway PostgreSQL and MariaDB servers: loopback only, unsafe on purpose, soon gone."""
+"""Throwaway PostgreSQL, MariaDB and Redis: loopback only, unsafe on purpose, soon gone."""
 
 from __future__ import annotations
 
@@ -252,4 +252,39 @@ class MariaDB(Server):
             return False
 
 
-SERVERS: tuple[type[Server], ...] = (PostgreSQL, MariaDB)
+class Redis(Server):
+    engine = "redis"
+    programs: ClassVar = {"server": ("redis-server",)}
+    accounts = ("redis",)
+
+    @property
+    def url(self) -> ServerURL:
+        return ServerURL(self.engine, "default", self.password, "127.0.0.1", self.port, "0")
+
+    def _create(self) -> None:
+        """Nothing: it begins empty."""
+
+    def _command(self) -> list[str]:
+        settings = [
+            "bind 127.0.0.1",
+            f"port {self.port}",
+            f"dir {self.folder}",
+            f"requirepass {self.password}",
+            'save ""',  # nothing is written to disk
+            "appendonly no",
+            "daemonize no",
+        ]
+        # From a file, since a command line can be read by everybody.
+        lines = "\n".join(settings) + "\n"
+        return [self._program("server"), str(self._secret_file("redis.conf", lines))]
+
+    def _answers(self) -> bool:
+        try:
+            with socket.create_connection(("127.0.0.1", self.port), timeout=5) as connection:
+                connection.sendall(f"AUTH {self.password}\r\n".encode())
+                return connection.recv(3) == b"+OK"
+        except OSError:
+            return False
+
+
+SERVERS: tuple[type[Server], ...] = (PostgreSQL, MariaDB, Redis)

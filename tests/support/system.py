@@ -9,10 +9,12 @@ import sys
 
 from tests.support.servers import SERVERS
 
-#: Servers, ODBC drivers, and what pip needs to build mysqlclient.
+#: Servers, a browser, ODBC drivers, and what pip needs to build mysqlclient.
 PACKAGES = (
     "postgresql",
     "mariadb-server",
+    "redis-server",
+    "chromium",
     "unixodbc",
     "odbc-postgresql",
     "odbc-mariadb",

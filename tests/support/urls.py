@@ -7,12 +7,14 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import quote, unquote, urlsplit
 
-#: Engine -> the environment variable that holds the URL of its server.
+#: Database engine -> the environment variable that holds the URL of its server.
 VARIABLES = {
     "postgresql": "DATA_MIGRATION_TEST_POSTGRESQL",
     "mysql": "DATA_MIGRATION_TEST_MYSQL",
 }
-PORTS = {"postgresql": 5432, "mysql": 3306}
+#: The same for every server: the databases, and the broker between Celery and its workers.
+SERVICES = {**VARIABLES, "redis": "DATA_MIGRATION_TEST_REDIS"}
+PORTS = {"postgresql": 5432, "mysql": 3306, "redis": 6379}
 
 
 @dataclass(frozen=True)
@@ -30,11 +32,11 @@ class ServerURL:
     def parse(cls, text: str) -> ServerURL:
         """Read ``text``. Raises ``ValueError``, which never repeats the password."""
         parts = urlsplit(text)
-        if parts.scheme not in VARIABLES:
-            raise ValueError(f"a test server's URL starts with one of {', '.join(VARIABLES)}")
+        if parts.scheme not in SERVICES:
+            raise ValueError(f"a test server's URL starts with one of {', '.join(SERVICES)}")
         database = parts.path.lstrip("/")
         if not (parts.hostname and parts.username and database):
-            variable = VARIABLES[parts.scheme]
+            variable = SERVICES[parts.scheme]
             raise ValueError(
                 f"{variable} must look like {parts.scheme}://user:password@host:port/database"
             )
@@ -50,7 +52,7 @@ class ServerURL:
     @classmethod
     def from_environment(cls, engine: str) -> ServerURL | None:
         """The server that the environment names for ``engine``, or ``None``."""
-        text = os.environ.get(VARIABLES[engine], "")
+        text = os.environ.get(SERVICES[engine], "")
         return cls.parse(text) if text else None
 
     def __str__(self) -> str:

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import signal
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from dataclasses import replace
 from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
 
-from data_migration import report
+from data_migration import jobs, report, rollback_report
 from data_migration.compilation import CompiledStep, explain
 from data_migration.exceptions import SpecError
 from data_migration.graph import Plan, PlanStep
@@ -19,13 +17,20 @@ from data_migration.management.base import (
     EXIT_FAILED,
     EXIT_USAGE,
     LegacyCommand,
+    check_database,
     exit_codes,
     positive,
     say,
 )
+from data_migration.management.workers import (
+    crew_options,
+    outlooks,
+    refuse_workers,
+)
 from data_migration.options import MaxErrors, RunOptions
 from data_migration.outcomes import Mode, OnError, RunStatus
-from data_migration.planning import due, left_out, pending, with_failures
+from data_migration.planning import pending
+from data_migration.processes import stop_on_signals
 from data_migration.progress import Progress, for_stream
 from data_migration.recording import rows_failed
 from data_migration.runner import Runner
@@ -76,42 +81,74 @@ class Command(LegacyCommand):
         )
         add("--max-errors", metavar="N|P%", help="stop when more rows have failed")
         add("--batch-size", type=positive, metavar="N", help="rows written together")
+        add(
+            "--workers",
+            type=positive,
+            metavar="N",
+            help="with --commit: N processes share the rows of each migration, by ranges of keys",
+        )
+        add(
+            "--distribute",
+            action="store_true",
+            help="with --commit: the ranges are tasks for the workers of the project's task queue",
+        )
+        add(
+            "--run",
+            type=positive,
+            metavar="ID",
+            help="execute a run that waits for a worker, with the options recorded for it",
+        )
         add("--no-progress", action="store_true", help="no bar and no progress lines")
 
     def handle(self, *labels: str, **options: Any) -> None:
         with exit_codes():
-            self._handle(list(options["labels"]), options)
+            self._handle(options)
 
-    def _handle(self, labels: list[str], options: dict[str, Any]) -> None:
-        if options["atomic"] and not options["commit"]:
-            raise CommandError("--atomic needs --commit.", returncode=EXIT_USAGE)
+    def _handle(self, options: dict[str, Any]) -> None:
+        if options["run"] is not None:
+            self._execute(options)
+            return
+        asked = _run_options(options)
         whole = self.plan(options["database"])
-        selected = whole.select(labels, options["exclude"])
+        selected = whole.select(asked.labels, asked.exclude)
         ledger = Ledger(options["database"])
-        finished = ledger.finished()
-        todo = self._due(selected, ledger, options)
+        todo = jobs.todo(whole, ledger, asked)
         if options["plan"]:
             self._print_plan(selected, todo, ledger, options)
         elif options["check"]:
-            self._check(pending(selected, finished), options)
+            self._check(pending(selected, ledger.finished()), options)
         else:
-            for label, needed in left_out(todo, whole, finished):
-                say(f"{label} needs {needed}, which is left out and not finished.")
-            self.refuse_missing_sources(todo)
-            self._run(todo, whole, ledger, options, done_before=len(selected) - len(todo))
+            with stop_on_signals(tell_of_stop) as should_stop:
+                stoppable = replace(asked, should_stop=should_stop)
+                runner = jobs.run(todo, stoppable, whole, ledger, self._progress(options))
+            self._show(runner, options, done_before=len(selected) - len(todo))
 
-    def _due(self, selected: Plan, ledger: Ledger, options: dict[str, Any]) -> Plan:
-        if options["retry_failed"]:
-            return with_failures(selected, ledger.failed())
-        update = options["update"] or options["full"]
-        return due(selected, ledger.finished(), update=update)
+    def _execute(self, options: dict[str, Any]) -> None:
+        """Execute a run that waits for a worker."""
+        refuse_options_beside_run(options)
+        check_database(options["database"])
+        with stop_on_signals(tell_of_stop) as should_stop:
+            done = jobs.execute(
+                options["run"],
+                options["database"],
+                progress=self._progress(options),
+                should_stop=should_stop,
+                warn=say,
+            )
+        if isinstance(done, Runner):
+            self._show(done, options)
+        elif options["format"] == "json":
+            self.print_document(rollback_report.rollback_document(done))
+        elif options["verbosity"] > 0:
+            self.stdout.write(rollback_report.undo_table(done.plan))
+            self.stdout.write(rollback_report.verdict(done))
 
     def _print_plan(self, plan: Plan, todo: Plan, ledger: Ledger, options: dict[str, Any]) -> None:
         states = ledger.states()
         would_run = [step for step in todo if not step.migration.skip]
         compiled: list[CompiledStep] = []
         if options["verbosity"] > 1:
-            self.refuse_missing_sources(todo)
+            jobs.refuse_missing_sources(todo)
             compiled = list(explain(would_run, database=options["database"]))
         if options["format"] == "json":
             self.print_document(report.plan_document(plan, states, would_run, compiled))
@@ -119,6 +156,8 @@ class Command(LegacyCommand):
             self.stdout.write(report.plan_table(plan, states, would_run))
             for each in compiled:
                 self.stdout.write(f"\n{each}")
+            for sentence in outlooks(would_run, options) if compiled else ():
+                self.stdout.write(sentence)
         else:
             self.stdout.write("There are no migrations.")
 
@@ -131,44 +170,13 @@ class Command(LegacyCommand):
         if labels:
             raise CommandError(f"Pending: {', '.join(labels)}.", returncode=EXIT_FAILED)
 
-    def _run(
-        self, todo: Plan, whole: Plan, ledger: Ledger, options: dict[str, Any], *, done_before: int
-    ) -> None:
-        with stop_on_signals() as should_stop:
-            run_options = self._run_options(options, should_stop)
-            runner = Runner(todo, run_options, ledger, self._progress(options), whole=whole)
-            # Recorded by the runner like every other end of a run, and told below.
-            with suppress(KeyboardInterrupt):
-                runner.execute()
+    def _show(self, runner: Runner, options: dict[str, Any], *, done_before: int = 0) -> None:
+        """Tell what became of the run, and exit accordingly."""
         if options["format"] == "json":
             self.print_document(report.run_document(runner.run, runner.steps))
         elif options["verbosity"] > 0:
             self._print_result(runner, done_before)
-        self._exit(runner, options)
-
-    def _run_options(self, options: dict[str, Any], should_stop: Any) -> RunOptions:
-        mode = Mode.REHEARSAL
-        if options["commit"]:
-            mode = Mode.ATOMIC if options["atomic"] else Mode.COMMIT
-        max_errors = options["max_errors"] and MaxErrors.parse(options["max_errors"])
-        default = OnError.CONTINUE if max_errors else OnError.STOP
-        if max_errors and options["on_error"] == OnError.STOP:
-            raise SpecError("--max-errors makes no sense with --on-error stop: choose one.")
-        return RunOptions(
-            mode=mode,
-            database=options["database"],
-            on_error=OnError(options["on_error"] or default),
-            max_errors=max_errors,
-            limit=options["limit"],
-            batch_size=options["batch_size"],
-            update=options["update"],
-            full=options["full"],
-            retry_failed=options["retry_failed"],
-            force_removal=options["force_removal"],
-            should_stop=should_stop,
-            log_query=log_query if options["logquery"] else None,
-            warn=say,
-        )
+        self._exit(runner)
 
     def _progress(self, options: dict[str, Any]) -> Progress:
         if options["no_progress"] or options["verbosity"] == 0:
@@ -184,7 +192,7 @@ class Command(LegacyCommand):
             self.stdout.write(sentence)
         self.stdout.write(_verdict(runner))
 
-    def _exit(self, runner: Runner, options: dict[str, Any]) -> None:
+    def _exit(self, runner: Runner) -> None:
         if runner.error is not None:
             code = EXIT_USAGE if isinstance(runner.error, SpecError) else EXIT_FAILED
             raise CommandError("\n".join(runner.problems()), returncode=code) from runner.error
@@ -218,23 +226,51 @@ def _verdict(runner: Runner) -> str:
     return f"Run {runner.run.pk}: committed {', '.join(kept)}."
 
 
-@contextmanager
-def stop_on_signals() -> Iterator[Any]:
-    """Let the first Ctrl-C or SIGTERM end the run after its batch, a second one at once."""
-    asked: list[int] = []
+def _run_options(options: dict[str, Any]) -> RunOptions:
+    """What the command line asks for. Raises :exc:`SpecError` for what makes no sense."""
+    if options["atomic"] and not options["commit"]:
+        raise SpecError("--atomic needs --commit.")
+    refuse_workers(options)
+    mode = Mode.REHEARSAL
+    if options["commit"]:
+        mode = Mode.ATOMIC if options["atomic"] else Mode.COMMIT
+    max_errors = options["max_errors"] and MaxErrors.parse(options["max_errors"])
+    default = OnError.CONTINUE if max_errors else OnError.STOP
+    if max_errors and options["on_error"] == OnError.STOP:
+        raise SpecError("--max-errors makes no sense with --on-error stop: choose one.")
+    return RunOptions(
+        mode=mode,
+        database=options["database"],
+        labels=tuple(options["labels"]),
+        exclude=tuple(options["exclude"]),
+        on_error=OnError(options["on_error"] or default),
+        max_errors=max_errors,
+        limit=options["limit"],
+        batch_size=options["batch_size"],
+        update=options["update"],
+        full=options["full"],
+        retry_failed=options["retry_failed"],
+        force_removal=options["force_removal"],
+        **crew_options(options),
+        log_query=log_query if options["logquery"] else None,
+        warn=say,
+    )
 
-    def ask(number: int, frame: Any) -> None:
-        asked.append(number)
-        signal.signal(number, before[signal.Signals(number)])
-        say("Stopping after this batch. Press Ctrl-C again to stop at once.")
 
-    try:
-        before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
-    except ValueError:  # not in the main thread, so no signals arrive here
-        yield lambda: False
-        return
-    try:
-        yield lambda: bool(asked)
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+def refuse_options_beside_run(options: dict[str, Any]) -> None:
+    """A recorded run has its options already. Raises :exc:`SpecError` when others are given."""
+    given = [name for name in _RECORDED if options[name]]
+    if given:
+        named = ", ".join("labels" if n == "labels" else f"--{n.replace('_', '-')}" for n in given)
+        raise SpecError(f"--run executes a run as it was recorded: leave out {named}.")
+
+
+_RECORDED = (
+    *("labels", "exclude", "commit", "atomic", "plan", "check", "logquery", "limit", "update"),
+    *("full", "retry_failed", "force_removal", "on_error", "max_errors", "batch_size"),
+    *("workers", "distribute"),
+)
+
+
+def tell_of_stop() -> None:
+    say("Stopping after this batch. Press Ctrl-C again to stop at once.")

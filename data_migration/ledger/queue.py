@@ -1,0 +1,135 @@
+"""Runs that wait for a worker: queued, claimed by exactly one, or given up before they begin."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from django.db import Error, connections
+from django.utils import timezone
+
+from .. import processes
+from ..exceptions import LedgerError, RunRefused
+from ..models import Run
+from ..outcomes import Mode, RunStatus
+
+
+def queue_run(
+    *, mode: Mode, options: dict[str, Any], requested_by: str = "", database: str
+) -> Run:
+    """Record a run that a worker is to execute. It does not hold the lock."""
+    now = timezone.now()
+    return Run.objects.using(database).create(
+        status=RunStatus.QUEUED,
+        mode=mode,
+        options=options,
+        requested_by=requested_by,
+        queued_at=now,
+        heartbeat=now,
+    )
+
+
+def queued_run(number: int, *, database: str) -> Run:
+    """The queued run with this number. Raises :exc:`LedgerError` when there is none."""
+    run = _run(number, database)
+    if run.status != RunStatus.QUEUED:
+        raise RunRefused(_not_queued(run))
+    return run
+
+
+def claim(run: Run, *, database: str) -> Run:
+    """Make a queued run one of this process. Raises :exc:`RunRefused` when another one was faster.
+
+    For the transaction that takes the lock: should that be refused, the run stays queued.
+    """
+    if not _queued(run.pk, database).update(status=RunStatus.RUNNING, **this_process()):
+        raise RunRefused(_not_queued(_run(run.pk, database)))
+    return _run(run.pk, database)
+
+
+def give_up(number: int, error: str, *, database: str) -> bool:
+    """End a run as failed that could not begin; False when it is not queued any more."""
+    return _end(number, RunStatus.FAILED, error, database)
+
+
+def withdraw(number: int, *, by: str = "", database: str) -> None:
+    """Take a run back that nobody has claimed. Raises :exc:`LedgerError` when it has begun."""
+    who = f" by {by}" if by else ""
+    text = f"Withdrawn{who} before it began."
+    if not _end(number, RunStatus.INTERRUPTED, text, database):
+        raise LedgerError(_not_queued(_run(number, database)))
+
+
+def request_stop(number: int, *, database: str) -> None:
+    """Ask a run to end after the batch that is going on, as Ctrl-C in its terminal does.
+
+    Raises :exc:`LedgerError` when it is not at work, and when it cannot be asked: a rollback is
+    done as a whole or not at all, and a rehearsal on SQLite has the database to itself.
+    """
+    run = _run(number, database)
+    if run.current_status != RunStatus.RUNNING:
+        raise LedgerError(f"Run {number} is not at work: it is {run.current_status}.")
+    if run.mode == Mode.ROLLBACK:
+        raise LedgerError(
+            f"Run {number} is a rollback, which is done as a whole or not at all. Ctrl-C in its"
+            " terminal undoes what it did so far."
+        )
+    running = Run.objects.using(database).filter(pk=number, status=RunStatus.RUNNING)
+    try:
+        running.update(stop_requested=True)
+    except Error as error:
+        raise LedgerError(_cannot_ask(run, error, database)) from error
+
+
+def stop_requested(number: int, *, database: str) -> bool:
+    """Whether somebody wants the run to end."""
+    rows = Run.objects.using(database).filter(pk=number, stop_requested=True)
+    return bool(rows.exists())
+
+
+def this_process() -> dict[str, Any]:
+    """The fields of a run that say which process executes it, from now on."""
+    now = timezone.now()
+    return {
+        "owner": processes.owner(),
+        "host": processes.host(),
+        "process": os.getpid(),
+        "process_started": processes.started(os.getpid()),
+        "heartbeat": now,
+        "started_at": now,
+    }
+
+
+def _queued(number: int, database: str) -> Any:
+    return Run.objects.using(database).filter(pk=number, status=RunStatus.QUEUED)
+
+
+def _end(number: int, status: RunStatus, error: str, database: str) -> bool:
+    ended = {"status": status, "error": error, "finished_at": timezone.now()}
+    return bool(_queued(number, database).update(**ended))
+
+
+def _run(number: int, database: str) -> Run:
+    run = Run.objects.using(database).filter(pk=number).first()
+    if run is None:
+        raise LedgerError(
+            f"There is no run {number} in database {database!r}. See: manage.py show_legacy --runs"
+        )
+    return run
+
+
+def _not_queued(run: Run) -> str:
+    return f"Run {run.pk} does not wait for a worker: it is {run.current_status}."
+
+
+def _cannot_ask(run: Run, error: Error, database: str) -> str:
+    where = f" on {run.host}" if run.host != processes.host() else ""
+    if connections[database].vendor == "sqlite":
+        return (
+            f"Run {run.pk} has the SQLite database to itself until it ends, so it cannot be asked"
+            f" to stop. Ctrl-C in its terminal, or kill {run.process}{where}."
+        )
+    return (
+        f"Run {run.pk} could not be asked to stop, because the database says:"
+        f" {type(error).__name__}. Try again in a moment."
+    )

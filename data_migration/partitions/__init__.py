@@ -1,0 +1,10 @@
+"""One step in ranges of keys, for several processes: here, or on any worker of the project."""
+
+from __future__ import annotations
+
+from .coordinator import SplitStep
+from .crew import Crew, crew_for
+from .obstacles import outlook
+from .worker import execute_range
+
+__all__ = ["Crew", "SplitStep", "crew_for", "execute_range", "outlook"]

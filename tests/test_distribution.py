@@ -1,0 +1,205 @@
+"""Ranges as tasks of the project's own workers, one of which is killed."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from importlib.util import find_spec
+from pathlib import Path
+from signal import SIGKILL
+from typing import Any
+
+import pytest
+from django.db import connection
+
+from data_migration.models import Run
+from tests.apps.ledger.models import Order
+from tests.apps.library.testing import Project, make_project
+from tests.support.urls import ServerURL
+from tests.test_partitions_processes import (
+    BAD,
+    ROWS,
+    SPEC,
+    build,
+    clear,
+    contents,
+    counts,
+    run,
+    start,
+    step,
+    wait_for,
+)
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.django_db(transaction=True),
+    pytest.mark.skipif(connection.vendor == "sqlite", reason="SQLite takes one writer at a time"),
+    pytest.mark.skipif(not find_spec("data_migration.background"), reason="needs the engines"),
+]
+
+CELERY = """
+from celery import Celery
+
+app = Celery("shop")
+app.config_from_object("django.conf:settings", namespace="CELERY")
+app.autodiscover_tasks()
+"""
+OPTIONS = ("--on-error", "continue", "--distribute", "--workers", "2")
+
+
+class Site:
+    """A project with a queue, and how to start one of its workers."""
+
+    def __init__(self, project: Project, worker: list[str]) -> None:
+        self.project = project
+        self._worker = worker
+
+    @contextmanager
+    def worker(self, **variables: str) -> Iterator[subprocess.Popen[bytes]]:
+        with (self.project.folder / "worker.log").open("ab") as log:
+            process = subprocess.Popen(
+                [sys.executable, "-m", *self._worker],
+                cwd=self.project.folder,
+                env={**self.project.environment, **variables},
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+        try:
+            yield process
+        except AssertionError:
+            print((self.project.folder / "worker.log").read_text())
+            raise
+        finally:
+            kill(process)
+
+
+def kill(process: subprocess.Popen[bytes]) -> None:
+    """SIGKILL to the worker and its children: nothing of it can tidy up."""
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, SIGKILL)
+    process.wait(10)
+
+
+def is_in_a_range(worker: subprocess.Popen[bytes]) -> bool:
+    """Whether it has committed a batch of a range, and has more to do there."""
+    ranges = step().ranges.filter(status="running", read__gt=0, read__lt=ROWS // 8 - 250)
+    return any(os.getpgid(each.process) == worker.pid for each in ranges)
+
+
+def _project(tmp_path: Path, environment: dict[str, str], *settings: str) -> Project:
+    build(tmp_path / "legacy.sqlite3")
+    source = {"legacy": {"ENGINE": "sqlite", "NAME": str(tmp_path / "legacy.sqlite3")}}
+    lines = [
+        f"DATA_MIGRATION_SOURCES = {source!r}",
+        "DATA_MIGRATION_HEARTBEAT_INTERVAL = 0.2",
+        "DATA_MIGRATION_LOCK_TIMEOUT = 3",
+    ]
+    environment = {**environment, "KILL_FILE": str(tmp_path / "killed")}
+    return make_project(tmp_path, environment, spec=SPEC, settings=[*lines, *settings])
+
+
+@pytest.fixture
+def celery_site(
+    tmp_path: Path, target_environment: dict[str, str], request: pytest.FixtureRequest
+) -> Site:
+    pytest.importorskip("celery")
+    redis: ServerURL = request.getfixturevalue("redis_server")
+    # A queue of its own, since several test runs may share a Redis.
+    queue = f"data-migration-ranges-{tmp_path.name}-{os.getpid()}"
+    project = _project(
+        tmp_path,
+        target_environment,
+        f"CELERY_BROKER_URL = {str(redis)!r}",
+        f"CELERY_TASK_DEFAULT_QUEUE = {queue!r}",
+        "CELERY_WORKER_HIJACK_ROOT_LOGGER = False",
+    )
+    (tmp_path / "shop.py").write_text(CELERY)
+    (tmp_path / "job" / "__init__.py").write_text("from shop import app as celery_app\n")
+    quick = ["--concurrency", "1", "--without-gossip", "--without-mingle", "--without-heartbeat"]
+    return Site(project, ["celery", "-A", "shop", "worker", "--loglevel", "INFO", *quick])
+
+
+@pytest.fixture
+def django_site(tmp_path: Path, target_environment: dict[str, str]) -> Iterator[Site]:
+    """With the worker of django-tasks-db, which has a table in the database."""
+    pytest.importorskip("django_tasks_db")
+    project = _project(
+        tmp_path,
+        target_environment,
+        'INSTALLED_APPS += ["django_tasks_db"]',
+        'TASKS = {"default": {"BACKEND": "django_tasks_db.DatabaseBackend"}}',
+    )
+    assert project.run("migrate", "django_tasks_database").code == 0
+    worker = ["django", "db_worker", "--interval", "0.1", "--no-startup-delay", "--no-reload"]
+    yield Site(project, worker)
+    # Its migrations cannot be undone.
+    with connection.cursor() as cursor:
+        cursor.execute("DROP TABLE django_tasks_database_dbtaskresult")
+        cursor.execute("DELETE FROM django_migrations WHERE app = 'django_tasks_database'")
+
+
+@pytest.fixture(params=["celery", "django"])
+def site(request: pytest.FixtureRequest) -> Site:
+    made: Site = request.getfixturevalue(f"{request.param}_site")
+    return made
+
+
+@pytest.fixture
+def expected(site: Site) -> dict[str, Any]:
+    """What one process leaves."""
+    assert run(site.project, "--on-error", "continue").code == 1
+    found = {"contents": contents(), "counts": counts()}
+    clear()
+    return found
+
+
+def test_workers_of_which_one_is_killed_leave_what_one_process_leaves(
+    site: Site, expected: dict[str, Any]
+) -> None:
+    with site.worker(SLOW="1") as first, site.worker(SLOW="1"):
+        process = start(site.project, *OPTIONS)
+        wait_for(lambda: Order.objects.count() > 1000, process)
+        wait_for(lambda: is_in_a_range(first), process)
+        kill(first)
+        out, err = process.communicate(timeout=60)
+
+    assert process.returncode == 1, err
+    assert contents() == expected["contents"]
+    assert counts() == expected["counts"]
+    ranges = step().ranges.order_by("number")
+    assert set(ranges.values_list("status", flat=True)) == {"done"}
+    assert sum(ranges.values_list("claims", flat=True)) == len(ranges) + 1
+    assert f"{len(BAD)} rows failed" in err
+    assert "read in 8 ranges of 'id' by workers of the task queue." in out
+    assert out.count("before all") == out.count("after all") == 1
+
+
+def test_a_coordinator_that_dies_leaves_no_worker_at_work(
+    celery_site: Site, expected_of_celery: dict[str, Any]
+) -> None:
+    site = celery_site
+    with site.worker(SLOW="1"):
+        process = start(site.project, *OPTIONS)
+        wait_for(lambda: Order.objects.count() > 500, process)
+        process.kill()
+        process.communicate()
+        busy = Order.objects.count()
+        last = run(site.project, *OPTIONS)
+        assert last.code == 1, last.err
+
+    assert busy < ROWS
+    assert contents() == expected_of_celery["contents"]
+    assert Run.objects.latest("pk").status == "partial"
+
+
+@pytest.fixture
+def expected_of_celery(celery_site: Site) -> dict[str, Any]:
+    assert run(celery_site.project, "--on-error", "continue").code == 1
+    found = {"contents": contents()}
+    clear()
+    return found
