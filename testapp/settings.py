@@ -29,6 +29,7 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.locale.LocaleMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
@@ -54,6 +55,12 @@ DATABASES = {
     "default": {
         "ENGINE": "django.db.backends.sqlite3",
         "NAME": os.environ.get("DEMO_DATABASE", str(FOLDER / "demo.sqlite3")),
+        # A run writes while the admin's pages read, and they wait for each other when both write.
+        "OPTIONS": {
+            "transaction_mode": "IMMEDIATE",
+            "timeout": 20,
+            "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
+        },
     },
 }
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
@@ -66,7 +73,12 @@ DATA_MIGRATION_SOURCES = {
     },
 }
 
+# Who carries out what is started in the admin: a process for each run. A site with workers names
+# them instead; see docs/howto/admin.rst.
+DATA_MIGRATION_BACKGROUND = "process"
+
 LANGUAGE_CODE = "en"
+LANGUAGES = [("en", "English"), ("de", "Deutsch")]
 USE_TZ = True
 # The old shop wrote its dates in local time; testapp.dates reads them in this zone.
 TIME_ZONE = "Europe/Vienna"

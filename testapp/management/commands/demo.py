@@ -118,7 +118,7 @@ Now read the specs, they are short and say why:
 Then try it yourself. The two databases stay as they are until the next demo:
   python manage.py migrate_legacy --help
   python manage.py rollback_legacy --plan                             (what undoing it means)
-  python manage.py createsuperuser && python manage.py runserver      (the objects in the admin)
+  make demo-admin                          (the same in the admin: see it, start it, watch it)
 The documentation begins at docs/index.rst."""
 
 

@@ -1,0 +1,194 @@
+"""What exactly a button would do, before it is done."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from django.db import Error
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+
+from ..background import availability
+from ..exceptions import DataMigrationError, SpecError
+from ..graph import Plan
+from ..jobs import reason, refuse_missing_sources, todo, warnings_of, whole_plan
+from ..ledger import Ledger
+from ..rollback import RollbackPlan, plan_rollback
+from .intents import Action, Intent
+from .live import active_run
+from .standing import Standing, standings
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Confirmation:
+    """``steps`` would run, in this order; ``left`` were chosen and have nothing to do. Of a
+    rollback there is ``undoing`` instead. With ``problems`` it cannot be started.
+    """
+
+    intent: Intent
+    sentence: str
+    steps: list[Standing] = field(default_factory=list)
+    left: list[Standing] = field(default_factory=list)
+    undoing: RollbackPlan | None = None
+    warnings: list[str] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+    #: Whether nothing is left to do, which is no problem.
+    is_idle: bool = False
+    #: Whether ticking "force" would help.
+    force_helps: bool = False
+
+    @property
+    def undos(self) -> list[dict[str, Any]]:
+        """What is undone of each migration."""
+        found = self.undoing.undos if self.undoing else []
+        return [
+            {"label": undo.label, "model": undo.part.model._meta.label, **undo.counts}
+            for undo in found
+        ]
+
+    @property
+    def totals(self) -> dict[str, int]:
+        """The counts of all undos."""
+        names = ("deleted", "restored", "forgotten")
+        return {name: self.undoing.total(name) for name in names} if self.undoing else {}
+
+    @property
+    def can_start(self) -> bool:
+        return not self.problems and not self.is_idle
+
+
+def confirm(intent: Intent, database: str) -> Confirmation:
+    """Look at the specs and the ledger, not at the legacy database."""
+    judge = _rollback if intent.action == Action.ROLL_BACK else _run
+    try:
+        return judge(intent, whole_plan(database), Ledger(database))
+    except (DataMigrationError, Error) as error:
+        return Confirmation(intent=intent, sentence="", problems=[reason(error)])
+
+
+def _run(intent: Intent, whole: Plan, ledger: Ledger) -> Confirmation:
+    options = intent.run_options(ledger.database)
+    plan = todo(whole, ledger, options)
+    known = {standing.label: standing for standing in standings(whole, ledger)}
+    chosen = whole.select(options.labels)
+    would = [known[step.label] for step in plan if not step.migration.skip]
+    labels = {standing.label for standing in would}
+    problems = _obstacles(ledger.database)
+    try:
+        refuse_missing_sources(plan)
+    except SpecError as error:
+        problems.append(str(error))
+    return Confirmation(
+        intent=intent,
+        sentence=_SENTENCES[intent.action](len(would), intent),
+        steps=would,
+        left=[known[step.label] for step in chosen if step.label not in labels],
+        warnings=warnings_of(plan, whole, ledger),
+        problems=problems,
+        is_idle=not would,
+    )
+
+
+def _rollback(intent: Intent, whole: Plan, ledger: Ledger) -> Confirmation:
+    undoing = plan_rollback(intent.selection, whole, ledger)
+    refusals = undoing.refusals
+    problems = _obstacles(ledger.database)
+    if refusals.stops(force=intent.force):
+        problems.append(
+            ngettext(
+                "%(count)s reason speaks against it:",
+                "%(count)s reasons speak against it:",
+                refusals.count,
+            )
+            % {"count": refusals.count}
+            + "\n"
+            + refusals.text()
+        )
+    count = len(undoing.undos)
+    return Confirmation(
+        intent=intent,
+        sentence=ngettext(
+            "Undoes %(count)s migration: what it created is deleted, what it changed is put back."
+            " It is done as a whole or not at all.",
+            "Undoes %(count)s migrations: what they created is deleted, what they changed is put"
+            " back. It is done as a whole or not at all.",
+            count,
+        )
+        % {"count": count},
+        undoing=undoing,
+        warnings=list(undoing.notes),
+        problems=problems,
+        is_idle=not undoing.undos and not refusals.count,
+        force_helps=bool(refusals.count) and not refusals.has_final,
+    )
+
+
+def _obstacles(database: str) -> list[str]:
+    """Why nothing can be started now, whatever it is."""
+    found = [why] if (why := availability().reason) else []
+    if (run := active_run(database)) is not None:
+        found.append(
+            _("Run %(run)s is not over, and there can be one at a time.") % {"run": run.pk}
+        )
+    return found
+
+
+def _rehearse(count: int, intent: Intent) -> str:
+    return ngettext(
+        "Rehearses %(count)s migration: everything is really done, then rolled back. Nothing is"
+        " kept but the messages.",
+        "Rehearses %(count)s migrations: everything is really done, then rolled back. Nothing is"
+        " kept but the messages.",
+        count,
+    ) % {"count": count}
+
+
+def _commit(count: int, intent: Intent) -> str:
+    text = ngettext(
+        "Runs %(count)s migration and writes to the database.",
+        "Runs %(count)s migrations and writes to the database.",
+        count,
+    ) % {"count": count}
+    return f"{text} {_how_kept(intent)}"
+
+
+def _update(count: int, intent: Intent) -> str:
+    text = ngettext(
+        "Compares every row of %(count)s migration with what it became: creates what is new,"
+        " updates what changed.",
+        "Compares every row of %(count)s migrations with what it became: creates what is new,"
+        " updates what changed.",
+        count,
+    ) % {"count": count}
+    return f"{text} {_how_kept(intent)}"
+
+
+def _retry(count: int, intent: Intent) -> str:
+    if intent.failures:
+        rows = len(intent.failures)
+        return ngettext(
+            "Reads %(rows)s failed row again, by its key, and writes it.",
+            "Reads %(rows)s failed rows again, by their keys, and writes them.",
+            rows,
+        ) % {"rows": rows}
+    return ngettext(
+        "Reads the failed rows of %(count)s migration again, by their keys, and writes them.",
+        "Reads the failed rows of %(count)s migrations again, by their keys, and writes them.",
+        count,
+    ) % {"count": count}
+
+
+def _how_kept(intent: Intent) -> str:
+    if intent.atomic:
+        return _("All or nothing: one transaction for the whole run.")
+    return _("What is committed stays when the run is stopped or fails; the next run goes on.")
+
+
+_SENTENCES: dict[Any, Callable[[int, Intent], str]] = {
+    Action.REHEARSE: _rehearse,
+    Action.RUN: _commit,
+    Action.UPDATE: _update,
+    Action.RETRY: _retry,
+}

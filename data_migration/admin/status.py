@@ -1,0 +1,145 @@
+"""The status page, the buttons on it, and the page in between that says what they would do."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import messages
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect
+from django.urls import URLPattern
+from django.utils.translation import gettext as _
+
+from ..background import availability, start_rollback, start_run
+from ..exceptions import SpecError
+from ..jobs import whole_plan
+from ..models import Run
+from ..outcomes import RunStatus
+from .base import ACT, LedgerAdmin, may, permission_for
+from .confirmation import Confirmation, confirm
+from .intents import Action, Intent, IntentForm
+from .live import active_run, watched
+from .picture import picture_of
+from .standing import Standing, standings
+
+
+class StatusAdmin(LedgerAdmin):
+    """Every migration in the order of the plan."""
+
+    def get_urls(self) -> list[URLPattern]:
+        acting: dict[str, Any] = {"methods": ACT, "page": "migrationstate_changelist"}
+        return [
+            self.route("", self.status, "changelist"),
+            self.route("confirm/", self.confirm, "confirm", **acting),
+            self.route("start/", self.start, "start", **acting),
+        ]
+
+    def status(self, request: HttpRequest) -> HttpResponse:
+        everything, problem = self._standings()
+        app, state = request.GET.get("app", ""), request.GET.get("state", "")
+        shown = [
+            each
+            for each in everything
+            if app in ("", each.app_label) and state in ("", each.state)
+        ]
+        return self.page(
+            request,
+            "status",
+            _("Status"),
+            problem=problem,
+            groups=_by_app(shown),
+            picture=picture_of(everything) if everything else None,
+            apps=sorted({each.app_label for each in everything}),
+            states=_counted_states(everything),
+            app=app,
+            state=state,
+            is_filtered=bool(app or state),
+            shown=len(shown),
+            total=len(everything),
+            form=IntentForm(),
+            unavailable=availability().reason,
+            **self._last_run(request),
+        )
+
+    def _last_run(self, request: HttpRequest) -> dict[str, Any]:
+        """The run that is going on, else the last one if it broke off."""
+        active = active_run(self.database)
+        interrupted = None if active else self._interrupted()
+        run = active or interrupted
+        return {
+            "watched": watched(active, self.database) if active else None,
+            "interrupted": interrupted,
+            "may_act": run is not None and may(request, permission_for(run)),
+        }
+
+    def _standings(self) -> tuple[list[Standing], str]:
+        try:
+            plan = whole_plan(self.database)
+        except SpecError as error:
+            return [], str(error)
+        return standings(plan, self.ledger), ""
+
+    def _interrupted(self) -> Run | None:
+        """The last run, if it broke off."""
+        last = Run.objects.using(self.database).exclude(started_at=None).order_by("-pk").first()
+        is_broken = last is not None and last.current_status == RunStatus.INTERRUPTED
+        return last if is_broken else None
+
+    def confirm(self, request: HttpRequest) -> HttpResponseBase:
+        form = IntentForm(request.POST)
+        if not form.is_valid():
+            return self._refused(request, form)
+        self._check_permission(request, form.intent)
+        return self._ask(request, confirm(form.intent, self.database))
+
+    def start(self, request: HttpRequest) -> HttpResponseBase:
+        form = IntentForm(request.POST)
+        if not form.is_valid():
+            return self._refused(request, form)
+        intent = form.intent
+        self._check_permission(request, intent)
+        confirmation = confirm(intent, self.database)
+        if not confirmation.can_start:  # it was, when the page in between was drawn
+            return self._ask(request, confirmation)
+        run = self._start(intent, request.user.get_username())
+        messages.success(request, _("Run %(run)s was handed over.") % {"run": run.pk})
+        return HttpResponseRedirect(self.url("run_change", run.pk))
+
+    def _start(self, intent: Intent, by: str) -> Run:
+        if intent.action == Action.ROLL_BACK:
+            return start_rollback(
+                intent.selection, database=self.database, force=intent.force, requested_by=by
+            )
+        return start_run(intent.run_options(self.database), requested_by=by)
+
+    def _check_permission(self, request: HttpRequest, intent: Intent) -> None:
+        if not may(request, intent.action.permission):
+            raise PermissionDenied
+
+    def _refused(self, request: HttpRequest, form: IntentForm) -> HttpResponse:
+        for errors in form.errors.values():
+            for error in errors:
+                messages.error(request, str(error))
+        return HttpResponseRedirect(self.url("migrationstate_changelist"))
+
+    def _ask(self, request: HttpRequest, confirmation: Confirmation) -> HttpResponse:
+        title = f"{Action(confirmation.intent.action).label}"
+        if confirmation.intent.labels:
+            title = f"{title}: {', '.join(confirmation.intent.labels)}"
+        return self.page(request, "confirm", title, confirmation=confirmation)
+
+
+def _by_app(shown: list[Standing]) -> list[tuple[str, list[Standing]]]:
+    """The apps in the order in which the plan comes to them."""
+    groups: dict[str, list[Standing]] = {}
+    for standing in shown:
+        groups.setdefault(standing.app_label, []).append(standing)
+    return list(groups.items())
+
+
+def _counted_states(everything: list[Standing]) -> list[tuple[str, Any, int]]:
+    """(state, its word, how many migrations are in it)."""
+    states = [each.state for each in everything]
+    return [
+        (state.value, state.label, states.count(state)) for state in RunStatus if state in states
+    ]
