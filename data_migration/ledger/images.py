@@ -22,7 +22,7 @@ from ..drafts import Draft
 from ..models import BeforeImage, MigrationState
 from .deferrals import any_open, open_relations
 from .links import Link
-from .rows import insert
+from .rows import RowInsert
 
 _COLUMNS = ("key_hash", "run", "object_pk", "is_deleted", "values", "m2m", "link", "deferred")
 
@@ -107,7 +107,7 @@ class Images:
         ]
         if rows:
             connection = connections[self._database]
-            insert(connection, BeforeImage, _COLUMNS, self._state.pk, rows)
+            RowInsert(connection, BeforeImage, _COLUMNS)(self._state.pk, rows)
 
     def _deferred(self, hashes: list[str]) -> Mapping[str, list[dict[str, Any]]]:
         if not hashes or not self._has_deferred:

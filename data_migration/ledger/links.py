@@ -7,6 +7,7 @@ every batch of every import.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from functools import cached_property
 from typing import Any, NamedTuple
 
 from django.db import connections
@@ -15,7 +16,7 @@ from ..digests import unpacked
 from ..models import MigrationState, RowLink
 from ..outcomes import LinkKind, Unsettled
 from ..tables import Meanwhile, nothing
-from .rows import delete_by_hash, insert, select_by_hash
+from .rows import RowInsert, delete_by_hash, select_by_hash
 
 _PAGE = 2000
 _COLUMNS = ("key_hash", "key", "object_pk", "checksum", "written", "run", "kind", "unsettled")
@@ -63,7 +64,11 @@ class LinkBook:
 
         ``meanwhile`` as for :class:`~data_migration.tables.TableInsert`.
         """
-        insert(connections[self.database], RowLink, _COLUMNS, self.state.pk, links, meanwhile)
+        self._insert(self.state.pk, links, meanwhile)
+
+    @cached_property
+    def _insert(self) -> RowInsert:
+        return RowInsert(connections[self.database], RowLink, _COLUMNS)
 
     def replace(self, links: Sequence[Link]) -> None:
         """Write links in place of those that their keys have."""

@@ -19,29 +19,30 @@ from ..tables import Meanwhile, TableInsert, nothing
 _CHUNK = 10_000
 
 
-def insert(
-    connection: BaseDatabaseWrapper,
-    model: type[Model],
-    columns: Sequence[str],
-    migration: int,
-    rows: Sequence[Sequence[Any]],
-    meanwhile: Meanwhile = nothing,
-) -> None:
-    """Insert rows of ``columns`` for one migration; hashes in hexadecimal digits, JSON as text.
+class RowInsert:
+    """Inserts rows of ``columns`` that belong to a migration.
 
-    ``meanwhile`` as for :class:`~data_migration.tables.TableInsert`.
+    Hashes in hexadecimal digits, JSON as text. Made once for many batches.
     """
-    if not rows:
-        return
-    fields = [model._meta.get_field(name) for name in columns]
-    write = TableInsert(
-        model,
-        [model._meta.get_field("migration"), *fields],
-        database=connection.alias,
-        by_copy=connection.vendor == "postgresql",
-        ready=[field.name for field in fields if isinstance(field, (UUIDField, JSONField))],
-    )
-    write([[migration] * len(rows), *zip(*rows, strict=True)], meanwhile)
+
+    def __init__(
+        self, connection: BaseDatabaseWrapper, model: type[Model], columns: Sequence[str]
+    ) -> None:
+        fields = [model._meta.get_field(name) for name in columns]
+        self._insert = TableInsert(
+            model,
+            [model._meta.get_field("migration"), *fields],
+            database=connection.alias,
+            by_copy=connection.vendor == "postgresql",
+            ready=[field.name for field in fields if isinstance(field, (UUIDField, JSONField))],
+        )
+
+    def __call__(
+        self, migration: int, rows: Sequence[Sequence[Any]], meanwhile: Meanwhile = nothing
+    ) -> None:
+        """``meanwhile`` as for :class:`~data_migration.tables.TableInsert`."""
+        if rows:
+            self._insert([[migration] * len(rows), *zip(*rows, strict=True)], meanwhile)
 
 
 def select_by_hash(

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from data_migration.keys import key_hash
-from data_migration.ledger.rows import delete_by_hash, insert, select_by_hash
+from data_migration.ledger.rows import RowInsert, delete_by_hash, select_by_hash
 from data_migration.models import BeforeImage, MigrationState, RowLink
 from tests.support.engine import undone
 
@@ -37,7 +37,7 @@ def select(migrations: list[int], keys: list[Any]) -> list[tuple[Any, ...]]:
 def test_rows_of_several_migrations_are_selected_together(migration: int) -> None:
     other, third = (MigrationState.objects.create(label=f"shop.{name}").pk for name in "BC")
     for each in (migration, other, third):
-        insert(connection, RowLink, COLUMNS, each, [row(1, str(each)), row(2)])
+        RowInsert(connection, RowLink, COLUMNS)(each, [row(1, str(each)), row(2)])
 
     found = select([migration, third], [1])
 
@@ -45,7 +45,7 @@ def test_rows_of_several_migrations_are_selected_together(migration: int) -> Non
 
 
 def test_only_the_named_columns_are_selected(migration: int) -> None:
-    insert(connection, RowLink, COLUMNS, migration, [row("a")])
+    RowInsert(connection, RowLink, COLUMNS)(migration, [row("a")])
 
     found = select_by_hash(connection, RowLink, ("key_hash", "object_pk"), [migration], [HASH])
 
@@ -62,7 +62,7 @@ def test_rows_of_another_table_with_booleans_and_null(migration: int) -> None:
         (key_hash(2), 1, "2", True, "{}", "{}", '{"run": 7}', "[]"),
     ]
 
-    insert(connection, BeforeImage, columns, migration, rows)
+    RowInsert(connection, BeforeImage, columns)(migration, rows)
 
     images = BeforeImage.objects.order_by("object_pk").values_list("is_deleted", "values", "link")
     assert list(images) == [(False, {"a": "tab\t\\"}, None), (True, {}, {"run": 7})]
@@ -74,7 +74,7 @@ def test_every_hash_is_one_that_the_database_takes(keys: set[Any]) -> None:
     with undone():
         migration = MigrationState.objects.create(label="shop.D").pk
         rows = [(key_hash(key), *row("a")[1:]) for key in keys]
-        insert(connection, RowLink, COLUMNS, migration, rows)
+        RowInsert(connection, RowLink, COLUMNS)(migration, rows)
         found = {digits for digits, *_ in select([migration], list(keys))}
         assert found == {key_hash(key) for key in keys}
 
@@ -82,7 +82,7 @@ def test_every_hash_is_one_that_the_database_takes(keys: set[Any]) -> None:
 def test_rows_are_deleted_in_their_migration_only(migration: int) -> None:
     other = MigrationState.objects.create(label="shop.B").pk
     for each in (migration, other):
-        insert(connection, RowLink, COLUMNS, each, [row(1), row(2)])
+        RowInsert(connection, RowLink, COLUMNS)(each, [row(1), row(2)])
 
     delete_by_hash(connection, RowLink, migration, [key_hash(1), key_hash(3)])
 
@@ -92,11 +92,11 @@ def test_rows_are_deleted_in_their_migration_only(migration: int) -> None:
 
 @only_postgresql
 def test_every_key_is_looked_up_in_the_index_even_with_old_statistics(migration: int) -> None:
-    insert(connection, RowLink, COLUMNS, migration, [row(number) for number in range(2000)])
+    RowInsert(connection, RowLink, COLUMNS)(migration, [row(number) for number in range(2000)])
     with connection.cursor() as cursor:
         cursor.execute(f"ANALYZE {RowLink._meta.db_table}")
     later = MigrationState.objects.create(label="shop.B").pk  # the statistics know none of it
-    insert(connection, RowLink, COLUMNS, later, [row(number) for number in range(20_000)])
+    RowInsert(connection, RowLink, COLUMNS)(later, [row(number) for number in range(20_000)])
     plans: list[str] = []
 
     def explain(execute: Any, sql: Any, params: Any, many: Any, context: Any) -> Any:
