@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from operator import itemgetter
 from typing import Any
 
 from django.db.models import Model
 
+from .batch import Batch, Identity
 from .digests import RowChecksum, fingerprint
 from .drafts import Draft, Note
 from .exceptions import RowFailure
@@ -62,7 +62,6 @@ class Delta:
         self._rerun = rerun
         self._conflicts = conflicts
         self._key = tuple(key)
-        self._key_of = itemgetter(*key)
         self._checksum = RowChecksum(columns, fingerprint(type(migration)))
         self._pk = migration.model._meta.pk
         self._rows = migration.model._base_manager.using(book.database)
@@ -80,25 +79,69 @@ class Delta:
         #: Drafts whose key an earlier draft of the batch has.
         self.repeated: list[Draft] = []
 
-    def identify(self, drafts: Sequence[Draft]) -> None:
-        """Give each draft its key and checksum. A row that cannot be identified fails."""
-        rows = [draft.row for draft in drafts]
-        keys = list(map(self._key_of, rows))
-        identified = identify_many(keys) or map(self._identify, drafts, keys)
-        each = zip(drafts, keys, identified, self._checksum(rows), strict=True)
-        for draft, key, (key_hash, key_text), checksum in each:
-            draft.key, draft.key_hash, draft.key_text = key, key_hash, key_text
-            draft.checksum = checksum
+    def identify(self, batch: Batch) -> None:
+        """Find out the key and the checksum of each row."""
+        keys = batch.rows.values(self._key)
+        hashes, texts = identify_many(keys) or self._identify(batch, keys)
+        batch.identity = Identity(keys, hashes, texts, self._checksum(batch.rows.tuples()))
 
-    def _identify(self, draft: Draft, key: Any) -> tuple[str, str]:
+    def _identify(self, batch: Batch, keys: Sequence[Any]) -> tuple[list[str], list[str]]:
+        """The hashes and texts of keys of any kind; a row that cannot be identified has none."""
+        pairs, faults = [("", "")] * len(keys), {}
+        for place, (number, key) in enumerate(zip(batch.numbers, keys, strict=True)):
+            try:
+                pairs[place] = self._identified(key)
+            except RowFailure as fault:
+                faults[number] = fault
+        batch.faults = faults
+        hashes, texts = zip(*pairs, strict=True)
+        return list(hashes), list(texts)
+
+    def _identified(self, key: Any) -> tuple[str, str]:
         if not is_whole(key):
-            draft.fail(self._no_key())
-            return "", ""
+            raise self._no_key()
         try:
             return identify(key)
         except TypeError as error:
-            draft.fail(RowFailure(f"the legacy key is unusable: {error}"))
-            return "", ""
+            raise RowFailure(f"the legacy key is unusable: {error}") from error
+
+    def is_new(self, batch: Batch) -> bool:
+        """Whether no key of the batch was met before: in it, in the run, or by an earlier one."""
+        identity = batch.identity
+        if self._highest is None or identity is None or batch.faults:
+            return False
+        hashes = identity.hashes
+        is_so = (
+            not (self._met or self._reserved)
+            and min(hashes) > self._highest
+            and len(set(hashes)) == len(hashes)
+        )
+        if is_so:
+            self._highest = max(hashes)
+        return is_so
+
+    def unchanged(self, identity: Identity) -> Sequence[bool]:
+        """Which rows need nothing, as far as one lookup tells; empty where it would tell nothing.
+
+        Rows that differ from what is remembered of them, or may differ, are for
+        :meth:`recognise`. So are batches in which a key is repeated.
+        """
+        rerun, hashes = self._rerun, identity.hashes
+        if self.is_first or rerun.full or rerun.calls_hook or len(set(hashes)) < len(hashes):
+            return ()
+        settled = self._book.settled(
+            hashes,
+            before=rerun.pass_run if rerun.updates else rerun.run,
+            skipped=not rerun.updates,
+        )
+        done = list(map(settled.__contains__, identity.checksums))
+        for special in (rerun.failed, self._reserved):
+            if special and not set(hashes).isdisjoint(special):
+                done = [
+                    is_done and key not in special
+                    for is_done, key in zip(done, hashes, strict=True)
+                ]
+        return done
 
     def _no_key(self) -> RowFailure:
         named = ", ".join(self._key)
@@ -112,10 +155,8 @@ class Delta:
 
         The others of them go on: as new rows, or with the ``existing`` object to update. What
         an earlier run has done is not among them, nor what is left in :attr:`repeated`.
-        Needs :meth:`identify` before.
         """
-        if not self._are_all_new(drafts):
-            drafts = [draft for draft in drafts if not self._is_put_off(draft)]
+        drafts = [draft for draft in drafts if not self._is_put_off(draft)]
         links = self._find([draft.key_hash for draft in drafts if draft.error is None])
         if not links:
             yield from drafts
@@ -144,16 +185,6 @@ class Delta:
             asked = [key_hash for key_hash in hashes if key_hash <= self._highest]
             self._highest = max(self._highest, *hashes) if hashes else self._highest
         return self._book.find(asked) if asked else {}
-
-    def _are_all_new(self, drafts: list[Draft]) -> bool:
-        """Whether no key of the batch was met before, in it or in the run."""
-        if self._seen or self._met or self._reserved:
-            return False
-        self._seen.update(draft.key_hash for draft in drafts if draft.error is None)
-        is_so = len(self._seen) == len(drafts)
-        if not is_so:
-            self._seen.clear()
-        return is_so
 
     def _is_put_off(self, draft: Draft) -> bool:
         """Whether the draft has to wait for another one with its key; where it may not, it fails.

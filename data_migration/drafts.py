@@ -47,7 +47,7 @@ class Draft:
     key: Any = None
     key_hash = ""
     key_text = ""
-    checksum = b""
+    checksum = 0
     link: Any = None
     raw: dict[str, Any] | None = None
     m2m: Mapping[str, list[Any]] = MappingProxyType({})

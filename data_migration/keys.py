@@ -11,7 +11,7 @@ import datetime as dt
 import json
 import re
 import uuid
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from decimal import Decimal
 from hashlib import blake2b
 from json.encoder import encode_basestring
@@ -62,18 +62,18 @@ def identify(key: Any) -> tuple[str, str]:
     return (_digest(text) if type(key) in (str, tuple) else hash_of_text(text)), text
 
 
-def identify_many(keys: Sequence[Any]) -> Iterable[tuple[str, str]] | None:
-    """:func:`identify` of many keys that are all alike; None where each has to be looked at."""
+def identify_many(keys: Sequence[Any]) -> tuple[list[str], list[str]] | None:
+    """The hashes and the texts of many keys that are all alike; None where each is looked at."""
     kinds = set(map(type, keys))
     if kinds == {int} and min(keys) >= -_OFFSET and max(keys) < _OFFSET:
-        return [(f"{key + _OFFSET:032x}", str(key)) for key in keys]
+        return [f"{key + _OFFSET:032x}" for key in keys], list(map(str, keys))
     columns = list(zip(*keys, strict=True)) if kinds == {tuple} else []
     written = [_written_alike(column) for column in columns or (keys,)]
     if None in written or (kinds != {tuple} and kinds != {str}):
         return None
     form = f"[{', '.join(['%s'] * len(columns))}]" if columns else "%s"
     texts = list(map(form.__mod__, zip(*written, strict=True)))
-    return zip(map(_digest, texts), texts, strict=True) if "".join(texts).isascii() else None
+    return (list(map(_digest, texts)), texts) if "".join(texts).isascii() else None
 
 
 def _written_alike(values: Sequence[Any]) -> list[str] | None:

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from itertools import count, islice
-from typing import Any
 
 from django.db import transaction
 
+from .batch import Batch
 from .context import StepContext
 from .delta import Delta, Rerun
 from .drafts import Draft
@@ -20,6 +19,7 @@ from .migration import hook_is_overridden
 from .outcomes import Outcome
 from .resolve import resolve
 from .seen import Seen
+from .sources.rows import Rows
 from .tables import Meanwhile, nothing
 from .transform import Transform
 from .trees import Tree, Waiting
@@ -43,6 +43,7 @@ class Pipeline:
         record: Record,
     ) -> None:
         self._step = context.step
+        self._compares = context.updates
         self._migration = migration = context.migration
         self._database = database = context.database
         self._writer = writer
@@ -52,7 +53,7 @@ class Pipeline:
         self._updates_by_hook = hook_is_overridden(type(migration), "hook_update_existing")
         self._waiting = Waiting(transform.relations)
         self._late: list[Draft] = []
-        self._numbers = count(1)
+        self._number = 1
         #: Makes the next batch ready; called while the database takes this one.
         self.fetch_ahead: Meanwhile = nothing
         self._delta: Delta | None = None
@@ -99,21 +100,38 @@ class Pipeline:
         if attrs:
             self._existing = Existing(migration.model, attrs, database=self._database)
 
-    def prepare(self, rows: list[dict[str, Any]]) -> list[Draft]:
+    def prepare(self, rows: Rows) -> Batch:
         """The part of a batch's way that needs no database: it may be done :mod:`.ahead`."""
-        drafts = list(map(Draft, islice(self._numbers, len(rows)), rows))
+        batch = Batch(self._number, rows)
+        self._number += len(rows)
         if self._delta is not None:
-            self._delta.identify(drafts)
+            self._delta.identify(batch)
         if self._transforms_ahead:
-            self._transform([draft for draft in drafts if draft.error is None])
-        return drafts
+            self._transform([draft for draft in batch.drafts if draft.error is None])
+        return batch
 
-    def process(self, drafts: list[Draft]) -> None:
-        """The hot loop: one batch of rows, after :meth:`prepare`."""
+    def pass_over(self, batch: Batch) -> None:
+        """Count the rows that need nothing; the batch goes on without them.
+
+        Nothing is written, so no transaction is needed.
+        """
+        if batch.identity is None or self._delta is None:
+            return
         if self._seen is not None:
-            self._seen.add(draft.key_hash for draft in drafts)
+            self._seen.add(batch.identity.hashes)
+        batch.is_new = self._delta.is_new(batch)
+        if any(unchanged := self._delta.unchanged(batch.identity)):
+            batch.keep([not each for each in unchanged])
+            if self._compares:
+                self._step.count(Outcome.UNCHANGED, sum(unchanged))
+            else:
+                self._step.passed += sum(unchanged)
+
+    def process(self, batch: Batch) -> None:
+        """The hot loop: one batch of rows, after :meth:`prepare` and :meth:`pass_over`."""
+        drafts = batch.drafts
         while drafts:
-            drafts, repeated = self._recognise(drafts)
+            drafts, repeated = self._recognise(drafts, batch)
             if self._existing is not None and self._updates_by_hook:
                 self._find_for_hook(self._existing, drafts)
             if not self._transforms_ahead:
@@ -127,7 +145,7 @@ class Pipeline:
         is_known = self._delta is not None and not self._delta.is_first
         return self._transform.is_pure and not (is_known or self._updates_by_hook)
 
-    def _recognise(self, drafts: list[Draft]) -> tuple[list[Draft], list[Draft]]:
+    def _recognise(self, drafts: list[Draft], batch: Batch) -> tuple[list[Draft], list[Draft]]:
         """The drafts that need work, and those for which others have to be written first.
 
         The others are recorded, or were done by an earlier run.
@@ -135,7 +153,7 @@ class Pipeline:
         delta = self._delta
         if delta is None:
             return drafts, []
-        recognised = list(delta.recognise(drafts))
+        recognised = drafts if batch.is_new else list(delta.recognise(drafts))
         repeated = delta.take_repeated()
         self._step.passed += len(drafts) - len(recognised) - len(repeated)
         open_ = [draft for draft in recognised if draft.outcome is None]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 from itertools import islice
-from operator import itemgetter
 from typing import Any
 
 from .context import StepContext
@@ -19,8 +18,7 @@ from .models import MigrationState
 from .outcomes import NullMarks
 from .sources import Reader
 from .sources.narrowing import at_or_above, no_rows, with_keys, without_value
-
-Batch = list[dict[str, Any]]
+from .sources.rows import Rows
 
 #: Keys in one query for failed rows: each is a parameter, of which databases take a few hundred.
 _KEYS_AT_ONCE = 200
@@ -143,29 +141,28 @@ class Reading:
         self._rows_in_all = total
         return total if self._options.limit is None else min(total, self._options.limit)
 
-    def batches(self, reader: Reader, size: int) -> Iterator[Batch]:
-        """The rows in lists of at most ``size``; needs :meth:`begin` before."""
+    def batches(self, reader: Reader, size: int) -> Iterator[Rows]:
+        """The rows, at most ``size`` at once; needs :meth:`begin` before."""
         if self._failed is None:
-            yield from reader.batches(size, self._options.limit)
+            yield from reader.rows(size, self._options.limit)
         else:
             yield from self._failed_rows(reader, size, self._failed)
 
-    def _failed_rows(self, reader: Reader, size: int, failed: dict[str, str]) -> Iterator[Batch]:
+    def _failed_rows(self, reader: Reader, size: int, failed: dict[str, str]) -> Iterator[Rows]:
         """The rows of these keys, read again from the source.
 
         Databases compare text in their own way (``'ABC' = 'abc'``), so the keys are compared
         again. What is left in ``failed`` at the end is no longer in the source.
         """
         columns = key_columns_of(self._step.migration, self._migration, reader.columns)
-        key_of = itemgetter(*columns)
         wanted = frozenset(failed)
         keys = iter(list(failed.values())[: self._options.limit])
         while chunk := [_parts(key_of_text(text)) for text in islice(keys, _KEYS_AT_ONCE)]:
             query = with_keys(reader.connection, self._query, self._params, columns, chunk)
             reader.execute(*query)
-            for rows in reader.batches(size):
-                hashes = [identify(key_of(row))[0] for row in rows]
-                yield [row for row, key in zip(rows, hashes, strict=True) if key in wanted]
+            for rows in reader.rows(size):
+                hashes = [identify(key)[0] for key in rows.values(columns)]
+                yield rows.only([key in wanted for key in hashes])
                 for key in hashes:
                     failed.pop(key, None)
 

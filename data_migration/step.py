@@ -12,11 +12,11 @@ from django.db import DataError, connections, reset_queries, transaction
 from django.db.models import Model
 
 from .ahead import Ahead
+from .batch import Batch
 from .compilation import compile_step, open_source
 from .conf import settings
 from .context import StepContext
 from .delta import Rerun
-from .drafts import Draft
 from .exceptions import Interrupted
 from .ledger import Ledger, LinkBook
 from .linked import Linked
@@ -109,14 +109,17 @@ class StepRunner:
             whole.close()  # what hook_before_all wrote is kept from here on
         self.progress.start(self.step.migration, *self.place, self.step.total)
         try:
-            for drafts in self._batches(reader):
-                with self._batch():
-                    self.pipeline.process(drafts)
-                self._after_batch(len(drafts))
+            for batch in self._batches(reader):
+                rows = len(batch)
+                self.pipeline.pass_over(batch)
+                if batch or self.ledger.is_silent:
+                    with self._batch():
+                        self.pipeline.process(batch)
+                self._after_batch(rows)
         finally:
             self.progress.finish()
 
-    def _batches(self, reader: Reader) -> Iterator[list[Draft]]:
+    def _batches(self, reader: Reader) -> Iterator[Batch]:
         rows = self.reading.batches(reader, self.batch_size)
         return self._made_ahead(reader, map(self.pipeline.prepare, rows))
 

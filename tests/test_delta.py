@@ -5,11 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
+from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from data_migration.columns import is_a
 from data_migration.migration import Migration
+from data_migration.models import RunStep
 from data_migration.outcomes import LinkKind, Unsettled
 from tests.apps.shop.models import Brand, Country, Product, Supplier, Tag
 from tests.support import products
@@ -75,6 +77,46 @@ class TestUnchanged:
         assert len(lookups(ran)) == batches
         assert ran.starting("SELECT", table=Product) == []
         assert ran.writing("shop_", "data_migration_rowlink") == []
+
+    def test_opens_no_transaction_for_a_batch(self, writer: str) -> None:
+        migration = updateable(writer)
+        migrate_fine(migration, rows())
+
+        def saved(**options: Any) -> int:
+            with statements() as ran:
+                migrate_fine(migration, rows(), **options)
+            return len(ran.starting("UPDATE", table=RunStep))
+
+        assert saved(batch_size=1) == saved(batch_size=6)
+
+    @pytest.mark.parametrize("changed", [{1}, {1, 4}, {1, 2, 3, 4, 5, 6}])
+    def test_rows_beside_changed_ones_cost_nothing_more(
+        self, writer: str, changed: set[int]
+    ) -> None:
+        migration = updateable(writer)
+        migrate_fine(migration, rows())
+        data = [row | {"name": "new"} if row["nr"] in changed else row for row in rows()]
+        with statements() as ran:
+            result = migrate_fine(migration, data)
+        left = {"unchanged": 6 - len(changed)} if len(changed) < 6 else {}
+        assert result.counts == {"updated": len(changed), **left}
+        assert len(lookups(ran)) == 2
+
+    def test_keys_in_no_order_are_found_as_well(self, writer: str) -> None:
+        migration = updateable(writer)
+        migrate_fine(migration, rows(60))
+        shuffled = sorted(rows(60), key=lambda row: row["nr"] * 37 % 60)
+        shuffled[7] = shuffled[7] | {"name": "new"}
+        again = migrate_fine(migration, shuffled, batch_size=4)
+        assert again.counts == {"updated": 1, "unchanged": 59}
+
+    def test_counts_are_saved_now_and_then(self, writer: str, settings: Any) -> None:
+        migration = updateable(writer)
+        migrate_fine(migration, rows())
+        settings.DATA_MIGRATION_HEARTBEAT_INTERVAL = 0
+        with statements() as ran:
+            migrate_fine(migration, rows(), batch_size=1)
+        assert len(ran.starting("UPDATE", table=RunStep)) >= 6
 
     def test_calls_no_hook_of_a_row(self, writer: str) -> None:
         called = []
@@ -528,7 +570,7 @@ _BRANDS = ("acme", "best")
 
 @pytest.mark.slow
 @pytest.mark.parametrize("writer_name", WRITERS)
-@settings(max_examples=examples(40), deadline=None)
+@hypothesis_settings(max_examples=examples(40), deadline=None)
 @given(rounds=st.lists(_ROUND, min_size=1, max_size=4), batch_size=st.integers(1, 4))
 def test_rerun_after_rerun_is_a_fresh_import_with_the_edits_that_were_kept(
     writer_name: str, rounds: list[tuple[Table, Any]], batch_size: int
@@ -555,7 +597,7 @@ def test_rerun_after_rerun_is_a_fresh_import_with_the_edits_that_were_kept(
 
 @pytest.mark.slow
 @pytest.mark.parametrize("writer_name", WRITERS)
-@settings(max_examples=examples(15), deadline=None)
+@hypothesis_settings(max_examples=examples(15), deadline=None)
 @given(tables=st.lists(_TABLE, min_size=2, max_size=4), batch_size=st.integers(1, 4))
 def test_with_overwrite_the_target_is_that_of_a_fresh_import(
     writer_name: str, tables: list[Table], batch_size: int

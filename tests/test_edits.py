@@ -30,7 +30,7 @@ def written(book: LinkBook, instance: Any, m2m: Mapping[str, Iterable[Any]] | No
     book.know_layout(digests.layout, digests.names)
     key_hash, key = identify(instance.pk)
     return Link(
-        key_hash, key, str(instance.pk), b"", digests.packed([vars(instance)], [m2m or {}])[0], 1
+        key_hash, key, str(instance.pk), 0, digests.packed([vars(instance)], [m2m or {}])[0], 1
     )
 
 

@@ -18,7 +18,7 @@ KEYS = st.lists(st.one_of(st.integers(), st.text(), st.tuples(st.text(), st.inte
 
 
 def link(key: Any) -> Link:
-    return Link(key_hash(key), str(key), "1", b"", b"", 1)
+    return Link(key_hash(key), str(key), "1", 0, b"", 1)
 
 
 @pytest.fixture(params=[2, 200_000])

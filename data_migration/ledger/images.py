@@ -224,7 +224,7 @@ def _json(value: Any) -> str | None:
 def _link_document(link: Link) -> dict[str, Any]:
     return {
         **link._asdict(),
-        "checksum": link.checksum.hex(),
+        "checksum": link.checksum,
         "written": link.written.hex(),
         "kind": int(link.kind),
         "unsettled": int(link.unsettled),
@@ -245,7 +245,7 @@ def _image(
     former = link and Link(
         **{
             **link,
-            "checksum": bytes.fromhex(link["checksum"]),
+            "checksum": link["checksum"],
             "written": bytes.fromhex(link["written"]),
         }
     )

@@ -16,9 +16,11 @@ from ..digests import unpacked
 from ..models import MigrationState, RowLink
 from ..outcomes import LinkKind, Unsettled
 from ..tables import Meanwhile, nothing
-from .rows import RowInsert, delete_by_hash, select_by_hash
+from .rows import RowInsert, delete_by_hash, select_by_hash, values_between, values_by_hash
 
 _PAGE = 2000
+#: Up to how many times as many links as rows are read where they are next to each other.
+_SPREAD = 3
 _COLUMNS = ("key_hash", "key", "object_pk", "checksum", "written", "run", "kind", "unsettled")
 
 
@@ -28,7 +30,7 @@ class Link(NamedTuple):
     key_hash: str
     key: str
     object_pk: str | None
-    checksum: bytes
+    checksum: int
     written: bytes
     run: int
     kind: int = LinkKind.CREATED
@@ -41,6 +43,8 @@ class LinkBook:
     def __init__(self, state: MigrationState, *, database: str) -> None:
         self.state = state
         self.database = database
+        #: Whether the hashes of a batch were next to each other in the index so far.
+        self._is_in_order = True
 
     def is_empty(self) -> bool:
         return not self._rows.exists()
@@ -58,6 +62,23 @@ class LinkBook:
             connections[self.database], RowLink, _COLUMNS, [self.state.pk], hashes
         )
         return {link.key_hash: link for link in map(Link._make, rows)}
+
+    def settled(self, hashes: Sequence[str], *, before: int, skipped: bool) -> set[int]:
+        """The checksums of the rows with these keys of which nothing is left to be done.
+
+        That is where the link is of a run ``before`` that one; ``skipped`` says whether rows that
+        were skipped count. There may be checksums of other keys among them.
+        """
+        where = f"unsettled = {int(Unsettled.NOTHING)} AND run < {int(before)}"
+        if not skipped:
+            where += f" AND kind <> {int(LinkKind.SKIPPED)}"
+        place = connections[self.database], RowLink, "checksum", self.state.pk, hashes, where
+        if self._is_in_order:
+            found = values_between(*place, limit=_SPREAD * len(hashes))
+            if found is not None:
+                return set(found)
+            self._is_in_order = False
+        return set(values_by_hash(*place))
 
     def add(self, links: Sequence[Link], meanwhile: Meanwhile = nothing) -> None:
         """Write new links. Raises :exc:`django.db.IntegrityError` for a key that has one.
@@ -90,7 +111,7 @@ class LinkBook:
         while found := list(page):
             for key_hash, *rest in found:
                 link = Link(key_hash.hex, *rest)
-                yield link._replace(checksum=bytes(link.checksum), written=bytes(link.written))
+                yield link._replace(written=bytes(link.written))
             page = rows.filter(key_hash__gt=found[-1][0])[:_PAGE]
 
     def written(self, link: Link) -> dict[str, int]:

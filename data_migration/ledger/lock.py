@@ -6,6 +6,7 @@ import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from functools import cached_property
 from typing import Any
 
 from django.db import Error, OperationalError, connections, transaction
@@ -98,13 +99,18 @@ class Lock:
         The same query tells whether the run is to stop.
         """
         assert self._run is not None, "acquire() comes first"
-        # A subquery, since what is joined would be locked as well, and the heartbeat waits then.
-        stopped = Run.objects.filter(pk=OuterRef("run_id"), stop_requested=True)
-        rows = self._rows().select_for_update().annotate(stopped=Exists(stopped))
-        held_by, wants_end = rows.values_list("run_id", "stopped").first() or (None, False)
+        held_by, wants_end = next(iter(self._looked_at.all()), (None, False))
         if held_by != self._run.pk:
             raise LockLost(_loss(self._run, held_by, self.database))
         self.stop_requested = self.stop_requested or bool(wants_end)
+
+    @cached_property
+    def _looked_at(self) -> Any:
+        """Who holds the lock, and whether that run is to stop; made once for many batches."""
+        # A subquery, since what is joined would be locked as well, and the heartbeat waits then.
+        stopped = Run.objects.filter(pk=OuterRef("run_id"), stop_requested=True)
+        rows = self._rows().select_for_update().annotate(stopped=Exists(stopped))
+        return rows.values_list("run_id", "stopped")
 
     @contextmanager
     def beating(self, run: Run, live: Live) -> Iterator[None]:

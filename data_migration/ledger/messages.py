@@ -99,6 +99,8 @@ class Messages:
         self._queue.difference_update(hashes)
 
     def _close(self, hashes: Collection[str]) -> None:
+        if not hashes:  # as with most batches
+            return
         listed = sorted(hashes)
         rows = open_failures(self._database).filter(migration=self._state)
         for start in range(0, len(listed), _CHUNK):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -10,6 +11,7 @@ from django.db import connections, transaction
 from django.db.models import Exists, Max, OuterRef, Q, QuerySet
 from django.utils import timezone
 
+from ..conf import settings
 from ..digests import fingerprint
 from ..drafts import Draft, Note
 from ..exceptions import LedgerError
@@ -35,6 +37,7 @@ class Ledger:
         self.database = database
         self.lock = Lock(database)
         self._messages: dict[RunStep, Messages] = {}
+        self._next_commit = 0.0
         self._check_tables()
 
     def _check_tables(self) -> None:
@@ -160,6 +163,12 @@ class Ledger:
             raise
         self._messages[step].saved()
         self.lock.beat()
+        self._next_commit = time.monotonic() + settings.heartbeat_interval
+
+    @property
+    def is_silent(self) -> bool:
+        """Whether nothing was committed for so long that other processes should see the counts."""
+        return time.monotonic() >= self._next_commit
 
     def keep_failures_only(self, step: RunStep, before: dict[str, int] | None = None) -> None:
         """What was not saved is rolled back; ``before`` are the counts of what was."""

@@ -56,7 +56,7 @@ class RowLink(models.Model):
     key_hash = models.UUIDField(_("hash of the key"))
     key = models.TextField(_("legacy key"))
     object_pk = models.CharField(_("object"), max_length=255, null=True)  # noqa: DJ001
-    checksum = models.BinaryField(_("checksum"), max_length=16)
+    checksum = models.BigIntegerField(_("checksum"))
     written = models.BinaryField(_("written"))
     run = models.PositiveBigIntegerField(_("run"))
     kind = models.PositiveSmallIntegerField(_("kind"), choices=LinkKind)

@@ -37,6 +37,7 @@ from ..recording import Recorder, error_text, what_is_kept
 from ..removal import Removal
 from ..sources import Reader, close_connection
 from ..sources.ranges import KeyRange, in_range
+from ..sources.rows import Rows
 from ..step import Keep, StepRunner
 from .ranges import whole_groups
 
@@ -222,13 +223,14 @@ class _RangeRunner(StepRunner):
         with ExitStack() as batch:
             is_open = False
             groups = whole_groups(reader.batches(self.batch_size), self._row.column)
-            ready = ((self.pipeline.prepare(rows), *end) for rows, *end in groups)
-            for drafts, last, is_whole in self._made_ahead(reader, ready):
-                if not is_open and drafts:
+            ready = ((self.pipeline.prepare(Rows(rows)), *end) for rows, *end in groups)
+            for rows, last, is_whole in self._made_ahead(reader, ready):
+                if not is_open and rows:
                     batch.enter_context(self._transaction())
                     is_open = True
-                if drafts:
-                    self.pipeline.process(drafts)
+                if rows:
+                    self.pipeline.pass_over(rows)
+                    self.pipeline.process(rows)
                 if is_whole and is_open:
                     self.ledger.position = last
                     batch.close()

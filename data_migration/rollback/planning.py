@@ -216,7 +216,7 @@ class _Planner:
         self.refusals.add(Refusal(label, key, f"{model._meta.label} {pk}", why))
 
 
-_NO_LINK = Link("", "", None, b"", b"", 0)
+_NO_LINK = Link("", "", None, 0, b"", 0)
 
 
 def _own_ends(part: Part) -> Iterator[JoinEnd]:

@@ -13,7 +13,7 @@ from . import streaming
 from .base import printable_cause, words
 from .narrowing import Narrowed, Params, highest, statement
 from .redaction import redact
-from .rows import Convert, Fetch, Rows, converter, fetcher
+from .rows import Fetch, Fetched, Make, Rows, fetcher, maker
 
 _QUERY_SHOWN = 300
 _NUMBERED = re.compile(r"(.+):\d+")
@@ -82,16 +82,20 @@ class Reader:
 
     def batches(self, size: int, limit: int | None = None) -> Iterator[list[dict[str, Any]]]:
         """Lists of at most ``size`` rows, ``limit`` in all; every row is a mutable dict."""
+        return (rows.dicts() for rows in self.rows(size, limit))
+
+    def rows(self, size: int, limit: int | None = None) -> Iterator[Rows]:
+        """The same, before dicts are made of them."""
         fetch = fetcher(self._cursor, self.label)
-        convert: Convert | None = None
+        make: Make | None = None
         while (wanted := _wanted(size, limit, self.rows_read)) > 0:
-            rows = self._next(fetch, wanted)
-            if not rows:
+            fetched = self._next(fetch, wanted)
+            if not fetched:
                 self._exhausted = True
                 return
-            convert = convert or converter(rows[0], self.columns, self.label)
-            self.rows_read += len(rows)
-            yield convert(rows)
+            make = make or maker(fetched[0], self.columns, self.label)
+            self.rows_read += len(fetched)
+            yield make(fetched)
 
     def close(self) -> None:
         """Close the cursor and leave the connection open; never raises."""
@@ -99,7 +103,7 @@ class Reader:
         if cursor is not None:
             streaming.close_cursor(self.connection, cursor, exhausted=self._exhausted)
 
-    def _next(self, fetch: Fetch, size: int) -> Rows:
+    def _next(self, fetch: Fetch, size: int) -> Fetched:
         try:
             return fetch(size)
         except Exception as error:

@@ -1,16 +1,75 @@
-"""Rows out of any cursor, as dicts. The hot path: every decision is made once per cursor."""
+"""Rows out of any cursor. The hot path: every decision is made once per cursor."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from itertools import islice
+from itertools import compress, islice
+from operator import itemgetter
 from typing import Any
 
 from ..exceptions import SourceError
 
-Rows = list[Any]
-Fetch = Callable[[int], Rows]
-Convert = Callable[[Rows], list[dict[str, Any]]]
+Fetched = list[Any]
+Fetch = Callable[[int], Fetched]
+Make = Callable[[Fetched], "Rows"]
+
+
+class Rows:
+    """Rows as a cursor that makes dicts returned them.
+
+    A row that nobody needs by the names of its columns is never made a dict.
+    """
+
+    def __init__(self, fetched: Fetched) -> None:
+        self._fetched = fetched
+
+    def __len__(self) -> int:
+        return len(self._fetched)
+
+    def dicts(self) -> list[dict[str, Any]]:
+        """A mutable dict for each row."""
+        return self._fetched
+
+    def tuples(self) -> list[tuple[Any, ...]]:
+        """The values of each row, in the order of the columns."""
+        return [tuple(row.values()) for row in self._fetched]
+
+    def values(self, columns: Sequence[str]) -> list[Any]:
+        """The value of one column in each row, or of several as a tuple."""
+        return list(map(itemgetter(*columns), self._fetched))
+
+    def only(self, wanted: Iterable[bool]) -> Rows:
+        """The rows for which ``wanted`` is true."""
+        return type(self)(list(compress(self._fetched, wanted)))
+
+
+class MappingRows(Rows):
+    """Rows that are some other mapping."""
+
+    def dicts(self) -> list[dict[str, Any]]:
+        return [dict(row) for row in self._fetched]
+
+
+class TupleRows(Rows):
+    """Rows that are sequences of values; of a name that comes twice, the last one counts."""
+
+    def __init__(self, fetched: Fetched, names: Sequence[str]) -> None:
+        super().__init__(fetched)
+        self._names = names
+
+    def dicts(self) -> list[dict[str, Any]]:
+        names = self._names
+        return [dict(zip(names, row)) for row in self._fetched]  # noqa: B905 - one less check
+
+    def tuples(self) -> list[tuple[Any, ...]]:
+        return [row if type(row) is tuple else tuple(row) for row in self._fetched]
+
+    def values(self, columns: Sequence[str]) -> list[Any]:
+        places = {name: place for place, name in enumerate(self._names)}
+        return list(map(itemgetter(*(places[name] for name in columns)), self._fetched))
+
+    def only(self, wanted: Iterable[bool]) -> Rows:
+        return TupleRows(list(compress(self._fetched, wanted)), self._names)
 
 
 def fetcher(cursor: Any, label: str) -> Fetch:
@@ -27,27 +86,19 @@ def fetcher(cursor: Any, label: str) -> Fetch:
     return _FETCHERS[min(known, key=lambda name: known[name])](cursor)
 
 
-def converter(row: Any, columns: Sequence[str], label: str) -> Convert:
-    """A function from rows like ``row`` to dicts: as they are, copied, or zipped with columns."""
+def maker(row: Any, columns: Sequence[str], label: str) -> Make:
+    """A function from fetched rows like ``row`` to :class:`Rows`."""
     if isinstance(row, dict):
-        return _as_they_are
+        return Rows
     if isinstance(row, Mapping):
-        return _copied
+        return MappingRows
     if not isinstance(row, Iterable) and not hasattr(row, "__getitem__"):
         raise SourceError(
             f"{label}: the rows are {type(row).__name__} objects, neither mappings nor sequences."
         )
     if not columns:
         raise SourceError(f"{label}: the rows are no mappings and the cursor has no description.")
-    return lambda rows: [dict(zip(columns, row)) for row in rows]  # noqa: B905 - one less check
-
-
-def _as_they_are(rows: Rows) -> list[dict[str, Any]]:
-    return rows
-
-
-def _copied(rows: Rows) -> list[dict[str, Any]]:
-    return [dict(row) for row in rows]
+    return lambda rows: TupleRows(rows, columns)
 
 
 def _depth(cursor: Any, name: str) -> int | None:
@@ -61,7 +112,7 @@ def _depth(cursor: Any, name: str) -> int | None:
 
 
 def _many(cursor: Any) -> Fetch:
-    def fetch(size: int) -> Rows:
+    def fetch(size: int) -> Fetched:
         rows = cursor.fetchmany(size)
         return rows if isinstance(rows, list) else list(rows or ())
 
@@ -81,7 +132,7 @@ def _iterated(cursor: Any) -> Fetch:
 def _all(cursor: Any) -> Fetch:
     rows: Any = None
 
-    def fetch(size: int) -> Rows:
+    def fetch(size: int) -> Fetched:
         nonlocal rows
         if rows is None:
             rows = iter(cursor.fetchall() or ())

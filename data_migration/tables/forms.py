@@ -102,8 +102,10 @@ def literals(form: Form, connection: Any) -> Form:
     raw = connection.connection
     encoding = raw.encoding
 
-    def quoted(text: str) -> str:
-        return str(raw.string_literal(text.encode(encoding)).decode(encoding))
+    def quoted(values: Values) -> Values:
+        if encoding == "utf8" and _SPECIAL_IN_LITERAL.search("".join(values)) is None:
+            return [f"'{text}'" for text in values]
+        return [str(raw.string_literal(text.encode(encoding)).decode(encoding)) for text in values]
 
     def literal(value: Any) -> str:
         if type(value) in (bytes, memoryview, bytearray):
@@ -116,12 +118,16 @@ def literals(form: Form, connection: Any) -> Form:
         if kinds == {int}:
             return list(map(str, values))
         if kinds == {str}:
-            return list(map(quoted, values))
+            return quoted(values)
         if kinds == {bytes}:
             return [f"x'{value.hex()}'" for value in values]
         return list(map(literal, values))
 
     return form_literals
+
+
+#: What a literal has to escape (MySQL, "String Literals"), or no connection can send.
+_SPECIAL_IN_LITERAL = re.compile("[\0\n\r\x1a\"'\\\\\ud800-\udfff]")
 
 
 def _form(target: Any, written: Form | None, each: Callable[[Any], Any]) -> Form:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import contextmanager
+from functools import cached_property
 from itertools import chain
 from typing import Any
 
@@ -17,7 +19,7 @@ _VENDORS = ("postgresql", "mysql", "sqlite")
 _BYTES_OF_A_CHARACTER = 4  # at most, in UTF-8
 
 
-#: SQL behind VALUES, with its parameters.
+#: SQL with its parameters.
 Statements = Iterator[tuple[str, list[Any] | None]]
 
 
@@ -26,6 +28,24 @@ Meanwhile = Callable[[], None]
 
 def nothing() -> None:
     """Do nothing meanwhile."""
+
+
+@contextmanager
+def _kept_for_later(meanwhile: Meanwhile) -> Iterator[Meanwhile]:
+    """What ``meanwhile`` raises comes when the connection is done with its statement."""
+    raised: list[BaseException] = []
+
+    def call() -> None:
+        try:
+            meanwhile()
+        except BaseException as error:
+            raised.append(error)
+
+    try:
+        yield call
+    finally:
+        if raised:
+            raise raised[0]
 
 
 class _Source:
@@ -82,17 +102,20 @@ class TableInsert:
         """Insert the rows whose values stand in ``columns``, one sequence for each field.
 
         ``meanwhile`` is called while the server takes the rows, where it does so by itself; it
-        may not raise, nor touch the database. Raises :exc:`.forms.Unsuitable` before anything is
-        written, and what the database raises.
+        may not touch the database. What it raises comes when the rows are written. Raises
+        :exc:`.forms.Unsuitable` before anything is written, and what the database raises.
         """
         written = self._written(columns)
-        if self._by_copy:
-            self._copy(written, meanwhile)
-        elif self._vendor == "sqlite":
-            self._one_by_one(written)
-        else:
-            for _ in self._many(written):
-                pass
+        with _kept_for_later(meanwhile) as call:
+            if self._by_copy:
+                self._copy(written, call)
+            elif self._vendor == "sqlite":
+                self._one_by_one(written)
+            elif meanwhile is not nothing and hasattr(self._connection.connection, "send_query"):
+                self._send(written, call)
+            else:
+                for _ in self._many(written):
+                    pass
 
     def returning(self, columns: Sequence[Values], field: Any) -> list[Any]:
         """Insert the rows; the values that the database gave ``field``, in their order."""
@@ -124,28 +147,40 @@ class TableInsert:
 
     def _many(self, columns: Sequence[Values], suffix: str = "") -> Iterator[Sequence[Any]]:
         """INSERTs of many rows; what each of them returns."""
-        sql = f"INSERT INTO {self._target} "
         with self._connection.cursor() as cursor:
-            if self._vendor == "mysql":
-                limit = _packet(cursor) // _BYTES_OF_A_CHARACTER - len(sql)
-                statements = _values(columns, limit)
-            else:
-                statements = self._unnested(columns)
-            for rows, params in statements:
-                cursor.execute(sql + rows + suffix, params)
+            for sql, params in self._statements(columns):
+                cursor.execute(sql + suffix, params)
                 yield cursor.fetchall() if suffix else ()
+
+    def _statements(self, columns: Sequence[Values]) -> Statements:
+        sql = f"INSERT INTO {self._target} "
+        statements = self._unnested(columns)
+        if self._vendor == "mysql":
+            statements = _values(columns, self._packet // _BYTES_OF_A_CHARACTER - len(sql))
+        return ((sql + rows, params) for rows, params in statements)
+
+    @cached_property
+    def _packet(self) -> int:
+        """Bytes of the longest statement; MySQL closes the connection on a longer one."""
+        with self._connection.cursor() as cursor:
+            cursor.execute("SELECT @@max_allowed_packet")
+            return int(cursor.fetchone()[0])
+
+    def _send(self, columns: Sequence[Values], meanwhile: Meanwhile) -> None:
+        """The same on MySQL, without waiting while the server works on the first of them."""
+        raw = self._connection.connection
+        for sql, _ in self._statements(columns):
+            with self._connection.wrap_database_errors:
+                raw.send_query(sql.encode(raw.encoding))
+                meanwhile()
+                raw.read_query_result()
+            meanwhile = nothing
 
     def _unnested(self, columns: Sequence[Values]) -> Statements:
         """One parameter for each column, which every driver quotes at once."""
         types = (_array_type(field, self._connection) for field in self._fields)
         arrays = ", ".join(f"%s::{each}[]" for each in types)
         yield f"SELECT * FROM unnest({arrays})", list(map(array, columns))
-
-
-def _packet(cursor: Any) -> int:
-    """Bytes of the longest statement; MySQL closes the connection on a longer one."""
-    cursor.execute("SELECT @@max_allowed_packet")
-    return int(cursor.fetchone()[0])
 
 
 def _array_type(field: Any, connection: Any) -> str:

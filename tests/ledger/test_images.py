@@ -28,7 +28,7 @@ from data_migration.models import BeforeImage, DeferredRelation, MigrationState
 from data_migration.outcomes import LinkKind, Unsettled
 from tests.apps.shop.models import Brand, Everything, Product, Restaurant, Tag, Token
 
-LINK = Link(identify(7)[0], "7", "1", bytes(range(16)), b"\0\xff", 3, LinkKind.ADOPTED, 1)
+LINK = Link(identify(7)[0], "7", "1", -(2**62), b"\0\xff", 3, LinkKind.ADOPTED, 1)
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import pytest
@@ -53,7 +53,7 @@ def other() -> LinkBook:
 
 def link(key: Any, pk: str | None = "1", **fields: Any) -> Link:
     digits, text = identify(key)
-    return Link(digits, text, pk, b"\x00checks\xff", b"\\written\n\x00\xff", 3)._replace(**fields)
+    return Link(digits, text, pk, -(2**63), b"\\written\n\x00\xff", 3)._replace(**fields)
 
 
 def links_of(numbers: range) -> list[Link]:
@@ -75,7 +75,7 @@ def test_links_come_back_as_they_went_in(book: LinkBook) -> None:
     assert book.find([each.key_hash for each in links]) == {each.key_hash: each for each in links}
     assert sorted(book.all()) == sorted(links)
     found = book.find([links[0].key_hash])[links[0].key_hash]
-    assert [type(value) for value in found] == [str, str, type(None), bytes, bytes, int, int, int]
+    assert [type(value) for value in found] == [str, str, type(None), int, bytes, int, int, int]
 
 
 @settings(max_examples=examples(60), deadline=None)
@@ -87,7 +87,7 @@ def test_links_come_back_as_they_went_in(book: LinkBook) -> None:
 def test_any_link_comes_back(keys: set[Any], pk: str, content: bytes) -> None:
     with undone():
         book = LinkBook(MigrationState.objects.create(label="shop.C"), database="default")
-        links = [link(key, pk, checksum=content[:16], written=content) for key in keys]
+        links = [link(key, pk, checksum=len(content), written=content) for key in keys]
         book.add(links)
         assert sorted(book.find([each.key_hash for each in links]).values()) == sorted(links)
 
@@ -214,3 +214,66 @@ def test_what_was_written_is_read_by_its_layout(book: LinkBook) -> None:
 
     assert book.written(link(1, written=written)) == {"name": 5}
     assert book.written(link(1, written=b"")) == {}
+
+
+def hashes_of(keys: Iterable[Any]) -> list[str]:
+    return [link(key).key_hash for key in keys]
+
+
+class TestSettled:
+    def test_are_the_checksums_of_what_is_finished_before_a_run(self, book: LinkBook) -> None:
+        book.add(
+            [
+                link(1, checksum=10),
+                link(2, checksum=20, run=4),
+                link(3, checksum=30, unsettled=Unsettled.WARNED),
+                link(4, None, checksum=40, kind=LinkKind.SKIPPED),
+                link(5, checksum=50, kind=LinkKind.ADOPTED),
+            ]
+        )
+
+        hashes = hashes_of(range(1, 6))
+
+        assert book.settled(hashes, before=4, skipped=False) == {10, 50}
+        assert book.settled(hashes, before=4, skipped=True) == {10, 40, 50}
+        assert book.settled(hashes, before=5, skipped=False) == {10, 20, 50}
+
+    def test_are_read_in_one_stretch(self, book: LinkBook, seen: Statements) -> None:
+        book.add([link(key, checksum=key) for key in range(2000)])
+        seen.clear()
+
+        assert book.settled(hashes_of(range(500, 1500)), before=9, skipped=True) == {
+            *range(500, 1500)
+        }
+        (sql,) = seen
+        assert "BETWEEN" in sql
+
+    def test_are_looked_up_one_by_one_where_keys_come_in_no_order(
+        self, book: LinkBook, other: LinkBook, seen: Statements
+    ) -> None:
+        for each in (book, other):
+            each.add([link(key, checksum=key) for key in range(2000)])
+        seen.clear()
+
+        scattered = range(0, 2000, 100)
+        found = [book.settled(hashes_of(scattered), before=9, skipped=True) for _ in range(2)]
+
+        assert found == [{*scattered}] * 2
+        assert ["BETWEEN" in sql for sql in seen] == [True, False, False]
+        assert book.settled(hashes_of([1999, 2000]), before=9, skipped=True) == {1999}
+
+    @settings(max_examples=examples(40), deadline=None)
+    @given(
+        stored=st.sets(st.integers(-40, 40) | st.text("ab", max_size=3), max_size=30),
+        asked=st.sets(st.integers(-40, 40) | st.text("ab", max_size=3), min_size=1, max_size=9),
+    )
+    def test_hold_what_is_asked_and_nothing_that_is_not_there(
+        self, stored: set[Any], asked: set[Any]
+    ) -> None:
+        with undone():
+            book = LinkBook(MigrationState.objects.create(label="shop.C"), database="default")
+            checksums = {key: number for number, key in enumerate(stored)}
+            book.add([link(key, checksum=number) for key, number in checksums.items()])
+            found = book.settled(hashes_of(asked), before=9, skipped=True)
+
+        assert {checksums[key] for key in asked & stored} <= found <= {*checksums.values()}

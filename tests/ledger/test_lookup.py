@@ -30,7 +30,7 @@ def remember(label: str, **objects: Any) -> None:
 
 def link(key: Any, object_pk: str | None) -> Link:
     kind = LinkKind.SKIPPED if object_pk is None else LinkKind.CREATED
-    return Link(*identify(key), object_pk, b"c" * 16, b"", 1, kind)
+    return Link(*identify(key), object_pk, 7, b"", 1, kind)
 
 
 @pytest.fixture

@@ -26,7 +26,7 @@ def migration() -> int:
 
 
 def row(key: Any, text: str = "", written: bytes = b"") -> tuple[Any, ...]:
-    return (key_hash(key), text, str(key), b"sum", written, 1, 1, 0)
+    return (key_hash(key), text, str(key), -1, written, 1, 1, 0)
 
 
 def select(migrations: list[int], keys: list[Any]) -> list[tuple[Any, ...]]:

@@ -11,6 +11,7 @@ import pytest
 
 from data_migration.exceptions import SourceError
 from data_migration.sources import Reader
+from data_migration.sources.rows import TupleRows
 
 ROWS = [(1, "a"), (2, "b"), (3, "c")]
 DICTS = [{"id": number, "name": name} for number, name in ROWS]
@@ -123,3 +124,24 @@ def test_a_query_without_columns_is_refused() -> None:
     assert str(caught.value) == (
         "shop.Item: the query returns no columns. The query was: SELECT 1. It must be a SELECT."
     )
+
+
+@pytest.mark.parametrize("fetched", [ROWS, DICTS, [UserDict(row) for row in DICTS]])
+def test_rows_of_any_kind_are_asked_alike(fetched: list[Any]) -> None:
+    (rows,) = reader(Many(list(fetched))).rows(5)
+    wanted = [False, True, *[True] * (len(ROWS) - 2)]
+
+    assert len(rows) == len(ROWS)
+    assert rows.dicts() == DICTS
+    assert rows.tuples() == [tuple(row) for row in ROWS]
+    assert rows.values(["name"]) == [row["name"] for row in DICTS]
+    assert rows.values(["name", "id"]) == [(row["name"], row["id"]) for row in DICTS]
+    assert rows.only(wanted).dicts() == DICTS[1:]
+    assert rows.only(wanted).values(["id"]) == [row["id"] for row in DICTS[1:]]
+
+
+def test_of_two_columns_with_one_name_the_last_one_counts() -> None:
+    rows = TupleRows([(1, "a", 2)], ("id", "name", "id"))
+
+    assert rows.dicts() == [{"id": 2, "name": "a"}]
+    assert rows.values(["id"]) == [2]

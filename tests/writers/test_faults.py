@@ -51,9 +51,9 @@ def test_missing_table_is_told_once(writer: str) -> None:
         result = migrate(products(writer), rows())
     assert_one_error_and_nothing_written(result)
     assert "shop_product" in result.step.error
-    # On PostgreSQL the question for the sequence comes first.
-    asks_first = settings.TARGET == "postgresql" and writer != "save"
-    assert len(ran.starting("INSERT", table=Product)) == (0 if asks_first else 1)
+    # On PostgreSQL the question for the sequence comes first, on MySQL the INSERT is not seen.
+    is_seen = settings.TARGET == "sqlite" or writer == "save"
+    assert len(ran.starting("INSERT", table=Product)) == (1 if is_seen else 0)
 
 
 @pytest.mark.django_db(transaction=True)
