@@ -1,7 +1,8 @@
 """The next batch is made ready while the database takes the one before.
 
-No thread is needed for that, in which Python would only take turns with itself: PostgreSQL reads
-what COPY sends on a core of its own, and until it has done so this process may as well work.
+No thread is needed for that, in which Python would only take turns with itself: the server takes
+what COPY or an INSERT sends on a core of its own, and until it has done so this process may as well
+work.
 """
 
 from __future__ import annotations

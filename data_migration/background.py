@@ -28,10 +28,6 @@ class Availability(NamedTuple):
     engine: str
     reason: str
 
-    @property
-    def is_available(self) -> bool:
-        return not self.reason
-
 
 def availability() -> Availability:
     """Whether work can be handed over, and to whom. Cheap: asks settings, connects to nothing."""

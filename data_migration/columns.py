@@ -85,17 +85,10 @@ def is_a(
     if exclude:
         return Column(exclude=True)
     relation = _only_relation(fk=fk, m2m=m2m, o2o=o2o)
-    if not (isclass(klass) and issubclass(klass, Model)):
-        raise ImproperlyConfigured(
-            f"is_a(): the first argument has to be a model class, got {klass!r}."
-        )
     fault = _Faults(klass)
-    attrs = (
-        search_attr if isinstance(search_attr, str) else fault.names("search_attr", search_attr)
-    )
     described = Column(
         klass=klass,
-        search_attr=attrs or "",
+        search_attr=fault.attrs(search_attr),
         relation=relation,
         delimiter=delimiter,
         skip_missing=skip_missing,
@@ -105,19 +98,28 @@ def is_a(
         columns=fault.names("columns", columns),
         deferred=deferred,
     )
-    fault.check_search(described)
-    fault.check_many(described)
+    fault.check(described)
     return described
 
 
 class _Faults:
     """What may be wrong with the arguments; every method raises ``ImproperlyConfigured``."""
 
-    def __init__(self, klass: type[Model]) -> None:
+    def __init__(self, klass: Any) -> None:
+        if not (isclass(klass) and issubclass(klass, Model)):
+            raise ImproperlyConfigured(
+                f"is_a(): the first argument has to be a model class, got {klass!r}."
+            )
         self._where = f"is_a({klass.__name__})"
 
     def _refuse(self, why: str) -> ImproperlyConfigured:
         return ImproperlyConfigured(f"{self._where}: {why}")
+
+    def attrs(self, search_attr: Any) -> str | tuple[str, ...]:
+        """One attribute by itself, or several; empty for none."""
+        if isinstance(search_attr, str):
+            return search_attr
+        return self.names("search_attr", search_attr) or ""
 
     def names(self, argument: str, value: Any) -> tuple[str, ...]:
         """A tuple of names that differ; empty for None."""
@@ -146,7 +148,12 @@ class _Faults:
             )
         return legacy  # type: ignore[no-any-return]
 
-    def check_search(self, described: Column) -> None:
+    def check(self, described: Column) -> None:
+        """What no argument is wrong about by itself."""
+        self._check_search(described)
+        self._check_many(described)
+
+    def _check_search(self, described: Column) -> None:
         attrs, columns = described.search_attrs, described.columns
         if attrs and described.legacy:
             raise self._refuse(
@@ -163,7 +170,7 @@ class _Faults:
                 " its column of the query, in the same order."
             )
 
-    def check_many(self, described: Column) -> None:
+    def _check_many(self, described: Column) -> None:
         if described.relation is not Relation.M2M:
             return
         if not described.delimiter or not isinstance(described.delimiter, str):

@@ -140,7 +140,7 @@ def explain(steps: Iterable[PlanStep], *, database: str) -> Iterator[CompiledSte
 def _explained(
     step: PlanStep, migration: Migration, connection: Any, database: str
 ) -> CompiledStep:
-    writer, reason = choose_writer(migration, database=database)
+    writer, reason = choose_writer(step.label, migration, database=database)
     linked = Linked(label=step.label, sources=step.sources, find=_no_links)
     transform = Transform(migration, database=database, linked=linked)
     reader = Reader(connection, step.label)

@@ -67,6 +67,20 @@ def _open(plan: Plan, database: str) -> Iterator[tuple[PlanStep, str, MigrationS
                 yield plan_step, column, state
 
 
+def _relation(plan_step: PlanStep, column: str, database: str) -> RelationColumn:
+    """The column as the second pass resolves it."""
+    migration = plan_step.migration
+    return RelationColumn(
+        column,
+        replace(migration.column_description[column], deferred=True),
+        field_of(migration.model, column),
+        model=migration.model,
+        database=database,
+        with_instances=False,
+        linked=Linked(label=plan_step.label, sources=plan_step.sources, find=LinkLookup(database)),
+    )
+
+
 class _Pass:
     """Fills one relation of one migration.
 
@@ -97,19 +111,7 @@ class _Pass:
         self._images = Images(state, database=ledger.database, run=run)
         model = plan_step.migration.model
         self._objects = model._base_manager.using(ledger.database)
-        self._relation = RelationColumn(
-            column,
-            replace(plan_step.migration.column_description[column], deferred=True),
-            field_of(model, column),
-            model=model,
-            database=ledger.database,
-            with_instances=False,
-            linked=Linked(
-                label=plan_step.label,
-                sources=plan_step.sources,
-                find=LinkLookup(ledger.database),
-            ),
-        )
+        self._relation = _relation(plan_step, column, ledger.database)
         self._filling = Filling(self._relation, model, database=ledger.database)
 
     def run(self, step: RunStep | None) -> None:

@@ -67,7 +67,9 @@ class StepRunner:
         self.progress = progress
         self.keep_open = keep_open
         self.messages = ledger.messages_for(step)
-        self.writer, step.writer_reason = choose_writer(migration, database=context.database)
+        self.writer, step.writer_reason = choose_writer(
+            context.label, migration, database=context.database
+        )
         step.writer = self.writer.name
         self.transform = Transform(migration, database=context.database, linked=linked)
         self.pipeline = Pipeline(

@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
 from importlib.util import find_spec
 from pathlib import Path
-from signal import SIGKILL
 from typing import Any
 
 import pytest
@@ -18,6 +15,7 @@ from django.db import connection
 from data_migration.models import Run
 from tests.apps.ledger.models import Order
 from tests.apps.library.testing import Project, make_project
+from tests.support.site import CELERY, Site, kill
 from tests.support.urls import ServerURL
 from tests.test_partitions_processes import (
     BAD,
@@ -40,49 +38,7 @@ pytestmark = [
     pytest.mark.skipif(not find_spec("data_migration.background"), reason="needs the engines"),
 ]
 
-CELERY = """
-from celery import Celery
-
-app = Celery("shop")
-app.config_from_object("django.conf:settings", namespace="CELERY")
-app.autodiscover_tasks()
-"""
 OPTIONS = ("--on-error", "continue", "--distribute", "--workers", "2")
-
-
-class Site:
-    """A project with a queue, and how to start one of its workers."""
-
-    def __init__(self, project: Project, worker: list[str]) -> None:
-        self.project = project
-        self._worker = worker
-
-    @contextmanager
-    def worker(self, **variables: str) -> Iterator[subprocess.Popen[bytes]]:
-        with (self.project.folder / "worker.log").open("ab") as log:
-            process = subprocess.Popen(
-                [sys.executable, "-m", *self._worker],
-                cwd=self.project.folder,
-                env={**self.project.environment, **variables},
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-            )
-        try:
-            yield process
-        except AssertionError:
-            print((self.project.folder / "worker.log").read_text())
-            raise
-        finally:
-            kill(process)
-
-
-def kill(process: subprocess.Popen[bytes]) -> None:
-    """SIGKILL to the worker and its children: nothing of it can tidy up."""
-    with suppress(ProcessLookupError):
-        os.killpg(process.pid, SIGKILL)
-    process.wait(10)
 
 
 def is_in_a_range(worker: subprocess.Popen[bytes]) -> bool:

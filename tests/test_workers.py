@@ -10,7 +10,7 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from data_migration.models import MigrationState, RowLink, Run, RunLock, RunStep
 from tests.apps.ledger.models import Customer
 from tests.apps.library.testing import Project, make_project
 from tests.ledger.running import wait_until
+from tests.support.site import CELERY, Site, kill
 from tests.support.urls import ServerURL
 
 pytestmark = [
@@ -49,14 +50,6 @@ class CustomerMigration(BaseMigration):
         time.sleep(float(os.environ.get("PAUSE", "0")))
 """
 
-CELERY = """
-from celery import Celery
-
-app = Celery("shop")
-app.config_from_object("django.conf:settings", namespace="CELERY")
-app.autodiscover_tasks()
-"""
-
 #: What a page does: within a transaction, by the functions that pages call.
 ASK = """
 import django
@@ -76,12 +69,8 @@ ROLLBACK = 'background.start_rollback(Selection(labels=("job",)), database="defa
 RESUME = "background.resume(Run.objects.get(pk={number}))"
 
 
-class Site:
-    """A project with an engine: asks for runs, and starts workers."""
-
-    def __init__(self, project: Project, worker: list[str]) -> None:
-        self.project = project
-        self._worker = worker
+class AskingSite(Site):
+    """One whose pages ask for runs."""
 
     def ask(self, asked: str, **variables: str) -> Run:
         """The run that was asked for."""
@@ -96,35 +85,6 @@ class Site:
         )
         assert done.returncode == 0, done.stderr
         return Run.objects.get(pk=int(done.stdout))
-
-    @contextmanager
-    def worker(self, **variables: str) -> Iterator[subprocess.Popen[bytes]]:
-        """A worker, which is killed with its children at the end."""
-        log = self.project.folder / "worker.log"
-        with log.open("ab") as file:
-            process = subprocess.Popen(
-                [sys.executable, "-m", *self._worker],
-                cwd=self.project.folder,
-                env={**self.project.environment, **variables},
-                stdin=subprocess.DEVNULL,
-                stdout=file,
-                stderr=file,
-                start_new_session=True,
-            )
-        try:
-            yield process
-        except AssertionError:
-            print(log.read_text())
-            raise
-        finally:
-            kill(process)
-
-
-def kill(process: subprocess.Popen[bytes]) -> None:
-    """SIGKILL to the process and its children, so that nothing of it can tidy up."""
-    with suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)
-    process.wait(10)
 
 
 @pytest.fixture
@@ -156,7 +116,7 @@ def make(legacy: Any, tmp_path: Path, target_environment: dict[str, str]) -> Mak
 
 
 @pytest.fixture
-def tasks_site(make: Make) -> Iterator[Site]:
+def tasks_site(make: Make) -> Iterator[AskingSite]:
     """With the worker of django-tasks-db, which has a table in the database."""
     pytest.importorskip("django_tasks_db")
     project = make(
@@ -165,7 +125,7 @@ def tasks_site(make: Make) -> Iterator[Site]:
     )
     assert project.run("migrate", "django_tasks_database").code == 0
     worker = ["django", "db_worker", "--interval", "0.1", "--no-startup-delay", "--no-reload"]
-    yield Site(project, worker)
+    yield AskingSite(project, worker)
     # Its migrations cannot be undone.
     with connection.cursor() as cursor:
         cursor.execute("DROP TABLE django_tasks_database_dbtaskresult")
@@ -173,7 +133,7 @@ def tasks_site(make: Make) -> Iterator[Site]:
 
 
 @pytest.fixture
-def celery_site(make: Make, redis_server: ServerURL, tmp_path: Path) -> Site:
+def celery_site(make: Make, redis_server: ServerURL, tmp_path: Path) -> AskingSite:
     """With Celery's worker, which has a process of its own for each task."""
     pytest.importorskip("celery")
     # A queue of its own, since several test runs may share a Redis.
@@ -186,13 +146,13 @@ def celery_site(make: Make, redis_server: ServerURL, tmp_path: Path) -> Site:
     (tmp_path / "shop.py").write_text(CELERY)
     (tmp_path / "job" / "__init__.py").write_text("from shop import app as celery_app\n")
     quick = ["--concurrency", "1", "--without-gossip", "--without-mingle", "--without-heartbeat"]
-    return Site(project, ["celery", "-A", "shop", "worker", "--loglevel", "INFO", *quick])
+    return AskingSite(project, ["celery", "-A", "shop", "worker", "--loglevel", "INFO", *quick])
 
 
 @pytest.fixture(params=["django", "celery"])
-def site(request: pytest.FixtureRequest) -> Site:
+def site(request: pytest.FixtureRequest) -> AskingSite:
     name = "tasks_site" if request.param == "django" else "celery_site"
-    made: Site = request.getfixturevalue(name)
+    made: AskingSite = request.getfixturevalue(name)
     return made
 
 
@@ -228,7 +188,7 @@ def clean(legacy: list[tuple[int, str, str]]) -> dict[str, Any]:
     }
 
 
-def test_a_worker_carries_out_what_was_asked_for(site: Site, legacy: Any) -> None:
+def test_a_worker_carries_out_what_was_asked_for(site: AskingSite, legacy: Any) -> None:
     rehearsal, run = site.ask(REHEARSAL), site.ask(RUN)
     assert (run.status, run.requested_by, run.host, run.process) == ("queued", "Ada", "", 0)
     assert run.started_at is None
@@ -248,7 +208,7 @@ def test_a_worker_carries_out_what_was_asked_for(site: Site, legacy: Any) -> Non
 
 
 def test_a_run_whose_worker_was_killed_is_resumed_to_the_state_of_one_clean_run(
-    site: Site, legacy: Any
+    site: AskingSite, legacy: Any
 ) -> None:
     run = site.ask(RUN)
     with site.worker(PAUSE="0.01") as worker:
@@ -269,7 +229,7 @@ def test_a_run_whose_worker_was_killed_is_resumed_to_the_state_of_one_clean_run(
 
 @pytest.mark.parametrize("asked", [RUN, REHEARSAL])
 def test_a_run_that_is_asked_to_stop_ends_cleanly_after_its_batch(
-    site: Site, legacy: Any, asked: str
+    site: AskingSite, legacy: Any, asked: str
 ) -> None:
     run = site.ask(asked)
     with site.worker(PAUSE="0.01") as worker:
@@ -286,7 +246,7 @@ def test_a_run_that_is_asked_to_stop_ends_cleanly_after_its_batch(
     assert not resumed.stop_requested
 
 
-def test_a_worker_that_is_told_to_end_stops_its_run_after_the_batch(site: Site) -> None:
+def test_a_worker_that_is_told_to_end_stops_its_run_after_the_batch(site: AskingSite) -> None:
     run = site.ask(RUN)
     with site.worker(PAUSE="0.01") as worker:
         wait_until(lambda: is_midway(run))
@@ -298,7 +258,7 @@ def test_a_worker_that_is_told_to_end_stops_its_run_after_the_batch(site: Site) 
 
 
 def test_a_detached_process_carries_out_what_was_asked_for(make: Make, legacy: Any) -> None:
-    site = Site(make('DATA_MIGRATION_BACKGROUND = "process"'), [])
+    site = AskingSite(make('DATA_MIGRATION_BACKGROUND = "process"'), [])
     run = site.ask(RUN)
     wait_until(lambda: ended(run))
 
@@ -309,7 +269,7 @@ def test_a_detached_process_carries_out_what_was_asked_for(make: Make, legacy: A
 def test_a_detached_process_outlives_who_asked_for_it_and_is_resumed_after_sigkill(
     make: Make, legacy: Any
 ) -> None:
-    site = Site(make('DATA_MIGRATION_BACKGROUND = "process"'), [])
+    site = AskingSite(make('DATA_MIGRATION_BACKGROUND = "process"'), [])
     run = site.ask(RUN, PAUSE="0.01")  # that process has ended when this returns
     wait_until(lambda: is_midway(run))
     run.refresh_from_db()

@@ -24,8 +24,8 @@ _WRITERS: dict[str, type[Writer]] = {
 }
 
 
-def choose_writer(migration: Migration, *, database: str) -> tuple[Writer, str]:
-    """Return the step's writer and the reason in one phrase.
+def choose_writer(label: str, migration: Migration, *, database: str) -> tuple[Writer, str]:
+    """Return the step's writer and the reason in one phrase; ``label`` is the migration's.
 
     ``auto`` takes the fastest that keeps what the model does. Raises :exc:`SpecError` for a
     writer that does not exist, or that cannot write the model.
@@ -35,10 +35,10 @@ def choose_writer(migration: Migration, *, database: str) -> tuple[Writer, str]:
         return cls(migration, database=database), reason
     if migration.writer not in _WRITERS:
         raise SpecError(
-            f"{type(migration).__name__}: writer {migration.writer!r} does not exist; choose"
+            f"{label}: writer {migration.writer!r} does not exist; choose"
             f" {', '.join(WriterName.values)}."
         )
-    _refuse(migration, database)
+    _refuse(label, migration, database)
     return _WRITERS[migration.writer](migration, database=database), "the migration asks for it"
 
 
@@ -51,18 +51,17 @@ def _fastest(model: type[Model], database: str) -> tuple[type[Writer], str]:
     return CopyWriter, "nothing on the model needs save(), and PostgreSQL takes COPY"
 
 
-def _refuse(migration: Migration, database: str) -> None:
-    name = type(migration).__name__
+def _refuse(label: str, migration: Migration, database: str) -> None:
     if migration.writer != WriterName.SAVE and _has_parent_tables(migration.model):
         raise SpecError(
-            f"{name}: {migration.model.__name__} inherits from another table, which Django cannot"
+            f"{label}: {migration.model.__name__} inherits from another table, which Django cannot"
             ' fill in bulk. Set writer = "save" or "auto".'
         )
     if migration.writer == WriterName.COPY and (
         reason := copy_cannot(migration.model, database=database)
     ):
         raise SpecError(
-            f'{name}: writer = "copy" cannot write {migration.model.__name__} into'
+            f'{label}: writer = "copy" cannot write {migration.model.__name__} into'
             f' {database!r}: {reason}. Set writer = "bulk" or "auto".'
         )
 

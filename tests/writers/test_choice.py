@@ -35,7 +35,7 @@ pytestmark = pytest.mark.django_db
 
 def choice(model: Any, **attributes: Any) -> tuple[str, str]:
     migration = type("M", (Migration,), {"model": model, **attributes})()
-    writer, reason = choose_writer(migration, database="default")
+    writer, reason = choose_writer("shop.M", migration, database="default")
     return str(writer.name), reason
 
 
@@ -131,7 +131,7 @@ def test_explicit_writer_is_honoured(model: Any, writer: str) -> None:
 
 
 def test_unknown_writer_is_refused_with_those_that_exist() -> None:
-    with pytest.raises(SpecError, match=r"M: writer 'fast' does not exist; choose auto.*bulk"):
+    with pytest.raises(SpecError, match=r"shop.M: writer 'fast' does not exist; choose .*bulk"):
         choice(Product, writer="fast")
 
 
@@ -161,7 +161,7 @@ def test_choice_and_reason_are_kept_with_the_step() -> None:
 
 def needed(model: Any, *columns: str, **attributes: Any) -> str:
     chosen = type("M", (Migration,), {"model": model, "writer": "bulk", **attributes})()
-    writer, _ = choose_writer(chosen, database="default")
+    writer, _ = choose_writer("shop.M", chosen, database="default")
     return instances_needed(chosen, writer, columns)
 
 

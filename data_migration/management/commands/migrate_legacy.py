@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -35,6 +36,8 @@ from data_migration.progress import Progress, for_stream
 from data_migration.recording import rows_failed
 from data_migration.runner import Runner
 
+Add = Callable[..., Any]
+
 
 class Command(LegacyCommand):
     help = (
@@ -44,61 +47,10 @@ class Command(LegacyCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         super().add_arguments(parser)
-        add = parser.add_argument
-        add("--commit", action="store_true", help="write; without it nothing is kept")
-        add("--atomic", action="store_true", help="with --commit: all or nothing")
-        add(
-            "--exclude",
-            action="append",
-            default=[],
-            metavar="LABEL",
-            help="leave out this app or migration (exact)",
-        )
-        add("--plan", action="store_true", help="print what would run, in order, and stop")
-        add("--check", action="store_true", help="exit 1 if anything is pending")
-        add("--logquery", action="store_true", help="print each query")
-        add("--limit", type=positive, metavar="N", help="first N rows of each query")
-        add(
-            "--update",
-            action="store_true",
-            help="rerun finished migrations as if allow_updates",
-        )
-        add(
-            "--full",
-            action="store_true",
-            help="like --update, but compare every row with its object: no mark, no digests",
-        )
-        add("--retry-failed", action="store_true", help="only rows recorded as failed")
-        add(
-            "--force-removal",
-            action="store_true",
-            help="delete what is gone from the source although it is more than removed_limit",
-        )
-        add(
-            "--on-error",
-            choices=OnError.values,
-            help="what a failed row does (default: stop; continue with --max-errors)",
-        )
-        add("--max-errors", metavar="N|P%", help="stop when more rows have failed")
-        add("--batch-size", type=positive, metavar="N", help="rows written together")
-        add(
-            "--workers",
-            type=positive,
-            metavar="N",
-            help="with --commit: N processes share the rows of each migration, by ranges of keys",
-        )
-        add(
-            "--distribute",
-            action="store_true",
-            help="with --commit: the ranges are tasks for the workers of the project's task queue",
-        )
-        add(
-            "--run",
-            type=positive,
-            metavar="ID",
-            help="execute a run that waits for a worker, with the options recorded for it",
-        )
-        add("--no-progress", action="store_true", help="no bar and no progress lines")
+        _add_ways(parser.add_argument)
+        _add_rows(parser.add_argument_group("which rows").add_argument)
+        _add_failures(parser.add_argument_group("failed rows").add_argument)
+        _add_processes(parser.add_argument_group("several processes").add_argument)
 
     def handle(self, *labels: str, **options: Any) -> None:
         with exit_codes():
@@ -202,6 +154,45 @@ class Command(LegacyCommand):
                 f"{rows_failed(failed)}. See: manage.py show_legacy --messages",
                 returncode=EXIT_FAILED,
             )
+
+
+def _add_ways(add: Add) -> None:
+    add("--commit", action="store_true", help="write; without it nothing is kept")
+    add("--atomic", action="store_true", help="with --commit: all or nothing")
+    add("--plan", action="store_true", help="print what would run, in order, and stop")
+    add("--check", action="store_true", help="exit 1 if anything is pending")
+    add("--exclude", action="append", default=[], metavar="LABEL", help=_EXCLUDE)
+    add("--batch-size", type=positive, metavar="N", help="rows written together")
+    add("--logquery", action="store_true", help="print each query")
+    add("--no-progress", action="store_true", help="no bar and no progress lines")
+
+
+def _add_rows(add: Add) -> None:
+    add("--limit", type=positive, metavar="N", help="first N rows of each query")
+    add("--update", action="store_true", help="rerun finished migrations as if allow_updates")
+    add("--full", action="store_true", help=_FULL)
+    add("--force-removal", action="store_true", help=_FORCE_REMOVAL)
+
+
+def _add_failures(add: Add) -> None:
+    add("--retry-failed", action="store_true", help="only rows recorded as failed")
+    add("--on-error", choices=OnError.values, help=_ON_ERROR)
+    add("--max-errors", metavar="N|P%", help="stop when more rows have failed")
+
+
+def _add_processes(add: Add) -> None:
+    add("--workers", type=positive, metavar="N", help=_WORKERS)
+    add("--distribute", action="store_true", help=_DISTRIBUTE)
+    add("--run", type=positive, metavar="ID", help=_RUN)
+
+
+_EXCLUDE = "leave out this app or migration (exact)"
+_FULL = "like --update, but compare every row with its object: no mark, no digests"
+_FORCE_REMOVAL = "delete what is gone from the source although it is more than removed_limit"
+_ON_ERROR = "what a failed row does (default: stop; continue with --max-errors)"
+_WORKERS = "with --commit: N processes share the rows of each migration, by ranges of keys"
+_DISTRIBUTE = "with --commit: the ranges are tasks for the workers of the project's task queue"
+_RUN = "execute a run that waits for a worker, with the options recorded for it"
 
 
 def log_query(label: str, query: str) -> None:
