@@ -104,7 +104,7 @@ class Pipeline:
         """The part of a batch's way that needs no database: it may be done :mod:`.ahead`."""
         batch = Batch(self._number, rows)
         self._number += len(rows)
-        if self._delta is not None:
+        if self._delta is not None and batch:
             self._delta.identify(batch)
         if self._transforms_ahead:
             self._transform([draft for draft in batch.drafts if draft.error is None])
