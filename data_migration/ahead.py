@@ -1,7 +1,7 @@
 """The next batch is made ready while the database takes the one before.
 
 No thread is needed for that, in which Python would only take turns with itself: the server takes
-what COPY or an INSERT sends on a core of its own, and until it has done so this process may as well
+what COPY or an INSERT sends on a core of its own. Until it has done so, this process may as well
 work.
 """
 

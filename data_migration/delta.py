@@ -126,22 +126,18 @@ class Delta:
         Rows that differ from what is remembered of them, or may differ, are for
         :meth:`recognise`. So are batches in which a key is repeated.
         """
-        rerun, hashes = self._rerun, identity.hashes
+        rerun, reserved, hashes = self._rerun, self._reserved, identity.hashes
         if self.is_first or rerun.full or rerun.calls_hook or len(set(hashes)) < len(hashes):
             return ()
         settled = self._book.settled(
-            hashes,
+            list(filter(None, hashes)),
             before=rerun.pass_run if rerun.updates else rerun.run,
             skipped=not rerun.updates,
         )
-        done = list(map(settled.__contains__, identity.checksums))
-        for special in (rerun.failed, self._reserved):
-            if special and not set(hashes).isdisjoint(special):
-                done = [
-                    is_done and key not in special
-                    for is_done, key in zip(done, hashes, strict=True)
-                ]
-        return done
+        return [
+            checksum in settled and key not in rerun.failed and key not in reserved
+            for checksum, key in zip(identity.checksums, hashes, strict=True)
+        ]
 
     def _no_key(self) -> RowFailure:
         named = ", ".join(self._key)

@@ -102,6 +102,13 @@ class TestUnchanged:
         assert result.counts == {"updated": len(changed), **left}
         assert len(lookups(ran)) == 2
 
+    def test_is_seen_beside_a_row_without_a_key(self, writer: str) -> None:
+        migration = updateable(writer)
+        migrate_fine(migration, rows())
+        data = [*rows(), rows(1)[0] | {"nr": None, "sku": "none"}]
+        again = migrate(migration, data)
+        assert again.counts == {"unchanged": 6, "failed": 1}
+
     def test_keys_in_no_order_are_found_as_well(self, writer: str) -> None:
         migration = updateable(writer)
         migrate_fine(migration, rows(60))

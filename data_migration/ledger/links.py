@@ -69,6 +69,8 @@ class LinkBook:
         That is where the link is of a run ``before`` that one; ``skipped`` says whether rows that
         were skipped count. There may be checksums of other keys among them.
         """
+        if not hashes:
+            return set()
         where = f"unsettled = {int(Unsettled.NOTHING)} AND run < {int(before)}"
         if not skipped:
             where += f" AND kind <> {int(LinkKind.SKIPPED)}"
