@@ -60,7 +60,7 @@ WITHOUT_TARGET = (
     *("tests/test_testapp_project.py", "tests/test_testapp_specs.py"),
 )
 #: A browser and real workers: run once, by the newest environment with PostgreSQL.
-ONCE = ("tests/browser", "tests/test_workers.py")
+ONCE = ("tests/browser", "tests/test_distribution.py", "tests/test_workers.py")
 #: The commands from end to end: for environments between the oldest and the newest, and for the
 #: oldest with MySQL, where nothing hangs on the versions of both.
 FROM_END_TO_END = (
