@@ -59,7 +59,8 @@ WITHOUT_TARGET = (
     *("tests/test_marks.py", "tests/test_seen.py", "tests/test_services.py"),
     *("tests/test_testapp_project.py", "tests/test_testapp_specs.py"),
 )
-#: A browser and real workers: run once, by the newest environment with PostgreSQL.
+#: A browser and real workers: run once, by the newest environment with PostgreSQL. So are tests
+#: that are marked with ``once``.
 ONCE = ("tests/browser", "tests/test_distribution.py", "tests/test_workers.py")
 #: The commands from end to end: for environments between the oldest and the newest, and for the
 #: oldest with MySQL, where nothing hangs on the versions of both.
@@ -71,16 +72,28 @@ FROM_END_TO_END = (
 )
 #: Where psycopg2 may differ from psycopg 3: for the oldest with PostgreSQL, which has only that.
 WITH_OTHER_DRIVER = (
-    *(*FROM_END_TO_END, "tests/ledger", "tests/tables", "tests/writers"),
-    *("tests/test_ahead.py", "tests/test_converters.py", "tests/test_delta.py"),
-    *("tests/test_digests.py", "tests/test_pipeline.py", "tests/test_resolve.py"),
+    *(
+        *FROM_END_TO_END,
+        "tests/tables",
+        "tests/ledger/test_images.py",
+        "tests/ledger/test_links.py",
+    ),
+    *("tests/ledger/test_lookup.py", "tests/ledger/test_rows.py", "tests/test_ahead.py"),
+    *("tests/test_converters.py", "tests/test_digests.py", "tests/test_resolve.py"),
+    *("tests/writers/test_bulk.py", "tests/writers/test_diagnosis.py"),
+    *("tests/writers/test_faults.py", "tests/writers/test_joins.py"),
 )
 #: A writer that ``auto`` would not choose there: for the newest, once more from end to end. Tests
 #: of single stages go through every writer by themselves.
 FORCED_WRITERS = {"sqlite": "save", "postgresql": "bulk"}
 WITH_FORCED_WRITER = (
-    *("tests/management/test_migrate_legacy.py", "tests/test_blog.py", "tests/test_deferral.py"),
-    "tests/test_runner.py",
+    *(
+        "tests/test_blog.py",
+        "tests/test_deferral.py",
+        "tests/test_delta.py",
+        "tests/test_removal.py",
+    ),
+    *("tests/test_rollback.py", "tests/test_trees.py"),
 )
 MATRIX = (
     Environment("3.11", "5.2", DRIVERS, BACKPORT),
@@ -138,14 +151,14 @@ def _forced(environment: Environment, servers: Mapping[str, str]) -> Iterator[Jo
     """The end-to-end tests with writers that ``auto`` does not choose by itself."""
     for target in _targets(servers):
         if writer := FORCED_WRITERS.get(target):
-            selected = ["-m", "not slow", *WITH_FORCED_WRITER]
+            selected = ["-m", "not slow and not once", *WITH_FORCED_WRITER]
             yield _tests(environment, target, servers, selected, writer)
 
 
 def _selected(environment: Environment, target: str, present: Sequence[Environment]) -> list[str]:
     """The arguments of pytest that choose what is worth the time there."""
     is_newest = environment is present[-1]
-    arguments = [] if is_newest else ["-m", "not slow"]
+    arguments = [] if is_newest else ["-m", "not slow and not once"]
     if not is_newest:
         is_oldest = environment is present[0]
         with_driver = is_oldest and target == "postgresql"
@@ -153,7 +166,7 @@ def _selected(environment: Environment, target: str, present: Sequence[Environme
     if target != TARGETS[0]:
         arguments += [f"--ignore={path}" for path in WITHOUT_TARGET]
     if target != "postgresql":
-        arguments += [f"--ignore={path}" for path in ONCE]
+        arguments += ["-m", "not once", *(f"--ignore={path}" for path in ONCE)]
     return arguments
 
 

@@ -27,7 +27,7 @@ from tests.support.engine import (
 )
 from tests.support.examples import examples
 from tests.support.products import make_targets
-from tests.support.writers import WRITERS
+from tests.support.writers import USUAL
 
 pytestmark = pytest.mark.django_db
 
@@ -576,7 +576,7 @@ _BRANDS = ("acme", "best")
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("writer_name", WRITERS)
+@pytest.mark.parametrize("writer_name", USUAL)
 @hypothesis_settings(max_examples=examples(40), deadline=None)
 @given(rounds=st.lists(_ROUND, min_size=1, max_size=4), batch_size=st.integers(1, 4))
 def test_rerun_after_rerun_is_a_fresh_import_with_the_edits_that_were_kept(
@@ -603,7 +603,7 @@ def test_rerun_after_rerun_is_a_fresh_import_with_the_edits_that_were_kept(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("writer_name", WRITERS)
+@pytest.mark.parametrize("writer_name", USUAL)
 @hypothesis_settings(max_examples=examples(15), deadline=None)
 @given(tables=st.lists(_TABLE, min_size=2, max_size=4), batch_size=st.integers(1, 4))
 def test_with_overwrite_the_target_is_that_of_a_fresh_import(

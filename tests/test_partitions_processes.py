@@ -250,6 +250,7 @@ def test_a_worker_that_is_killed_is_replaced_and_its_range_gone_on_with(
     assert sorted(step().ranges.values_list("claims", flat=True)) == [1] * 7 + [2]
 
 
+@pytest.mark.once
 def test_a_coordinator_that_is_killed_takes_its_workers_along_and_the_next_run_goes_on(
     project: Project, expected: dict[str, Any]
 ) -> None:
@@ -293,6 +294,7 @@ def test_ranges_that_wait_for_each_other_go_on_one_after_the_other(
     assert sum(step().ranges.values_list("claims", flat=True)) > 8
 
 
+@pytest.mark.once
 def test_a_worker_that_is_told_to_end_lets_its_range_go(
     project: Project, expected: dict[str, Any]
 ) -> None:
@@ -306,6 +308,7 @@ def test_a_worker_that_is_told_to_end_lets_its_range_go(
     assert counts() == expected["counts"]
 
 
+@pytest.mark.once
 def test_what_was_rolled_back_meanwhile_is_read_again(
     project: Project, expected: dict[str, Any]
 ) -> None:
@@ -327,6 +330,7 @@ def test_what_was_rolled_back_meanwhile_is_read_again(
     assert contents()["orders"] == expected["contents"]["orders"]
 
 
+@pytest.mark.once
 def test_ctrl_c_ends_every_worker_after_its_batch(project: Project) -> None:
     process = start(project, "--on-error", "continue", "--workers", "2", SLOW="1")
     wait_for(lambda: Order.objects.count() > 1200, process)
@@ -345,6 +349,7 @@ def test_ctrl_c_ends_every_worker_after_its_batch(project: Project) -> None:
     assert not any(map(is_there, workers))
 
 
+@pytest.mark.once
 def test_a_failed_row_ends_all_ranges_where_it_is_to_stop(project: Project) -> None:
     result = run(project, "--workers", "2", ON_ERROR="raise")
 
@@ -356,6 +361,7 @@ def test_a_failed_row_ends_all_ranges_where_it_is_to_stop(project: Project) -> N
     assert Order.objects.count() == step().created < ROWS - 10
 
 
+@pytest.mark.once
 def test_more_failures_than_max_errors_end_the_run(project: Project) -> None:
     result = run(project, "--workers", "2", "--max-errors", "2")
 

@@ -28,7 +28,7 @@ from tests.support.engine import (
     undone,
 )
 from tests.support.examples import examples
-from tests.support.writers import WRITERS
+from tests.support.writers import FASTEST, USUAL
 
 pytestmark = pytest.mark.django_db
 
@@ -225,6 +225,8 @@ def test_an_interrupted_run_and_the_next_are_one_clean_run(
 ) -> None:
     if (case, kind) == ("failures", "a fault"):
         pytest.skip("the first bad row would end the run before the fault comes")
+    if writer != FASTEST and kind != "a fault":
+        pytest.skip("how the engine is stopped is the same with every writer")
     base, make_rows = CASES[case]
     attributes = {"writer": writer, "allow_updates": updateable}
     migration = type(base.__name__, (base,), attributes)
@@ -291,7 +293,7 @@ def _forests(draw: Any) -> Rows:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("writer_name", WRITERS)
+@pytest.mark.parametrize("writer_name", USUAL)
 @settings(max_examples=examples(40), deadline=None)
 @given(rows=_forests(), stops=st.lists(st.integers(1, 4), max_size=3), size=st.integers(1, 3))
 def test_any_graph_interrupted_anywhere_is_one_clean_run(

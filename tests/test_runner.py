@@ -27,7 +27,7 @@ from tests.apps.library.fixtures import (
     library_fixture,  # noqa: F401
 )
 from tests.apps.library.testing import Project, make_project, migrate
-from tests.support.writers import WRITERS
+from tests.support.writers import USUAL
 
 # ------------------------------------------------------------------ hooks
 
@@ -166,7 +166,7 @@ FATES = ("fine", "skipped", "bad value", "no author", "hook fails", "duplicate",
 
 
 @pytest.mark.django_db
-@pytest.mark.parametrize("writer", WRITERS)
+@pytest.mark.parametrize("writer", USUAL)
 @settings(
     max_examples=15,
     deadline=None,

@@ -21,6 +21,9 @@ WRITERS = ("save", "bulk", "copy") if TARGET == "postgresql" else ("save", "bulk
 FORCED = os.environ.get("DATA_MIGRATION_TEST_WRITER", "")
 #: What ``auto`` chooses for a model that no writer has anything against.
 FASTEST = FORCED or ("copy" if TARGET == "postgresql" else "bulk")
+#: What a test of the stages around the writers goes through: on a server the fastest. That each of
+#: them leaves the same there is what ``tests/writers`` is about.
+USUAL = WRITERS if TARGET == "sqlite" and not FORCED else (FASTEST,)
 
 #: For what is said of ``auto`` itself.
 unforced = pytest.mark.skipif(bool(FORCED), reason="DATA_MIGRATION_TEST_WRITER chooses here")
