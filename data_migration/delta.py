@@ -12,6 +12,7 @@ from typing import Any
 from django.db.models import Model
 
 from .batch import Batch, Identity
+from .bloom import BloomFilter
 from .digests import RowChecksum, fingerprint
 from .drafts import Draft, Note
 from .exceptions import RowFailure
@@ -72,10 +73,11 @@ class Delta:
         #: Keys with an open failure that this run has met. Other repeated keys were told when
         #: they were first read.
         self._met: set[str] = set()
-        #: The highest hash that this run has met, where there was no link before it.
-        self._highest: str | None = "" if book.is_empty() else None
-        #: Whether there was none at all.
-        self.is_first = self._highest is not None
+        #: Whether there was no link before this run.
+        self.is_first = book.is_empty()
+        #: The keys that this run has met, and the highest hash of them, where it is the first.
+        self._known = BloomFilter()
+        self._highest = ""
         #: Drafts whose key an earlier draft of the batch has.
         self.repeated: list[Draft] = []
 
@@ -106,19 +108,17 @@ class Delta:
             raise RowFailure(f"the legacy key is unusable: {error}") from error
 
     def is_new(self, batch: Batch) -> bool:
-        """Whether no key of the batch was met before: in it, in the run, or by an earlier one."""
+        """Whether no key of the batch was met before: in it, in the run, or by an earlier one.
+
+        Nothing is found out where there were links before.
+        """
         identity = batch.identity
-        if self._highest is None or identity is None or batch.faults:
+        if not self.is_first or identity is None or batch.faults or self._met:
             return False
-        hashes = identity.hashes
-        is_so = (
-            not (self._met or self._reserved)
-            and min(hashes) > self._highest
-            and len(set(hashes)) == len(hashes)
-        )
-        if is_so:
-            self._highest = max(hashes)
-        return is_so
+        hashes = set(identity.hashes)
+        if len(hashes) < len(batch) or not self._reserved.isdisjoint(hashes):
+            return False
+        return not self._find(identity.hashes)
 
     def unchanged(self, identity: Identity) -> Sequence[bool]:
         """Which rows need nothing, as far as one lookup tells; empty where it would tell nothing.
@@ -170,15 +170,16 @@ class Delta:
             yield draft
         self._fetch(known)
 
-    def _find(self, hashes: list[str]) -> dict[str, Link]:
+    def _find(self, hashes: Sequence[str]) -> dict[str, Link]:
         """The links of a batch, asking only for those that may be there.
 
-        Hashes are in the order of numbers and of the beginning of texts, and most queries return
-        their rows in that of a key.
+        In a first run that is a key which the query returns twice. Hashes are in the order of
+        numbers and of the beginning of texts, and most queries return their rows in that of a key.
         """
         asked = hashes
-        if self._highest is not None:
-            asked = [key_hash for key_hash in hashes if key_hash <= self._highest]
+        if self.is_first:
+            maybe = self._known.add(hashes)
+            asked = [key_hash for key_hash in maybe if key_hash <= self._highest]
             self._highest = max(self._highest, *hashes) if hashes else self._highest
         return self._book.find(asked) if asked else {}
 

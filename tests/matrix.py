@@ -62,6 +62,12 @@ WITHOUT_TARGET = (
 #: A browser and real workers: run once, by the newest environment with PostgreSQL. So are tests
 #: that are marked with ``once``.
 ONCE = ("tests/browser", "tests/test_distribution.py", "tests/test_workers.py")
+#: What mostly waits for processes that it starts: with PostgreSQL a job of its own.
+WITH_PROCESSES = (
+    *(*ONCE, "tests/ledger/test_heartbeat.py", "tests/ledger/test_lock.py"),
+    *("tests/test_partitions_processes.py", "tests/test_resume.py"),
+    "tests/test_rollback_killed.py",
+)
 #: The commands from end to end: for environments between the oldest and the newest, and for the
 #: oldest with MySQL, where nothing hangs on the versions of both.
 FROM_END_TO_END = (
@@ -132,7 +138,7 @@ def test() -> int:
 
 
 def _jobs(present: Sequence[Environment], servers: Mapping[str, str]) -> Iterator[Job]:
-    """The longest first, so that the two lanes end at the same time.
+    """The longest first, so that all end at the same time.
 
     The newest environment and on SQLite the oldest run all that the target has a part in, the
     others a choice.
@@ -140,9 +146,10 @@ def _jobs(present: Sequence[Environment], servers: Mapping[str, str]) -> Iterato
     developer = present[-1]
     for environment in reversed(present):
         outermost = environment in (present[0], developer)
-        for target in reversed(_targets(servers) if outermost else TARGETS[:1]):
+        for target in _targets(servers) if outermost else TARGETS[:1]:
             yield _tests(environment, target, servers, _selected(environment, target, present))
         if environment is developer:
+            yield from _with_processes(developer, servers)
             yield from _forced(developer, servers)
             yield from checks(developer)
 
@@ -165,9 +172,15 @@ def _selected(environment: Environment, target: str, present: Sequence[Environme
         return [*arguments, *(WITH_OTHER_DRIVER if with_driver else FROM_END_TO_END)]
     if target != TARGETS[0]:
         arguments += [f"--ignore={path}" for path in WITHOUT_TARGET]
-    if target != "postgresql":
-        arguments += ["-m", "not once", *(f"--ignore={path}" for path in ONCE)]
-    return arguments
+    left_out = WITH_PROCESSES if target == "postgresql" else ONCE
+    arguments += [f"--ignore={path}" for path in left_out]
+    return arguments if target == "postgresql" else [*arguments, "-m", "not once"]
+
+
+def _with_processes(environment: Environment, servers: Mapping[str, str]) -> Iterator[Job]:
+    if "postgresql" in _targets(servers):
+        job = _tests(environment, "postgresql", servers, WITH_PROCESSES, kind="processes")
+        yield replace(job, waits=True)
 
 
 def _tests(
@@ -176,8 +189,9 @@ def _tests(
     servers: Mapping[str, str],
     selected: Sequence[str],
     writer: str = "",
+    kind: str = "",
 ) -> Job:
-    suffix = f"_{environment.name}{writer}".replace(".", "").replace("-", "_")
+    suffix = f"_{environment.name}{writer}{kind}".replace(".", "").replace("-", "_")
     variables = {
         **servers,
         "DATA_MIGRATION_TEST_TARGET": target,
@@ -186,8 +200,8 @@ def _tests(
     }
     command = [environment.program("python"), "-m", "pytest", "--no-header"]
     # Runs go on side by side: none may write into the cache of another.
-    command += ["-o", f"cache_dir={environment.folder / f'.pytest_cache_{target}{writer}'}"]
-    name = f"tests {environment.name} {target} {writer}".rstrip()
+    command += ["-o", f"cache_dir={environment.folder / f'.pytest_cache_{target}{writer}{kind}'}"]
+    name = " ".join(filter(None, ("tests", environment.name, target, writer, kind)))
     return Job(name, [*command, *selected], variables)
 
 

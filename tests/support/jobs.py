@@ -1,4 +1,4 @@
-"""Commands run two at a time, each with its output in one piece, and a summary at the end."""
+"""Commands run side by side, each with its output in one piece, and a summary at the end."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ from dataclasses import dataclass, field
 
 from tests.support.environments import ROOT
 
-AT_A_TIME = 2
+#: Jobs at a time that keep a core busy, and beside them those that mostly wait.
+BUSY, WAITING = 2, 1
 MINUTES = 15  # a job that takes longer hangs
 RULE = "-" * 79
 PYTEST_VERDICT = re.compile(r"=+ .* in [\d.]+s.* =+$")
@@ -23,11 +24,15 @@ PYTEST_VERDICT = re.compile(r"=+ .* in [\d.]+s.* =+$")
 
 @dataclass(frozen=True)
 class Job:
-    """A command with a name; ``variables`` are added to its environment."""
+    """A command with a name; ``variables`` are added to its environment.
+
+    A job that ``waits`` for other processes most of the time takes no core from another.
+    """
 
     name: str
     command: Sequence[str]
     variables: Mapping[str, str] = field(default_factory=dict)
+    waits: bool = False
 
 
 @dataclass(frozen=True)
@@ -50,13 +55,14 @@ class Pool:
 
     def run(self, jobs: Sequence[Job]) -> list[Result]:
         """The results in the order of ``jobs``; each output is printed when its job ends."""
-        with ThreadPoolExecutor(AT_A_TIME) as executor:
-            futures = [executor.submit(self._run, job) for job in jobs]
+        with ThreadPoolExecutor(BUSY) as busy, ThreadPoolExecutor(WAITING) as waiting:
+            futures = [(waiting if job.waits else busy).submit(self._run, job) for job in jobs]
             try:
                 for future in as_completed(futures):
                     future.result()
             except BaseException:
-                executor.shutdown(wait=False, cancel_futures=True)
+                for executor in (busy, waiting):
+                    executor.shutdown(wait=False, cancel_futures=True)
                 self._stop()
                 raise
         return [future.result() for future in futures]
