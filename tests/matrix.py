@@ -62,14 +62,8 @@ WITHOUT_TARGET = (
 #: A browser and real workers: run once, by the newest environment with PostgreSQL. So are tests
 #: that are marked with ``once``.
 ONCE = ("tests/browser", "tests/test_distribution.py", "tests/test_workers.py")
-#: What mostly waits for processes that it starts: with PostgreSQL a job of its own.
-WITH_PROCESSES = (
-    *(*ONCE, "tests/ledger/test_heartbeat.py", "tests/ledger/test_lock.py"),
-    *("tests/test_partitions_processes.py", "tests/test_resume.py"),
-    "tests/test_rollback_killed.py",
-)
-#: The commands from end to end: for environments between the oldest and the newest, and for the
-#: oldest with MySQL, where nothing hangs on the versions of both.
+#: The commands from end to end. Environments before the newest run these, on SQLite and MySQL in
+#: its place.
 FROM_END_TO_END = (
     "tests/management",
     "tests/test_blog.py",
@@ -78,12 +72,8 @@ FROM_END_TO_END = (
 )
 #: Where psycopg2 may differ from psycopg 3: for the oldest with PostgreSQL, which has only that.
 WITH_OTHER_DRIVER = (
-    *(
-        *FROM_END_TO_END,
-        "tests/tables",
-        "tests/ledger/test_images.py",
-        "tests/ledger/test_links.py",
-    ),
+    *(*FROM_END_TO_END, "tests/tables"),
+    *("tests/ledger/test_images.py", "tests/ledger/test_links.py"),
     *("tests/ledger/test_lookup.py", "tests/ledger/test_rows.py", "tests/test_ahead.py"),
     *("tests/test_converters.py", "tests/test_digests.py", "tests/test_resolve.py"),
     *("tests/writers/test_bulk.py", "tests/writers/test_diagnosis.py"),
@@ -91,15 +81,10 @@ WITH_OTHER_DRIVER = (
 )
 #: A writer that ``auto`` would not choose there: for the newest, once more from end to end. Tests
 #: of single stages go through every writer by themselves.
-FORCED_WRITERS = {"sqlite": "save", "postgresql": "bulk"}
+FORCED_WRITERS = {"postgresql": "bulk"}
 WITH_FORCED_WRITER = (
-    *(
-        "tests/test_blog.py",
-        "tests/test_deferral.py",
-        "tests/test_delta.py",
-        "tests/test_removal.py",
-    ),
-    *("tests/test_rollback.py", "tests/test_trees.py"),
+    *("tests/test_blog.py", "tests/test_deferral.py", "tests/test_delta.py"),
+    *("tests/test_removal.py", "tests/test_rollback.py", "tests/test_trees.py"),
 )
 MATRIX = (
     Environment("3.11", "5.2", DRIVERS, BACKPORT),
@@ -138,10 +123,9 @@ def test() -> int:
 
 
 def _jobs(present: Sequence[Environment], servers: Mapping[str, str]) -> Iterator[Job]:
-    """The longest first, so that all end at the same time.
+    """The longest first, so that the two lanes end at the same time.
 
-    The newest environment and on SQLite the oldest run all that the target has a part in, the
-    others a choice.
+    The newest environment runs all that the target has a part in, the others a choice.
     """
     developer = present[-1]
     for environment in reversed(present):
@@ -149,7 +133,6 @@ def _jobs(present: Sequence[Environment], servers: Mapping[str, str]) -> Iterato
         for target in _targets(servers) if outermost else TARGETS[:1]:
             yield _tests(environment, target, servers, _selected(environment, target, present))
         if environment is developer:
-            yield from _with_processes(developer, servers)
             yield from _forced(developer, servers)
             yield from checks(developer)
 
@@ -172,15 +155,10 @@ def _selected(environment: Environment, target: str, present: Sequence[Environme
         return [*arguments, *(WITH_OTHER_DRIVER if with_driver else FROM_END_TO_END)]
     if target != TARGETS[0]:
         arguments += [f"--ignore={path}" for path in WITHOUT_TARGET]
-    left_out = WITH_PROCESSES if target == "postgresql" else ONCE
-    arguments += [f"--ignore={path}" for path in left_out]
-    return arguments if target == "postgresql" else [*arguments, "-m", "not once"]
-
-
-def _with_processes(environment: Environment, servers: Mapping[str, str]) -> Iterator[Job]:
-    if "postgresql" in _targets(servers):
-        job = _tests(environment, "postgresql", servers, WITH_PROCESSES, kind="processes")
-        yield replace(job, waits=True)
+    if target != "postgresql":
+        left_out = (*ONCE, *FROM_END_TO_END) if len(present) > 1 else ONCE
+        arguments += ["-m", "not once", *(f"--ignore={path}" for path in left_out)]
+    return arguments
 
 
 def _tests(
@@ -189,9 +167,8 @@ def _tests(
     servers: Mapping[str, str],
     selected: Sequence[str],
     writer: str = "",
-    kind: str = "",
 ) -> Job:
-    suffix = f"_{environment.name}{writer}{kind}".replace(".", "").replace("-", "_")
+    suffix = f"_{environment.name}{writer}".replace(".", "").replace("-", "_")
     variables = {
         **servers,
         "DATA_MIGRATION_TEST_TARGET": target,
@@ -200,8 +177,8 @@ def _tests(
     }
     command = [environment.program("python"), "-m", "pytest", "--no-header"]
     # Runs go on side by side: none may write into the cache of another.
-    command += ["-o", f"cache_dir={environment.folder / f'.pytest_cache_{target}{writer}{kind}'}"]
-    name = " ".join(filter(None, ("tests", environment.name, target, writer, kind)))
+    command += ["-o", f"cache_dir={environment.folder / f'.pytest_cache_{target}{writer}'}"]
+    name = f"tests {environment.name} {target} {writer}".rstrip()
     return Job(name, [*command, *selected], variables)
 
 

@@ -116,6 +116,7 @@ def killed_from_outside(project: Project, seconds: float) -> None:
     assert process.returncode == -9
 
 
+@pytest.mark.once
 def test_a_rollback_that_is_killed_has_done_nothing_and_is_done_by_the_next(
     imported: Project,
 ) -> None:

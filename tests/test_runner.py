@@ -324,6 +324,7 @@ ended = pytest.mark.django_db(transaction=True)
 
 
 @ended
+@pytest.mark.once
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_first_signal_stops_after_the_batch(
     job: Project, running: subprocess.Popen[str], number: int
@@ -361,6 +362,7 @@ def goes_on_behind(job: Project, members: int) -> None:
 
 
 @ended
+@pytest.mark.once
 def test_a_second_ctrl_c_ends_at_once(job: Project, running: subprocess.Popen[str]) -> None:
     running.send_signal(signal.SIGINT)
     time.sleep(0.2)
@@ -417,6 +419,7 @@ def on_a_terminal(job: Project, *arguments: str) -> tuple[int, str, str]:
 
 
 @ended
+@pytest.mark.once
 def test_a_bar_on_a_terminal_and_json_alone_on_stdout(job: Project) -> None:
     pytest.importorskip("tqdm")
     (job.folder / "released").touch()
@@ -431,6 +434,7 @@ def test_a_bar_on_a_terminal_and_json_alone_on_stdout(job: Project) -> None:
 
 
 @ended
+@pytest.mark.once
 def test_no_progress_draws_nothing_on_a_terminal(job: Project) -> None:
     (job.folder / "released").touch()
 
@@ -440,6 +444,7 @@ def test_no_progress_draws_nothing_on_a_terminal(job: Project) -> None:
 
 
 @ended
+@pytest.mark.once
 def test_plain_lines_where_there_is_no_terminal(job: Project) -> None:
     (job.folder / "released").touch()
     with (job.folder / "job_settings.py").open("a") as settings:

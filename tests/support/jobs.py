@@ -1,4 +1,4 @@
-"""Commands run side by side, each with its output in one piece, and a summary at the end."""
+"""Commands run two at a time, each with its output in one piece, and a summary at the end."""
 
 from __future__ import annotations
 
@@ -15,8 +15,7 @@ from dataclasses import dataclass, field
 
 from tests.support.environments import ROOT
 
-#: Jobs at a time that keep a core busy, and beside them those that mostly wait.
-BUSY, WAITING = 2, 1
+AT_A_TIME = 2
 MINUTES = 15  # a job that takes longer hangs
 RULE = "-" * 79
 PYTEST_VERDICT = re.compile(r"=+ .* in [\d.]+s.* =+$")
@@ -24,15 +23,11 @@ PYTEST_VERDICT = re.compile(r"=+ .* in [\d.]+s.* =+$")
 
 @dataclass(frozen=True)
 class Job:
-    """A command with a name; ``variables`` are added to its environment.
-
-    A job that ``waits`` for other processes most of the time takes no core from another.
-    """
+    """A command with a name; ``variables`` are added to its environment."""
 
     name: str
     command: Sequence[str]
     variables: Mapping[str, str] = field(default_factory=dict)
-    waits: bool = False
 
 
 @dataclass(frozen=True)
@@ -55,14 +50,13 @@ class Pool:
 
     def run(self, jobs: Sequence[Job]) -> list[Result]:
         """The results in the order of ``jobs``; each output is printed when its job ends."""
-        with ThreadPoolExecutor(BUSY) as busy, ThreadPoolExecutor(WAITING) as waiting:
-            futures = [(waiting if job.waits else busy).submit(self._run, job) for job in jobs]
+        with ThreadPoolExecutor(AT_A_TIME) as executor:
+            futures = [executor.submit(self._run, job) for job in jobs]
             try:
                 for future in as_completed(futures):
                     future.result()
             except BaseException:
-                for executor in (busy, waiting):
-                    executor.shutdown(wait=False, cancel_futures=True)
+                executor.shutdown(wait=False, cancel_futures=True)
                 self._stop()
                 raise
         return [future.result() for future in futures]
