@@ -75,8 +75,8 @@ class Delta:
         self._met: set[str] = set()
         #: Whether there was no link before this run.
         self.is_first = book.is_empty()
-        #: The keys that this run has met, and the highest hash of them, where it is the first.
-        self._known = BloomFilter()
+        #: In a first run: the keys that it has met, and the highest hash of them.
+        self._known = BloomFilter() if self.is_first else None
         self._highest = ""
         #: Drafts whose key an earlier draft of the batch has.
         self.repeated: list[Draft] = []
@@ -177,7 +177,7 @@ class Delta:
         numbers and of the beginning of texts, and most queries return their rows in that of a key.
         """
         asked = hashes
-        if self.is_first:
+        if self._known is not None:
             maybe = self._known.add(hashes)
             asked = [key_hash for key_hash in maybe if key_hash <= self._highest]
             self._highest = max(self._highest, *hashes) if hashes else self._highest

@@ -62,14 +62,9 @@ WITHOUT_TARGET = (
 #: A browser and real workers: run once, by the newest environment with PostgreSQL. So are tests
 #: that are marked with ``once``.
 ONCE = ("tests/browser", "tests/test_distribution.py", "tests/test_workers.py")
-#: The commands from end to end. Environments before the newest run these, on SQLite and MySQL in
-#: its place.
-FROM_END_TO_END = (
-    "tests/management",
-    "tests/test_blog.py",
-    "tests/test_chinook.py",
-    "tests/test_runner.py",
-)
+#: The commands. Environments before the newest run these, on SQLite and MySQL in its place.
+OF_COMMANDS = ("tests/management", "tests/test_blog.py", "tests/test_runner.py")
+FROM_END_TO_END = (*OF_COMMANDS, "tests/test_chinook.py")
 #: Where psycopg2 may differ from psycopg 3: for the oldest with PostgreSQL, which has only that.
 WITH_OTHER_DRIVER = (
     *(*FROM_END_TO_END, "tests/tables"),
@@ -156,7 +151,7 @@ def _selected(environment: Environment, target: str, present: Sequence[Environme
     if target != TARGETS[0]:
         arguments += [f"--ignore={path}" for path in WITHOUT_TARGET]
     if target != "postgresql":
-        left_out = (*ONCE, *FROM_END_TO_END) if len(present) > 1 else ONCE
+        left_out = (*ONCE, *OF_COMMANDS) if len(present) > 1 else ONCE
         arguments += ["-m", "not once", *(f"--ignore={path}" for path in left_out)]
     return arguments
 

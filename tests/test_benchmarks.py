@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from benchmarks.goals import GOALS, Goal
 from benchmarks.job import Job
 from benchmarks.measurement import Measurement, Results
 from benchmarks.registry import ANCESTOR, BASE, has_workers, ours, ways, writers
+from benchmarks.stages import STAGES
 from benchmarks.statements import LIMIT, Statements
 from benchmarks.table import table
 
@@ -117,6 +119,12 @@ def test_list_prints_every_way() -> None:
     done = run("--list")
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines() == list(ways())
+
+
+@pytest.mark.parametrize(("module", "owner", "method"), STAGES, ids=".".join)
+def test_every_stage_that_has_a_clock_is_there(module: str, owner: str, method: str) -> None:
+    found = import_module(f"data_migration.{module}")
+    assert method in vars(getattr(found, owner))
 
 
 @pytest.mark.slow

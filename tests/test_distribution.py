@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 from collections.abc import Iterator
-from importlib.util import find_spec
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +15,7 @@ from django.db import connection
 from data_migration.models import Run
 from tests.apps.ledger.models import Order
 from tests.apps.library.testing import Project, make_project
-from tests.support.site import CELERY, Site, kill
-from tests.support.urls import ServerURL
+from tests.support.site import Make, Site, kill, with_celery, with_django_tasks
 from tests.test_partitions_processes import (
     BAD,
     ROWS,
@@ -35,7 +34,6 @@ pytestmark = [
     pytest.mark.slow,
     pytest.mark.django_db(transaction=True),
     pytest.mark.skipif(connection.vendor == "sqlite", reason="SQLite takes one writer at a time"),
-    pytest.mark.skipif(not find_spec("data_migration.background"), reason="needs the engines"),
 ]
 
 OPTIONS = ("--on-error", "continue", "--distribute", "--workers", "2")
@@ -60,43 +58,19 @@ def _project(tmp_path: Path, environment: dict[str, str], *settings: str) -> Pro
 
 
 @pytest.fixture
-def celery_site(
-    tmp_path: Path, target_environment: dict[str, str], request: pytest.FixtureRequest
-) -> Site:
-    pytest.importorskip("celery")
-    redis: ServerURL = request.getfixturevalue("redis_server")
-    # A queue of its own, since several test runs may share a Redis.
-    queue = f"data-migration-ranges-{tmp_path.name}-{os.getpid()}"
-    project = _project(
-        tmp_path,
-        target_environment,
-        f"CELERY_BROKER_URL = {str(redis)!r}",
-        f"CELERY_TASK_DEFAULT_QUEUE = {queue!r}",
-        "CELERY_WORKER_HIJACK_ROOT_LOGGER = False",
-    )
-    (tmp_path / "shop.py").write_text(CELERY)
-    (tmp_path / "job" / "__init__.py").write_text("from shop import app as celery_app\n")
-    quick = ["--concurrency", "1", "--without-gossip", "--without-mingle", "--without-heartbeat"]
-    return Site(project, ["celery", "-A", "shop", "worker", "--loglevel", "INFO", *quick])
+def make(tmp_path: Path, target_environment: dict[str, str]) -> Make:
+    return partial(_project, tmp_path, target_environment)
 
 
 @pytest.fixture
-def django_site(tmp_path: Path, target_environment: dict[str, str]) -> Iterator[Site]:
-    """With the worker of django-tasks-db, which has a table in the database."""
-    pytest.importorskip("django_tasks_db")
-    project = _project(
-        tmp_path,
-        target_environment,
-        'INSTALLED_APPS += ["django_tasks_db"]',
-        'TASKS = {"default": {"BACKEND": "django_tasks_db.DatabaseBackend"}}',
-    )
-    assert project.run("migrate", "django_tasks_database").code == 0
-    worker = ["django", "db_worker", "--interval", "0.1", "--no-startup-delay", "--no-reload"]
-    yield Site(project, worker)
-    # Its migrations cannot be undone.
-    with connection.cursor() as cursor:
-        cursor.execute("DROP TABLE django_tasks_database_dbtaskresult")
-        cursor.execute("DELETE FROM django_migrations WHERE app = 'django_tasks_database'")
+def celery_site(make: Make, request: pytest.FixtureRequest) -> Site:
+    return Site(*with_celery(make, request.getfixturevalue("redis_server")))
+
+
+@pytest.fixture
+def django_site(make: Make) -> Iterator[Site]:
+    with with_django_tasks(make) as site:
+        yield Site(*site)
 
 
 @pytest.fixture(params=["celery", "django"])

@@ -18,6 +18,7 @@ from django.db import connection
 from data_migration.models import MigrationState, RowError, RowLink, Run, RunStep, StepRange
 from tests.apps.ledger.models import Customer, Order, Tag
 from tests.apps.library.testing import Project, Result, make_project
+from tests.support.orders import new_shop
 
 pytestmark = [
     pytest.mark.slow,
@@ -141,10 +142,7 @@ def start(project: Project, *options: str, **variables: str) -> subprocess.Popen
 def contents() -> dict[str, Any]:
     """Every row of the target, what the ledger links it to, and what it says of rows."""
     return {
-        "tags": list(Tag.objects.order_by("pk").values_list()),
-        "customers": list(Customer.objects.order_by("pk").values_list()),
-        "orders": list(Order.objects.order_by("pk").values_list()),
-        "joins": sorted(Order.tags.through.objects.values_list("order_id", "tag_id")),
+        **new_shop(),
         "links": sorted(
             (
                 tuple(map(str, each))

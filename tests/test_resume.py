@@ -14,7 +14,7 @@ from django.db.models import Sum
 from data_migration.models import MigrationState, RowError, RowLink, Run, RunStep
 from tests.apps.ledger.models import Customer, Order, Tag
 from tests.apps.library.testing import Project
-from tests.support.orders import MIGRATIONS, shop_of_orders
+from tests.support.orders import MIGRATIONS, new_shop, shop_of_orders
 
 pytestmark = [pytest.mark.slow, pytest.mark.django_db(transaction=True)]
 
@@ -120,10 +120,7 @@ KILLS = [
 def contents() -> dict[str, Any]:
     """Every row of the target, and what the ledger links it to."""
     return {
-        "tags": list(Tag.objects.order_by("pk").values_list()),
-        "customers": list(Customer.objects.order_by("pk").values_list()),
-        "orders": list(Order.objects.order_by("pk").values_list()),
-        "joins": sorted(Order.tags.through.objects.values_list("order_id", "tag_id")),
+        **new_shop(),
         "links": sorted(
             RowLink.objects.values_list("migration__label", "key", "object_pk", "unsettled"),
             key=str,

@@ -9,7 +9,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,7 @@ from data_migration.models import MigrationState, RowLink, Run, RunLock, RunStep
 from tests.apps.ledger.models import Customer
 from tests.apps.library.testing import Project, make_project
 from tests.ledger.running import wait_until
-from tests.support.site import CELERY, Site, kill
+from tests.support.site import Make, Site, kill, with_celery, with_django_tasks
 from tests.support.urls import ServerURL
 
 pytestmark = [
@@ -100,9 +100,6 @@ def legacy(tmp_path: Path) -> list[tuple[int, str, str]]:
     return rows
 
 
-Make = Callable[..., Project]
-
-
 @pytest.fixture
 def make(legacy: Any, tmp_path: Path, target_environment: dict[str, str]) -> Make:
     """``make(line, ...)`` is a project with these lines of settings."""
@@ -117,36 +114,13 @@ def make(legacy: Any, tmp_path: Path, target_environment: dict[str, str]) -> Mak
 
 @pytest.fixture
 def tasks_site(make: Make) -> Iterator[AskingSite]:
-    """With the worker of django-tasks-db, which has a table in the database."""
-    pytest.importorskip("django_tasks_db")
-    project = make(
-        'INSTALLED_APPS += ["django_tasks_db"]',
-        'TASKS = {"default": {"BACKEND": "django_tasks_db.DatabaseBackend"}}',
-    )
-    assert project.run("migrate", "django_tasks_database").code == 0
-    worker = ["django", "db_worker", "--interval", "0.1", "--no-startup-delay", "--no-reload"]
-    yield AskingSite(project, worker)
-    # Its migrations cannot be undone.
-    with connection.cursor() as cursor:
-        cursor.execute("DROP TABLE django_tasks_database_dbtaskresult")
-        cursor.execute("DELETE FROM django_migrations WHERE app = 'django_tasks_database'")
+    with with_django_tasks(make) as site:
+        yield AskingSite(*site)
 
 
 @pytest.fixture
-def celery_site(make: Make, redis_server: ServerURL, tmp_path: Path) -> AskingSite:
-    """With Celery's worker, which has a process of its own for each task."""
-    pytest.importorskip("celery")
-    # A queue of its own, since several test runs may share a Redis.
-    queue = f"data-migration-{tmp_path.name}-{os.getpid()}"
-    project = make(
-        f"CELERY_BROKER_URL = {str(redis_server)!r}",
-        f"CELERY_TASK_DEFAULT_QUEUE = {queue!r}",
-        "CELERY_WORKER_HIJACK_ROOT_LOGGER = False",
-    )
-    (tmp_path / "shop.py").write_text(CELERY)
-    (tmp_path / "job" / "__init__.py").write_text("from shop import app as celery_app\n")
-    quick = ["--concurrency", "1", "--without-gossip", "--without-mingle", "--without-heartbeat"]
-    return AskingSite(project, ["celery", "-A", "shop", "worker", "--loglevel", "INFO", *quick])
+def celery_site(make: Make, redis_server: ServerURL) -> AskingSite:
+    return AskingSite(*with_celery(make, redis_server))
 
 
 @pytest.fixture(params=["django", "celery"])

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from .layout import NODE_HEIGHT, NODE_WIDTH, draw
+from .layout import NODE_HEIGHT, NODE_WIDTH, Line, draw
 from .standing import Standing
 
 _LETTERS = 20
@@ -23,20 +23,11 @@ class Box:
 
 
 @dataclass(frozen=True, slots=True)
-class Arrow:
-    """From what is needed to the migration that waits for it."""
-
-    path: str
-    start: str
-    end: str
-
-
-@dataclass(frozen=True, slots=True)
 class Picture:
     width: int
     height: int
     boxes: tuple[Box, ...]
-    arrows: tuple[Arrow, ...]
+    arrows: tuple[Line, ...]
     box_width: int = NODE_WIDTH
     box_height: int = NODE_HEIGHT
 
@@ -55,8 +46,7 @@ def picture_of(standings: Sequence[Standing]) -> Picture:
         )
         for node in drawing.nodes
     )
-    arrows = tuple(Arrow(line.path, line.start, line.end) for line in drawing.lines)
-    return Picture(drawing.width, drawing.height, boxes, arrows)
+    return Picture(drawing.width, drawing.height, boxes, drawing.lines)
 
 
 def _name(standing: Standing, *, is_shared: bool) -> str:

@@ -8,6 +8,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+from tests.apps.ledger.models import Customer, Order, Tag
 from tests.apps.library.testing import Project, make_project
 
 #: The spec's classes. ``OrderMigration`` comes last, so that hooks may follow, indented.
@@ -64,3 +65,13 @@ def shop_of_orders(
     source = {"legacy": {"ENGINE": "sqlite", "NAME": str(legacy)}}
     settings = [f"DATA_MIGRATION_SOURCES = {source!r}"]
     return make_project(folder, environment, spec=spec, settings=settings)
+
+
+def new_shop() -> dict[str, list[Any]]:
+    """Every row of the new shop, by table."""
+    return {
+        "tags": list(Tag.objects.order_by("pk").values_list()),
+        "customers": list(Customer.objects.order_by("pk").values_list()),
+        "orders": list(Order.objects.order_by("pk").values_list()),
+        "joins": sorted(Order.tags.through.objects.values_list("order_id", "tag_id")),
+    }
