@@ -26,12 +26,12 @@ from tests.support.urls import VARIABLES
 #: (module, class, method) -> what people call it.
 STAGES = {
     ("sources.reader", "Reader", "_next"): "fetch from the legacy database",
-    ("pipeline", "Pipeline", "prepare"): "drafts",
-    ("delta", "Delta", "identify"): "key and checksum",
+    ("step.pipeline", "Pipeline", "prepare"): "drafts",
+    ("step.delta", "Delta", "identify"): "key and checksum",
     ("ledger.links", "LinkBook", "find"): "look up links",
     ("ledger.links", "LinkBook", "settled"): "look up links",
-    ("transform", "Transform", "__call__"): "convert values",
-    ("pipeline", "Pipeline", "_look_up"): "resolve relations",
+    ("transform.values", "Transform", "__call__"): "convert values",
+    ("step.pipeline", "Pipeline", "_look_up"): "resolve relations",
     ("writers.instances", "Instances", "__call__"): "model instances",
     ("tables.inserting", "TableInsert", "_written"): "values to their written form",
     ("tables.inserting", "TableInsert", "_copy"): "wait for COPY",
@@ -40,12 +40,12 @@ STAGES = {
     ("tables.inserting", "TableInsert", "_one_by_one"): "wait for executemany",
     ("writers.joins", "ThroughJoins", "create"): "many-to-many",
     ("writers.base", "Writer", "write_together"): "savepoints, outcomes",
-    ("ledger.keeper", "Keeper", "digest"): "digests",
-    ("ledger.keeper", "Keeper", "keep"): "links",
-    ("recording", "Recorder", "__call__"): "counts",
-    ("pipeline", "Pipeline", "pass_over"): "the rest of the batch",
-    ("pipeline", "Pipeline", "process"): "the rest of the batch",
-    ("step", "StepRunner", "run"): "commits, dicts, everything else",
+    ("step.remember", "Keeper", "digest"): "digests",
+    ("step.remember", "Keeper", "keep"): "links",
+    ("step.recording", "Recorder", "__call__"): "counts",
+    ("step.pipeline", "Pipeline", "pass_over"): "the rest of the batch",
+    ("step.pipeline", "Pipeline", "process"): "the rest of the batch",
+    ("step.step", "StepRunner", "run"): "commits, dicts, everything else",
 }
 
 

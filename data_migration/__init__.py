@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from .columns import is_a
-from .migration import BaseMigration, Migration
+from .spec.columns import is_a
+from .spec.migration import BaseMigration, Migration
 
 __all__ = ["BaseMigration", "Migration", "is_a"]
 

@@ -18,12 +18,13 @@ from typing import Any
 
 from django.db.models import Model
 
-from .discovery import discover
-from .graph import filled_by, suggest
-from .keys import alternative, key_of_text
 from .ledger import LinkLookup
-from .migration import Migration
 from .models import RowLink
+from .plan.graph import filled_by
+from .rows.keys import alternative, key_of_text
+from .spec.discovery import discover
+from .spec.migration import Migration
+from .utils.wording import suggest
 
 __all__ = ["legacy_key_of", "resolve"]
 

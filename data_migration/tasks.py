@@ -1,72 +1,10 @@
-"""The tasks that workers carry out, for ``django.tasks`` and for Celery, if they are there.
+"""The tasks that workers carry out: Celery finds this module by ``autodiscover_tasks()``.
 
-Each is known to both as ``data_migration.tasks.NAME``: Celery finds this module by
-``autodiscover_tasks()``. Arguments and results are what JSON can hold.
+They are defined in :mod:`data_migration.launch.tasks`.
 """
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Callable
-from typing import Any
+from .launch.tasks import execute_range, execute_run
 
-from . import compat
-from .exceptions import DataMigrationError
-from .jobs import execute
-from .partitions import execute_range as _execute_range
-from .processes import stop_on_signals
-
-Task = Callable[..., Any]
-
-logger = logging.getLogger(__name__)
-
-#: The functions themselves by name.
-FUNCTIONS: dict[str, Task] = {}
-
-
-def task(function: Task) -> Any:
-    """Make the function known to whatever is installed."""
-    FUNCTIONS[function.__name__] = function
-    _register_with_celery(function)
-    # A worker of django.tasks looks for the task in this module, under the function's name.
-    return compat.django_task_or(function)
-
-
-def _register_with_celery(function: Task) -> None:
-    try:
-        from celery import shared_task  # noqa: PLC0415  an extra
-    except ImportError:
-        return
-    name = f"{__name__}.{function.__name__}"
-    shared_task(name=name, ignore_result=True)(function)
-
-
-@task
-def execute_run(run: int, database: str) -> str:
-    """Execute a queued run; returns the status in which it ended, or why it did not begin.
-
-    A run that fails is no failed task: the run's row tells. A task that comes a second time finds
-    the run claimed and does nothing.
-    """
-    with stop_on_signals(_tell, forward=True) as should_stop:
-        try:
-            done = execute(run, database, should_stop=should_stop, warn=logger.warning)
-        except DataMigrationError as error:
-            logger.warning("Run %s: %s", run, error)
-            return str(error)
-    return str(done.run.status)
-
-
-@task
-def execute_range(number: int, database: str) -> str:
-    """Work on a range of a step, unless somebody has taken it; returns how it ended.
-
-    What goes wrong is recorded with the range, where its coordinator finds it. A worker that is
-    told to end lets the range go after its batch, for another one.
-    """
-    with stop_on_signals(_tell, forward=True) as should_stop:
-        return _execute_range(number, database, should_stop=should_stop)
-
-
-def _tell() -> None:
-    logger.warning("The run going on is stopped after its batch.")
+__all__ = ["execute_range", "execute_run"]

@@ -6,16 +6,16 @@ import os
 import secrets
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import pytest
+from django.conf import LazySettings
 
 from tests.support.legacy import execute
+from tests.support.paths import SHARED_DATA
 from tests.support.specs import new_app  # noqa: F401  a fixture for every test
 from tests.support.urls import SERVICES, ServerURL
 from tests.support.writers import USUAL, forced
-
-SHARED_DATA = Path(__file__).resolve().parent.parent.parent / "shared" / "data"
 
 
 @pytest.fixture(scope="session")
@@ -58,6 +58,13 @@ def writer(request: pytest.FixtureRequest) -> str:
 def _forced_writer() -> Iterator[None]:
     with forced():
         yield
+
+
+@pytest.fixture
+def legacy_sources(settings: LazySettings) -> dict[str, Any]:
+    """DATA_MIGRATION_SOURCES, empty, to be filled by the test."""
+    settings.DATA_MIGRATION_SOURCES = {}
+    return settings.DATA_MIGRATION_SOURCES  # type: ignore[no-any-return]
 
 
 @pytest.fixture

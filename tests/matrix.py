@@ -26,8 +26,9 @@ from functools import partial
 from types import FrameType
 
 from tests import services
-from tests.support.environments import ROOT, Environment, EnvironmentProblem
+from tests.support.environments import Environment, EnvironmentProblem
 from tests.support.jobs import Job, Pool, Result, summarize
+from tests.support.paths import ROOT
 from tests.support.servers import ServerProblem
 from tests.support.system import install
 from tests.support.urls import VARIABLES
@@ -44,42 +45,51 @@ BACKPORT = ("django-tasks>=0.12",)
 #: Tests that write to no target, to one of their own, or to any in the same way: run by the newest
 #: environment with SQLite only.
 WITHOUT_TARGET = (
-    *("tests/admin", "tests/test_ancestor.py", "tests/test_ancestor_specs.py"),
-    *("tests/test_ancestor_wishes.py", "tests/test_background.py", "tests/test_collector.py"),
-    *("tests/test_columns.py", "tests/test_compat.py", "tests/test_conf.py"),
-    *("tests/test_discovery.py", "tests/test_engines.py", "tests/test_exceptions.py"),
-    *("tests/test_jobs.py", "tests/test_keys.py", "tests/test_masking.py"),
-    *("tests/test_migration.py", "tests/test_options.py", "tests/test_outcomes.py"),
-    *("tests/test_planning.py", "tests/test_processes.py", "tests/test_progress.py"),
-    *("tests/test_public_names.py", "tests/test_report.py", "tests/test_tasks.py"),
-    *("tests/test_templatetags.py", "tests/test_translations.py"),
-    *("tests/checks", "tests/docs", "tests/sources", "tests/test_benchmarks.py"),
-    "tests/test_demo.py",
-    *("tests/test_docs.py", "tests/test_graph.py", "tests/test_packaging.py"),
-    *("tests/test_marks.py", "tests/test_seen.py", "tests/test_services.py"),
-    *("tests/test_testapp_project.py", "tests/test_testapp_specs.py"),
+    *("tests/unit", "tests/project", "tests/stories/test_demo.py"),
+    *("tests/stories/test_ancestor.py", "tests/stories/test_ancestor_specs.py"),
+    "tests/stories/test_ancestor_wishes.py",
 )
 #: A browser and real workers: run once, by the newest environment with PostgreSQL. So are tests
 #: that are marked with ``once``.
-ONCE = ("tests/browser", "tests/test_distribution.py", "tests/test_workers.py")
+ONCE = ("tests/browser", "tests/stories/test_distribution.py", "tests/stories/test_background.py")
 #: The commands. Environments before the newest run these, on SQLite and MySQL in its place.
-OF_COMMANDS = ("tests/management", "tests/test_blog.py", "tests/test_runner.py")
-FROM_END_TO_END = (*OF_COMMANDS, "tests/test_chinook.py")
+OF_COMMANDS = (
+    "tests/stories/commands",
+    "tests/stories/test_blog.py",
+    "tests/target/run/test_runner.py",
+)
+FROM_END_TO_END = (*OF_COMMANDS, "tests/stories/test_chinook.py")
 #: Where psycopg2 may differ from psycopg 3: for the oldest with PostgreSQL, which has only that.
 WITH_OTHER_DRIVER = (
-    *(*FROM_END_TO_END, "tests/tables"),
-    *("tests/ledger/test_images.py", "tests/ledger/test_links.py"),
-    *("tests/ledger/test_lookup.py", "tests/ledger/test_rows.py", "tests/test_ahead.py"),
-    *("tests/test_converters.py", "tests/test_digests.py", "tests/test_resolve.py"),
-    *("tests/writers/test_bulk.py", "tests/writers/test_diagnosis.py"),
-    *("tests/writers/test_faults.py", "tests/writers/test_joins.py"),
+    *(*FROM_END_TO_END, "tests/target/tables"),
+    *("tests/target/ledger/test_images.py", "tests/target/ledger/test_links.py"),
+    *(
+        "tests/target/ledger/test_lookup.py",
+        "tests/target/ledger/test_statements.py",
+        "tests/target/step/test_ahead.py",
+    ),
+    *(
+        "tests/target/fields/test_converters.py",
+        "tests/target/fields/test_digests.py",
+        "tests/target/transform/test_relations.py",
+    ),
+    *("tests/target/writers/test_bulk.py", "tests/target/writers/test_diagnosis.py"),
+    *("tests/target/writers/test_database_faults.py", "tests/target/writers/test_joins.py"),
 )
 #: A writer that ``auto`` would not choose there: for the newest, once more from end to end. Tests
 #: of single stages go through every writer by themselves.
 FORCED_WRITERS = {"postgresql": "bulk"}
 WITH_FORCED_WRITER = (
-    *("tests/test_blog.py", "tests/test_deferral.py", "tests/test_delta.py"),
-    *("tests/test_removal.py", "tests/test_rollback.py", "tests/test_trees.py"),
+    *(
+        "tests/stories/test_blog.py",
+        "tests/target/step/test_deferral.py",
+        "tests/target/step/test_delta.py",
+    ),
+    *(
+        "tests/target/undo/test_removal.py",
+        "tests/target/undo/test_rollback.py",
+        "tests/target/transform/test_trees.py",
+    ),
 )
 MATRIX = (
     Environment("3.11", "5.2", DRIVERS, BACKPORT),

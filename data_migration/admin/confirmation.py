@@ -10,12 +10,12 @@ from django.db import Error
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from ..background import availability
 from ..exceptions import DataMigrationError, SpecError
-from ..graph import Plan
-from ..jobs import reason, refuse_missing_sources, todo, warnings_of, whole_plan
+from ..launch.handover import availability
+from ..launch.jobs import reason, refuse_missing_sources, todo, warnings_of, whole_plan
 from ..ledger import Ledger
-from ..rollback import RollbackPlan, plan_rollback
+from ..plan.graph import Plan
+from ..undo import RollbackPlan, plan_rollback
 from .intents import Action, Intent
 from .live import active_run
 from .standing import Standing, standings

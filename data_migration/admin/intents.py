@@ -14,7 +14,7 @@ from django.utils.translation import pgettext_lazy
 from ..exceptions import SpecError
 from ..options import MaxErrors, RunOptions
 from ..outcomes import Mode, OnError
-from ..rollback import Selection
+from ..undo import Selection
 from .base import ROLL_BACK, START
 
 

@@ -20,7 +20,7 @@ from django.urls import URLPattern
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext, pgettext
 
-from ..background import availability
+from ..launch.handover import availability
 from ..ledger import dismiss
 from ..models import MigrationState, RowError, Run, RunStep
 from ..outcomes import MessageKind, OnError

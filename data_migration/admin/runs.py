@@ -22,12 +22,12 @@ from django.urls import URLPattern
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from .. import report
-from ..background import availability, resume
 from ..exceptions import DataMigrationError
+from ..launch.handover import availability, resume
 from ..ledger import request_stop, withdraw
 from ..models import RowError, Run, RunStep
 from ..outcomes import Mode, RunStatus
+from ..reports import migrations as report
 from .base import ACT, LedgerAdmin, may, permission_for
 from .causes import causes
 from .intents import FAILED_ROW

@@ -10,11 +10,11 @@ from typing import Any
 from django.core.cache import cache
 from django.db.models import Count, Max, Q
 
-from .. import report
-from ..graph import Plan, PlanStep
 from ..ledger import Ledger
 from ..models import MigrationState, RowError, RowLink, Run, RunStep
 from ..outcomes import MessageKind, Mode, RunStatus
+from ..plan.graph import Plan, PlanStep
+from ..reports import migrations as report
 
 #: For so many seconds the links are not counted again while a run adds to them, and for so many
 #: when there is none.

@@ -10,9 +10,9 @@ from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpRespons
 from django.urls import URLPattern
 from django.utils.translation import gettext as _
 
-from ..background import availability, start_rollback, start_run
 from ..exceptions import SpecError
-from ..jobs import whole_plan
+from ..launch.handover import availability, start_rollback, start_run
+from ..launch.jobs import whole_plan
 from ..models import Run
 from ..outcomes import RunStatus
 from .base import ACT, LedgerAdmin, may, permission_for

@@ -12,11 +12,11 @@ from typing import Any
 
 from django.core.checks import ERROR, CheckMessage, register
 
-from ..discovery import discover
 from ..exceptions import SpecError, SpecImportError
-from ..migration import Migration
+from ..spec.discovery import discover
+from ..spec.migration import Migration
 from . import attributes, connections, dependencies, descriptions, legacy_keys, names, project
-from .faults import FAULTS, fault
+from .texts import FAULTS, fault
 
 __all__ = ["FAULTS", "TAG", "check_project", "check_specs"]
 

@@ -12,11 +12,11 @@ from django.core.checks import CheckMessage
 from django.db.models import Field, Model
 
 from ..conf import settings
-from ..graph import suggest
-from ..migration import Migration
+from ..fields.lookup import field_of
 from ..outcomes import NullMarks, OnConflict, Removed, WriterName
-from ..transform import field_of
-from .faults import fault
+from ..spec.migration import Migration
+from ..utils.wording import suggest
+from .texts import fault
 
 #: A query either has one of the first two in it or starts with one of the others.
 _READS = re.compile(r"\b(SELECT|WITH)\b|^\s*(CALL|EXEC(UTE)?|PRAGMA|SHOW|TABLE|VALUES)\b", re.I)

@@ -12,11 +12,12 @@ from django.db import connections
 
 from ..conf import settings
 from ..exceptions import SpecError
-from ..graph import suggest
-from ..migration import Migration, hook_is_overridden
 from ..sources import ENGINES
 from ..sources.base import DISTRIBUTION, SETTING, Source
-from .faults import fault
+from ..spec.hooks import hook_is_overridden
+from ..spec.migration import Migration
+from ..utils.wording import suggest
+from .texts import fault
 
 
 class Driver(NamedTuple):

@@ -8,9 +8,9 @@ from collections.abc import Iterator, Mapping
 from django.core.checks import CheckMessage
 
 from ..exceptions import DependencyCycle, UnknownDependency
-from ..graph import build_plan
-from ..migration import Migration
-from .faults import fault
+from ..plan.graph import build_plan
+from ..spec.migration import Migration
+from .texts import fault
 
 
 def check_order(migrations: Mapping[str, type[Migration]]) -> Iterator[CheckMessage]:

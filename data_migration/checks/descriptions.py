@@ -9,13 +9,14 @@ from typing import Any
 from django.core.checks import CheckMessage
 from django.db.models import Model
 
-from ..columns import Column, Relation
-from ..graph import suggest
-from ..migration import Migration, hook_is_overridden
-from ..transform import field_of
+from ..fields.lookup import field_of
+from ..fields.paths import AttributePath, are_unique
+from ..spec.columns import Column, Relation
+from ..spec.hooks import hook_is_overridden
+from ..spec.migration import Migration
+from ..utils.wording import suggest
 from .attributes import is_usable_model
-from .faults import fault
-from .paths import AttributePath, are_unique
+from .texts import fault
 
 
 def check_column_description(label: str, migration: type[Migration]) -> Iterator[CheckMessage]:

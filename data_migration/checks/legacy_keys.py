@@ -7,12 +7,13 @@ from typing import Any
 
 from django.core.checks import CheckMessage
 
-from ..columns import Column
-from ..graph import is_deferrable, sources, suggest
-from ..migration import Migration
-from ..transform import field_of
+from ..fields.lookup import field_of
+from ..plan.graph import is_deferrable, sources
+from ..spec.columns import Column
+from ..spec.migration import Migration
+from ..utils.wording import suggest
 from .attributes import declared_key, is_usable_model, lacks_key
-from .faults import fault
+from .texts import fault
 
 Migrations = Mapping[str, type[Migration]]
 

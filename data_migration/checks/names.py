@@ -10,10 +10,10 @@ from inspect import isclass
 from django.apps import apps
 from django.core.checks import CheckMessage
 
-from ..discovery import SPEC_MODULE
-from ..graph import suggest
-from ..migration import Migration
-from .faults import fault
+from ..spec.discovery import SPEC_MODULE
+from ..spec.migration import Migration
+from ..utils.wording import suggest
+from .texts import fault
 
 _PACKAGE = Migration.__module__.partition(".")[0]
 #: So alike that it is hardly a name of the author's own.

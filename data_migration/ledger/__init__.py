@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from .deferrals import Deferrals
-from .going import going_on
-from .keeper import Keeper
+from .in_words import going_on
 from .links import Link, LinkBook
 from .lock import Lock, holder
 from .lookup import LinkLookup
@@ -14,8 +12,6 @@ from .runs import FINISHED, Ledger
 
 __all__ = [
     "FINISHED",
-    "Deferrals",
-    "Keeper",
     "Ledger",
     "Link",
     "LinkBook",

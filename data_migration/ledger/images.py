@@ -18,11 +18,11 @@ from django.db import connections
 from django.db.models import BinaryField, Field, JSONField, Model
 from django.db.models.fields.related import RelatedField
 
-from ..drafts import Draft
 from ..models import BeforeImage, MigrationState
+from ..rows.drafts import Draft
 from .deferrals import any_open, open_relations
 from .links import Link
-from .rows import RowInsert
+from .statements import RowInsert
 
 _COLUMNS = ("key_hash", "run", "object_pk", "is_deleted", "values", "m2m", "link", "deferred")
 

@@ -12,11 +12,11 @@ from typing import Any, NamedTuple
 
 from django.db import connections
 
-from ..digests import unpacked
+from ..fields.digests import unpacked
 from ..models import MigrationState, RowLink
 from ..outcomes import LinkKind, Unsettled
 from ..tables import Meanwhile, nothing
-from .rows import RowInsert, delete_by_hash, select_by_hash, values_between, values_by_hash
+from .statements import RowInsert, delete_by_hash, select_by_hash, values_between, values_by_hash
 
 _PAGE = 2000
 #: Up to how many times as many links as rows are read where they are next to each other.
@@ -117,7 +117,7 @@ class LinkBook:
             page = rows.filter(key_hash__gt=found[-1][0])[:_PAGE]
 
     def written(self, link: Link) -> dict[str, int]:
-        """The digest of each field as it was last written; see :mod:`data_migration.digests`."""
+        """The digest of each field as it was last written, by name."""
         return unpacked(link.written, self.state.layouts)
 
     def know_layout(self, layout: int, names: Sequence[str]) -> None:

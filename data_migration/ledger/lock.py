@@ -13,13 +13,13 @@ from django.db import Error, OperationalError, connections, transaction
 from django.db.models import Exists, OuterRef
 from django.utils import timezone
 
-from .. import processes
 from ..conf import settings
 from ..exceptions import LockLost, RunRefused
 from ..models import Run, RunLock, RunStep
 from ..outcomes import RunStatus
-from .going import going_on, host_of, seen_at, who
+from ..utils import processes
 from .heartbeat import Heartbeat, Live, write_beat
+from .in_words import going_on, host_of, seen_at, who
 
 #: The primary key of the one row there is.
 _ROW = 1

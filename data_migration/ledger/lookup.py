@@ -8,9 +8,9 @@ from typing import Any
 
 from django.db import connections
 
-from ..keys import key_hash
 from ..models import MigrationState, RowLink
-from .rows import select_by_hash
+from ..rows.keys import key_hash
+from .statements import select_by_hash
 
 
 class LinkLookup:
@@ -24,7 +24,7 @@ class LinkLookup:
         """The primary keys, as text, of the objects that rows of these migrations became.
 
         A key is not in the answer when no row has it, or when its row was skipped. Keys are
-        compared with their types; see :mod:`data_migration.keys`.
+        compared with their types; see :mod:`data_migration.rows.keys`.
         """
         states = self._states_of(labels)
         if not states or not keys:

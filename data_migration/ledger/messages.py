@@ -7,10 +7,10 @@ from collections.abc import Collection, Iterable
 
 from django.db.models import Exists, OuterRef, Q, QuerySet
 
-from ..drafts import Draft, Note
-from ..keys import hash_of_text
 from ..models import MigrationState, RowError, RunStep, shown
 from ..outcomes import MessageKind
+from ..rows.drafts import Draft, Note
+from ..rows.keys import hash_of_text
 from .causes import pattern_of
 
 _CHUNK = 500

@@ -8,10 +8,10 @@ from typing import Any
 from django.db import Error, connections
 from django.utils import timezone
 
-from .. import processes
 from ..exceptions import LedgerError, RunRefused
 from ..models import Run
 from ..outcomes import Mode, RunStatus
+from ..utils import processes
 
 
 def queue_run(

@@ -12,12 +12,12 @@ from django.db.models import Exists, Max, OuterRef, Q, QuerySet
 from django.utils import timezone
 
 from ..conf import settings
-from ..digests import fingerprint
-from ..drafts import Draft, Note
 from ..exceptions import LedgerError
-from ..graph import Plan, PlanStep
 from ..models import MigrationState, RowError, RowLink, Run, RunStep
 from ..outcomes import MessageKind, Mode, RunStatus
+from ..plan.graph import Plan, PlanStep
+from ..rows.drafts import Draft, Note
+from ..spec.fingerprint import fingerprint
 from .lock import Lock
 from .messages import Messages, messages_of, open_failures
 from .queue import claim, this_process

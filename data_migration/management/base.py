@@ -14,8 +14,8 @@ from django.db import DEFAULT_DB_ALIAS, connections
 from django.db.utils import Error
 
 from ..exceptions import DataMigrationError, SpecError
-from ..graph import Plan
-from ..jobs import reason, whole_plan
+from ..launch.jobs import reason, whole_plan
+from ..plan.graph import Plan
 
 #: Refused, failed, or some rows failed.
 EXIT_FAILED = 1

@@ -7,11 +7,11 @@ from typing import Any
 
 from django.db import connections
 
-from ..background import availability, enqueue
 from ..exceptions import SpecError
-from ..graph import PlanStep
+from ..launch.handover import availability, enqueue
 from ..options import RunOptions
-from ..partitions import outlook
+from ..plan.graph import PlanStep
+from ..workers import outlook
 
 #: How many workers the ranges are made for where nobody says how many listen.
 _RANGES_FOR = 4

@@ -18,7 +18,7 @@ class MigrationState(models.Model):
     """What is remembered of one migration from run to run; its id stands for it in every link."""
 
     label = models.CharField(_("migration"), max_length=255, unique=True)
-    #: Digest of the spec as it was last applied; see :func:`data_migration.digests.fingerprint`.
+    #: Digest of the spec as it was last applied; see :mod:`data_migration.spec.fingerprint`.
     fingerprint = models.CharField(_("fingerprint"), max_length=32, blank=True)
     #: Whether the query was once read to its end since the last rollback.
     is_read = models.BooleanField(_("is read"), default=False)
@@ -42,10 +42,10 @@ class MigrationState(models.Model):
 class RowLink(models.Model):
     """The memory that a legacy key became an object.
 
-    ``key_hash`` stands for the typed key (:mod:`data_migration.keys`), ``key`` is its readable
-    JSON. ``object_pk`` is None for a row that was skipped. ``checksum`` is a digest of the row as
-    it came, ``written`` one of each field as it was last written (:mod:`data_migration.digests`).
-    ``run`` is the last run that wrote the link.
+    ``key_hash`` stands for the typed key (:mod:`data_migration.rows.keys`), ``key`` is its
+    readable JSON. ``object_pk`` is None for a row that was skipped. ``checksum`` is a digest of
+    the row as it came, ``written`` one of each field as it was last written
+    (:mod:`data_migration.fields.digests`). ``run`` is the last run that wrote the link.
     """
 
     pk = models.CompositePrimaryKey("migration_id", "key_hash")
@@ -113,7 +113,7 @@ class DeferredRelation(models.Model):
     """A relation that is still to be filled: its target was not there when the row was written.
 
     ``column`` is the entry of ``column_description``, ``value`` the legacy value (a list for
-    several columns) as :mod:`data_migration.keys` writes it.
+    several columns) as :mod:`data_migration.rows.keys` writes it.
     """
 
     migration = models.ForeignKey(MigrationState, models.CASCADE, related_name="deferred")

@@ -7,7 +7,7 @@ from typing import ClassVar
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
-from .. import processes
+from ..utils import processes
 from .counts import Counted, is_fresh
 from .runs import RunStep
 
@@ -15,8 +15,8 @@ from .runs import RunStep
 class StepRange(Counted):
     """The rows of one step whose ``column`` is in ``lower <= column < upper``.
 
-    Bounds and position are typed keys as :mod:`data_migration.keys` writes them; a bound that is
-    None is open. The range of the rows whose column is NULL has ``is_null`` and no bounds.
+    Bounds and position are typed keys as :mod:`data_migration.rows.keys` writes them; a bound
+    that is None is open. The range of the rows whose column is NULL has ``is_null`` and no bounds.
     ``position`` is the last key whose rows are all committed: who takes the range after somebody
     died goes on behind it.
     """

@@ -7,8 +7,8 @@ from typing import Any, ClassVar
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
-from .. import processes
 from ..outcomes import MessageKind, Mode, RunStatus
+from ..utils import processes
 from .counts import Counted, is_fresh
 from .links import MigrationState
 
@@ -151,7 +151,7 @@ class RowError(models.Model):
     migration = models.ForeignKey(MigrationState, models.CASCADE, related_name="messages")
     kind = models.CharField(_("kind"), max_length=16, choices=MessageKind)
     row_number = models.PositiveBigIntegerField(_("row number"))
-    #: The typed key as :mod:`data_migration.keys` writes it, so that the row can be read again.
+    #: The typed key as :mod:`data_migration.rows.keys` writes it: the row can be read again.
     key = models.TextField(_("legacy key"), blank=True)
     key_hash = models.UUIDField(_("hash of the key"), null=True)
     #: A failure that is still to be mended: of a committed run, and not done since.

@@ -11,8 +11,9 @@ from typing import Any
 
 from ..conf import settings
 from ..exceptions import MissingDriver, SpecError
+from ..utils.wording import printable_cause, words
 from . import alias, mysql, odbc, postgresql, sqlite
-from .base import SETTING, Engine, Source, cannot_connect, printable_cause, words
+from .base import SETTING, Engine, Source, cannot_connect
 from .reader import Reader
 from .streaming import close_connection, is_apart
 

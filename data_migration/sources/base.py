@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 from ..exceptions import MissingDriver, SourceError, SpecError
-from .redaction import redact
+from ..utils.wording import words
 
 SETTING = "DATA_MIGRATION_SOURCES"
 DISTRIBUTION = "django-migrate-legacy"
@@ -108,35 +108,6 @@ def prepared(connection: Any, prepare: Callable[[Any], None]) -> Any:
         connection.close()
         raise
     return connection
-
-
-def words(error: BaseException) -> str:
-    """What the driver said, on one line, without secrets and without a full stop."""
-    line = " ".join(redact(_said(error)).split()).rstrip(".")
-    return line or type(error).__name__
-
-
-def _said(error: BaseException) -> str:
-    diagnosis = getattr(error, "diag", None)
-    if primary := getattr(diagnosis, "message_primary", None):  # PostgreSQL, without the query
-        hint = getattr(diagnosis, "message_hint", None)
-        return f"{primary}. {hint}" if hint else str(primary)
-    match error.args:
-        case [int() as code, str() as text, *_]:  # MySQL drivers
-            return f"{text} ({code})"
-        case [str() as state, str() as text] if state in text:  # ODBC
-            return text
-    return str(error)
-
-
-def printable_cause(error: BaseException) -> BaseException | None:
-    """``error`` to be raised from, or None if a traceback of it would print a secret."""
-    link: BaseException | None = error
-    while link is not None:
-        if any(redact(text) != text for text in (str(link), repr(link))):
-            return None
-        link = link.__cause__ or link.__context__
-    return error
 
 
 def cannot_connect(source: Source, error: Exception) -> SourceError:

@@ -9,10 +9,10 @@ from contextlib import closing, suppress
 from typing import Any
 
 from ..exceptions import SourceError
+from ..utils.redaction import redact
+from ..utils.wording import printable_cause, words
 from . import streaming
-from .base import printable_cause, words
 from .narrowing import Narrowed, Params, highest, statement
-from .redaction import redact
 from .rows import Fetch, Fetched, Make, Rows, fetcher, maker
 
 _QUERY_SHOWN = 300

@@ -8,10 +8,10 @@ the database does.
 
 from __future__ import annotations
 
+from ..fields.stock import copy_refusal, is_stock
 from .forms import Unsuitable
 from .inserting import Meanwhile, TableInsert, has_own_way, nothing
-from .keys import NewKeys
-from .stock import copy_refusal, is_stock
+from .new_keys import NewKeys
 
 __all__ = [
     "Meanwhile",

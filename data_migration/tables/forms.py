@@ -19,7 +19,7 @@ from django.conf import settings
 from django.db.backends.base.operations import BaseDatabaseOperations
 from django.db.models import fields
 
-from .stock import is_json, own_type_of, target_of
+from ..fields.stock import is_json, own_type_of, target_of
 
 Values = Sequence[Any]
 #: The values of a column, in their order -> as many written ones.

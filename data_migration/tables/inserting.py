@@ -11,8 +11,8 @@ from typing import Any
 from django.db import connections
 from django.db.models import Model
 
+from ..fields.stock import target_of
 from .forms import Form, Values, array, copied, literals, parameters, texts
-from .stock import target_of
 
 #: Databases with a way of their own here; on any other, Django writes.
 _VENDORS = ("postgresql", "mysql", "sqlite")

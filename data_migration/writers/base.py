@@ -8,13 +8,15 @@ from typing import Any, ClassVar
 
 from django.db import connections, transaction
 
-from ..drafts import Draft
-from ..migration import Migration, overridden_hook
+from ..fields.lookup import stored_values
 from ..outcomes import Outcome, WriterName
-from ..savepoints import raise_if_swallowed
+from ..rows.drafts import Draft
+from ..spec.hooks import overridden_hook
+from ..spec.migration import Migration
 from ..tables import Meanwhile, nothing
-from .changes import changed_fields, named_values, stored_values
-from .faults import is_fault_of_database
+from ..transform.savepoints import raise_if_swallowed
+from .changes import changed_fields, named_values
+from .database_faults import is_fault_of_database
 from .hook_keys import HookKeys
 from .joins import Joins
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import Any
 
-from ..drafts import Draft
-from ..migration import Migration
+from ..fields.stock import is_stock
 from ..outcomes import WriterName
-from ..tables import Unsuitable, is_stock
+from ..rows.drafts import Draft
+from ..spec.migration import Migration
+from ..tables import Unsuitable
 from .base import Writer
 from .inserts import Inserts, django_has_to
 from .joins import Joins, ThroughJoins

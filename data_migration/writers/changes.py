@@ -9,18 +9,10 @@ from typing import Any
 
 from django.db.models import DecimalField, Field
 
-from ..drafts import Draft
+from ..fields.lookup import stored_values
+from ..rows.drafts import Draft
 
 _ROUNDINGS = (ROUND_HALF_UP, ROUND_HALF_EVEN)
-
-
-def stored_values(instance: Any) -> dict[str, Any]:
-    """The instance's column values by attribute name, loaded ones only."""
-    return {
-        field.attname: instance.__dict__[field.attname]
-        for field in instance._meta.concrete_fields
-        if field.attname in instance.__dict__
-    }
 
 
 def apply_to_existing(draft: Draft) -> None:

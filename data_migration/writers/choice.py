@@ -11,9 +11,10 @@ from django.db.models.fields.reverse_related import ManyToManyRel
 from django.db.models.signals import m2m_changed, post_init, post_save, pre_init, pre_save
 
 from ..exceptions import SpecError
-from ..migration import Migration, hook_is_overridden
+from ..fields.lookup import field_of
 from ..outcomes import WriterName
-from ..transform import field_of
+from ..spec.hooks import hook_is_overridden
+from ..spec.migration import Migration
 from .base import Writer
 from .bulk import BulkWriter, CopyWriter
 from .inserts import copy_cannot

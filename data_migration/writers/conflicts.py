@@ -7,13 +7,13 @@ from typing import Any
 
 from django.db.models import Model
 
-from ..digests import UNKNOWN, FieldDigests, targets_digest
-from ..drafts import Draft, Note
 from ..exceptions import RowFailure
-from ..masking import MASK
-from ..migration import Migration
+from ..fields.digests import UNKNOWN, FieldDigests, targets_digest
+from ..fields.lookup import field_of
 from ..outcomes import OnConflict
-from ..transform import field_of
+from ..rows.drafts import Draft, Note
+from ..spec.migration import Migration
+from ..utils.masking import MASK
 
 
 class Conflicts:

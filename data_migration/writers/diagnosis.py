@@ -14,8 +14,8 @@ from django.core.exceptions import ValidationError
 from django.db import Error, IntegrityError
 from django.db.models import Field, ForeignKey
 
-from ..drafts import Draft, Note
 from ..exceptions import RowFailure
+from ..rows.drafts import Draft, Note
 
 
 def describe(draft: Draft, *, database: str) -> Note:

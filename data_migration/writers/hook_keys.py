@@ -7,8 +7,9 @@ from typing import Any
 from django.db import IntegrityError, connections
 from django.db.models import Field, ForeignKey, Model
 
-from ..drafts import Draft
-from ..migration import Migration, hook_is_overridden
+from ..rows.drafts import Draft
+from ..spec.hooks import hook_is_overridden
+from ..spec.migration import Migration
 
 _HOOKS = ("hook_before_save", "hook_after_save", "hook_update_existing")
 

@@ -9,16 +9,9 @@ from typing import Any
 from django.db import connections
 from django.db.models import FileField, Model
 
-from ..drafts import Draft
-from ..tables import (
-    Meanwhile,
-    NewKeys,
-    TableInsert,
-    Unsuitable,
-    copy_refusal,
-    has_own_way,
-    is_stock,
-)
+from ..fields.stock import copy_refusal, is_stock
+from ..rows.drafts import Draft
+from ..tables import Meanwhile, NewKeys, TableInsert, Unsuitable, has_own_way
 
 #: The values of each attribute, in the order of the rows.
 Columns = dict[str, list[Any]]

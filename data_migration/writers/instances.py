@@ -6,11 +6,13 @@ from collections.abc import Iterable
 
 from django.db.models import Model
 
-from ..drafts import Draft
-from ..migration import Migration, hook_is_overridden, overridden_hook
+from ..fields.lookup import stored_values
 from ..outcomes import Outcome
-from ..savepoints import HookSavepoints
-from .changes import apply_to_existing, changed_fields, named_values, stored_values
+from ..rows.drafts import Draft
+from ..spec.hooks import hook_is_overridden, overridden_hook
+from ..spec.migration import Migration
+from ..transform.savepoints import HookSavepoints
+from .changes import apply_to_existing, changed_fields, named_values
 from .conflicts import Conflicts
 
 

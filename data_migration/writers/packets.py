@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from django.db import connections
 
-from ..drafts import Draft
+from ..rows.drafts import Draft
 
 #: Bytes of a statement for one character: UTF-8 takes up to four, an escape takes two.
 _BYTES = 4

@@ -5,8 +5,8 @@ from __future__ import annotations
 from inspect import Parameter, signature
 from typing import Any
 
-from ..drafts import Draft
 from ..outcomes import WriterName
+from ..rows.drafts import Draft
 from .base import Writer
 from .joins import Joins, ManagerJoins
 from .timestamps import auto_fields

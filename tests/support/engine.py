@@ -16,13 +16,13 @@ from typing import Any
 
 from django.db import connection, models, transaction
 
-from data_migration.graph import build_plan
 from data_migration.ledger import Ledger, Link, LinkBook
 from data_migration.migration import Migration
 from data_migration.models import MigrationState, RowError, Run, RunStep
 from data_migration.options import RunOptions
 from data_migration.outcomes import Mode, OnError
-from data_migration.runner import Runner
+from data_migration.plan.graph import build_plan
+from data_migration.run.runner import Runner
 
 Row = Mapping[str, Any]
 Rows = list[dict[str, Any]]

@@ -18,7 +18,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent.parent
+from tests.support.paths import ROOT
+
 VENVS = ROOT / ".venvs"
 
 #: One editable install at a time: each writes the same .egg-info folder.

@@ -13,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import suppress
 from dataclasses import dataclass, field
 
-from tests.support.environments import ROOT
+from tests.support.paths import ROOT
 
 AT_A_TIME = 2
 MINUTES = 15  # a job that takes longer hangs

@@ -9,12 +9,21 @@ from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
 
-from data_migration import jobs, report, rollback_report
-from data_migration.compilation import CompiledStep, explain
-from data_migration.exceptions import SpecError
-from data_migration.graph import Plan, PlanStep
-from data_migration.ledger import FINISHED, Ledger
-from data_migration.management.base import (
+from ...exceptions import SpecError
+from ...launch import jobs
+from ...ledger import FINISHED, Ledger
+from ...options import MaxErrors, RunOptions
+from ...outcomes import Mode, OnError, RunStatus
+from ...plan.due import pending
+from ...plan.graph import Plan, PlanStep
+from ...progress import Progress, for_stream
+from ...reports import migrations as report
+from ...reports import rollback as rollback_report
+from ...run.runner import Runner
+from ...run.stopping import stop_on_signals
+from ...step.compilation import CompiledStep, explain
+from ...step.recording import rows_failed
+from ..base import (
     EXIT_FAILED,
     EXIT_USAGE,
     LegacyCommand,
@@ -23,18 +32,7 @@ from data_migration.management.base import (
     positive,
     say,
 )
-from data_migration.management.workers import (
-    crew_options,
-    outlooks,
-    refuse_workers,
-)
-from data_migration.options import MaxErrors, RunOptions
-from data_migration.outcomes import Mode, OnError, RunStatus
-from data_migration.planning import pending
-from data_migration.processes import stop_on_signals
-from data_migration.progress import Progress, for_stream
-from data_migration.recording import rows_failed
-from data_migration.runner import Runner
+from ..workers import crew_options, outlooks, refuse_workers
 
 Add = Callable[..., Any]
 

@@ -9,10 +9,10 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import DEFAULT_DB_ALIAS
 from django.utils import timezone
 
-from data_migration.ledger import Ledger
-from data_migration.ledger.pruning import prune
-from data_migration.management.base import EXIT_USAGE, check_database, exit_codes, positive
-from data_migration.report import number_of
+from ...ledger import Ledger
+from ...ledger.pruning import prune
+from ...reports.migrations import number_of
+from ..base import EXIT_USAGE, check_database, exit_codes, positive
 
 
 class Command(BaseCommand):

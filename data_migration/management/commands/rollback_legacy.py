@@ -7,24 +7,11 @@ from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
 
-from data_migration import rollback_report as report
-from data_migration.graph import Plan
-from data_migration.ledger import Ledger
-from data_migration.management.base import (
-    EXIT_FAILED,
-    EXIT_USAGE,
-    LegacyCommand,
-    exit_codes,
-    positive,
-    say,
-)
-from data_migration.rollback import (
-    RollbackPlan,
-    Selection,
-    plan_rollback,
-    refuse,
-    roll_back,
-)
+from ...ledger import Ledger
+from ...plan.graph import Plan
+from ...reports import rollback as report
+from ...undo import RollbackPlan, Selection, plan_rollback, refuse, roll_back
+from ..base import EXIT_FAILED, EXIT_USAGE, LegacyCommand, exit_codes, positive, say
 
 
 class Command(LegacyCommand):

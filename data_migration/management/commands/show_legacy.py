@@ -7,13 +7,13 @@ from typing import Any
 from django.core.management.base import CommandParser
 from django.db.models import QuerySet
 
-from data_migration import report
-from data_migration.exceptions import SpecError
-from data_migration.graph import Plan
-from data_migration.ledger import Ledger, going_on, holder
-from data_migration.management.base import LegacyCommand, exit_codes
-from data_migration.models import RowError
-from data_migration.outcomes import MessageKind
+from ...exceptions import SpecError
+from ...ledger import Ledger, going_on, holder
+from ...models import RowError
+from ...outcomes import MessageKind
+from ...plan.graph import Plan
+from ...reports import migrations as report
+from ..base import LegacyCommand, exit_codes
 
 
 class Command(LegacyCommand):

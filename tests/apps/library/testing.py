@@ -15,7 +15,7 @@ from typing import Any
 from django.core.management import load_command_class
 from django.core.management.base import CommandError
 
-ROOT = Path(__file__).resolve().parent.parent.parent.parent
+from tests.support.paths import ROOT
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,111 @@
+"""Work for other processes: which engine carries it out, and runs handed over to it.
+
+``DATA_MIGRATION_BACKGROUND`` chooses the engine: ``django.tasks``, Celery, or a detached process.
+The row of a run is the job: what is handed over is its number, once the row is committed.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any, NamedTuple
+
+from django.db import transaction
+
+from ..conf import BACKGROUNDS, settings
+from ..exceptions import SpecError
+from ..ledger import give_up, queue_run
+from ..models import Run
+from ..options import RunOptions
+from ..outcomes import Mode
+from ..undo import Selection
+from .engines import ENGINES, Engine
+from .jobs import reason
+
+
+class Availability(NamedTuple):
+    """Which engine would carry work out, and why it cannot: empty when it can."""
+
+    engine: str
+    reason: str
+
+
+def availability() -> Availability:
+    """Whether work can be handed over, and to whom. Cheap: asks settings, connects to nothing."""
+    engine, why_not = _choose()
+    return Availability(engine.name, why_not)
+
+
+def enqueue(task: str, *arguments: Any) -> None:
+    """Hand a task of :mod:`data_migration.tasks` over; the arguments are what JSON can hold.
+
+    Raises :exc:`SpecError` when there is no engine, and whatever the engine raises.
+    """
+    engine, why_not = _choose()
+    if why_not:
+        raise SpecError(why_not)
+    engine.enqueue(task, *arguments)
+
+
+def start_run(options: RunOptions, *, requested_by: str = "") -> Run:
+    """Queue a run and hand it over when the transaction is committed.
+
+    Raises :exc:`SpecError` when there is no engine.
+    """
+    return _start(options.mode, options.recorded(), options.database, requested_by)
+
+
+def start_rollback(
+    selection: Selection, *, database: str, force: bool = False, requested_by: str = ""
+) -> Run:
+    """Queue a rollback and hand it over when the transaction is committed.
+
+    Raises :exc:`SpecError` when there is no engine.
+    """
+    options = {**selection.recorded(), "force": force}
+    return _start(Mode.ROLLBACK, options, database, requested_by)
+
+
+def resume(run: Run, *, requested_by: str = "") -> Run:
+    """Queue a new run with the labels and options of one that ended: it goes on where that was.
+
+    Raises :exc:`SpecError` when there is no engine.
+    """
+    return _start(Mode(run.mode), run.options, run._state.db or "default", requested_by)
+
+
+def _choose() -> tuple[Engine, str]:
+    """The engine, and why it cannot be used. With ``auto`` the first that can."""
+    chosen = settings.background
+    if chosen in ENGINES:
+        return ENGINES[chosen], ENGINES[chosen].unavailable()
+    first = ENGINES["django"]
+    if chosen != "auto":
+        known = ", ".join(f'"{name}"' for name in BACKGROUNDS)
+        return first, f"DATA_MIGRATION_BACKGROUND is {chosen!r}, which is not one of {known}."
+    for engine in (first, ENGINES["celery"]):
+        if not engine.unavailable():
+            return engine, ""
+    return first, _NO_ENGINE.format(why=first.unavailable())
+
+
+_NO_ENGINE = (
+    "Nothing is set up to run in the background. {why} Celery serves as well, or set"
+    ' DATA_MIGRATION_BACKGROUND = "process" to start a process for each run.'
+)
+
+
+def _start(mode: Mode, options: dict[str, Any], database: str, requested_by: str) -> Run:
+    if why_not := availability().reason:
+        raise SpecError(why_not)
+    run = queue_run(mode=mode, options=options, requested_by=requested_by, database=database)
+    transaction.on_commit(partial(_hand_over, run.pk, database), using=database)
+    return run
+
+
+def _hand_over(number: int, database: str) -> None:
+    # The row is committed, so what goes wrong from here on is told there.
+    try:
+        enqueue("execute_run", number, database)
+    except Exception as error:
+        text = f"It could not be handed over to the background. {reason(error)}"
+        give_up(number, text, database=database)

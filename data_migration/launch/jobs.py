@@ -1,0 +1,140 @@
+"""From what was asked for to what is executed: the same for commands, workers and pages."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from typing import Any
+
+from django.core.checks import ERROR, CheckMessage
+from django.db import Error
+
+from ..checks import check_specs
+from ..checks.connections import check_missing
+from ..exceptions import DataMigrationError, SpecError
+from ..ledger import Ledger, give_up, queued_run
+from ..models import Run
+from ..options import RunOptions, never, silent
+from ..outcomes import Mode
+from ..plan.due import due, has_rows, left_out, with_failures
+from ..plan.graph import Plan, build_plan
+from ..progress import Progress
+from ..run.runner import Runner
+from ..spec.discovery import discover
+from ..undo import Rollback, Selection, roll_back
+from ..utils.wording import words
+
+
+def whole_plan(database: str) -> Plan:
+    """Every migration in order. Raises :exc:`SpecError` for a fault in a spec."""
+    migrations = discover()
+    _refuse_faults(fault for fault in check_specs(migrations) if fault.level >= ERROR)
+    return build_plan(migrations, lambda model: has_rows(model, database))
+
+
+def todo(whole: Plan, ledger: Ledger, options: RunOptions) -> Plan:
+    """What a run with these options would execute now, and the skipped steps, which it lists.
+
+    Raises :exc:`SpecError` for a label that matches nothing.
+    """
+    selected = whole.select(options.labels, options.exclude)
+    if options.retry_failed:
+        return with_failures(selected, ledger.failed())
+    return due(selected, ledger.finished(), update=options.update or options.full)
+
+
+def warnings_of(todo: Plan, whole: Plan, ledger: Ledger) -> list[str]:
+    """What a person should know before the run begins: needs that it leaves out."""
+    return [
+        f"{label} needs {needed}, which is left out and not finished."
+        for label, needed in left_out(todo, whole, ledger.finished())
+    ]
+
+
+def refuse_missing_sources(plan: Plan) -> None:
+    """Before the first row is written: a run needs every source that its steps name.
+
+    Raises :exc:`SpecError`.
+    """
+    _refuse_faults(check_missing({step.label: step.migration for step in plan}))
+
+
+def _refuse_faults(faults: Iterable[CheckMessage]) -> None:
+    if listed := "\n".join(f"  {fault}" for fault in faults):
+        raise SpecError(f"The specs have faults, nothing was run:\n{listed}")
+
+
+def execute(
+    number: int,
+    database: str,
+    *,
+    progress: Progress | None = None,
+    should_stop: Callable[[], bool] = never,
+    warn: Callable[[str], None] = silent,
+) -> Runner | Rollback:
+    """Claim the queued run with this number and execute it in this process.
+
+    What keeps it from beginning, a fault in a spec or another run, is recorded with it and
+    raised. Raises :exc:`RunRefused` when it is not queued (any more).
+    """
+    queued = queued_run(number, database=database)
+    callbacks = {"should_stop": should_stop, "warn": warn}
+    try:
+        whole, ledger = whole_plan(database), Ledger(database)
+        if queued.mode == Mode.ROLLBACK:
+            return _roll_back(queued, whole, ledger)
+        return _run_queued(queued, whole, ledger, progress, callbacks)
+    except Exception as error:
+        give_up(number, reason(error), database=database)  # unless it had begun: it tells itself
+        raise
+
+
+def _roll_back(queued: Run, whole: Plan, ledger: Ledger) -> Rollback:
+    selection = Selection.from_recorded(queued.options)
+    force = bool(queued.options.get("force"))
+    return roll_back(selection, whole, ledger, force=force, queued=queued)
+
+
+def run(
+    steps: Plan,
+    options: RunOptions,
+    whole: Plan,
+    ledger: Ledger,
+    progress: Progress | None = None,
+    *,
+    queued: Run | None = None,
+) -> Runner:
+    """Execute the steps in this process; Ctrl-C ends it like any other error.
+
+    Raises :exc:`SpecError` for a source that is missing, before the run begins.
+    """
+    for warning in warnings_of(steps, whole, ledger):
+        options.warn(warning)
+    refuse_missing_sources(steps)
+    runner = Runner(steps, options, ledger, progress, whole=whole, queued=queued)
+    # Recorded by the runner like every other end of a run.
+    with suppress(KeyboardInterrupt):
+        runner.execute()
+    return runner
+
+
+def _run_queued(
+    queued: Run,
+    whole: Plan,
+    ledger: Ledger,
+    progress: Progress | None,
+    callbacks: dict[str, Any],
+) -> Runner:
+    options = RunOptions.from_recorded(
+        queued.options, mode=queued.mode, database=ledger.database, **callbacks
+    )
+    steps = todo(whole, ledger, options)
+    return run(steps, options, whole, ledger, progress, queued=queued)
+
+
+def reason(error: Exception) -> str:
+    """Why something could not begin, for people; without secrets."""
+    if isinstance(error, DataMigrationError):
+        return str(error)
+    says = "The target database says: " if isinstance(error, Error) else ""
+    return f"{says}{type(error).__name__}: {words(error)}."

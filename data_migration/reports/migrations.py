@@ -1,0 +1,294 @@
+"""What the ledger says, as text and as JSON. Pure: builds strings, prints nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+from typing import Any
+
+from django.utils import timezone
+
+from ..models import RowError, Run, RunStep
+from ..outcomes import RunStatus
+from ..plan.graph import Plan, PlanStep
+from ..step.compilation import CompiledStep
+
+_COUNTS = ("read", "created", "updated", "unchanged", "skipped", "failed", "warnings")
+
+
+def closing_table(steps: Sequence[RunStep]) -> str:
+    """The table that ends every run: a line for each migration and their total."""
+    lines = [[step.migration, *_counts(step), f"{step.seconds:.1f}s"] for step in steps]
+    totals = [str(sum(getattr(step, name) for step in steps)) for name in _COUNTS]
+    total = ["Total", *totals, f"{sum(step.seconds for step in steps):.1f}s"]
+    return table(["Migration", *_COUNTS, "time"], [*lines, total])
+
+
+def _counts(step: RunStep) -> list[str]:
+    return [str(getattr(step, name)) for name in _COUNTS]
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[str]], *, text_columns: int = 1) -> str:
+    """Rows in columns: the first ``text_columns`` to the left, the others to the right."""
+    lines = [list(head), *(list(row) for row in rows)]
+    widths = [max(len(line[column]) for line in lines) for column in range(len(head))]
+    return "\n".join(
+        "  ".join(
+            cell.ljust(width) if column < text_columns else cell.rjust(width)
+            for column, (cell, width) in enumerate(zip(line, widths, strict=True))
+        ).rstrip()
+        for line in lines
+    )
+
+
+def afterwords(steps: Sequence[RunStep], limit: int | None) -> list[str]:
+    """What the closing table does not tell of a run, one sentence each."""
+    return [*_passed(steps), *_removed(steps), *_unfinished_reads(steps, limit), *_ways(steps)]
+
+
+def _passed(steps: Iterable[RunStep]) -> list[str]:
+    """Rows that earlier runs had done, and that are therefore not among those read."""
+    return [
+        f"{step.migration}: {number_of(step.passed, 'row')} had been done by earlier runs."
+        for step in steps
+        if step.passed
+    ]
+
+
+def _removed(steps: Iterable[RunStep]) -> list[str]:
+    return [
+        f"{step.migration}: deleted {step.removed}, gone from the legacy database."
+        for step in steps
+        if step.removed
+    ]
+
+
+def number_of(count: int, noun: str) -> str:
+    """``1 row``, ``2 rows``."""
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
+def _unfinished_reads(steps: Iterable[RunStep], limit: int | None) -> list[str]:
+    """Where ``--limit`` left rows unread, and how to read them."""
+    cut = [
+        step
+        for step in steps
+        if limit is not None
+        and step.read + step.passed >= limit
+        and step.status == RunStatus.PARTIAL
+    ]
+    ways = {
+        "The same command without --limit goes on there.": [s for s in cut if s.has_key],
+        "Without a legacy key they are not run again by themselves; read the rest with"
+        " --update.": [s for s in cut if not s.has_key],
+    }
+    return [
+        f"Only the first {limit} rows of each query were read (--limit):"
+        f" {', '.join(step.migration for step in found)}. {way}"
+        for way, found in ways.items()
+        if found
+    ]
+
+
+def _ways(steps: Sequence[RunStep]) -> list[str]:
+    return [*writers(steps), *splits(steps)]
+
+
+def splits(steps: Iterable[RunStep]) -> list[str]:
+    """One sentence for each migration that several processes were asked to share."""
+    return [f"{step.migration}: {step.split_reason}." for step in steps if step.split_reason]
+
+
+def writers(steps: Iterable[RunStep]) -> list[str]:
+    """One sentence for each migration whose rows were not written in bulk."""
+    return [
+        f"{step.migration}: written with {step.writer}, because {step.writer_reason}."
+        for step in steps
+        if step.writer == "save"
+    ]
+
+
+def run_document(run: Run, steps: Iterable[RunStep]) -> dict[str, Any]:
+    """The JSON document of one run."""
+    return {
+        "run": run.pk,
+        "dry_run": run.is_dry,
+        "status": str(run.current_status),
+        "error": run.error,
+        "migrations": [step_document(step) for step in steps],
+    }
+
+
+def step_document(step: RunStep) -> dict[str, Any]:
+    """The JSON object of one migration in a run."""
+    return {
+        "migration": step.migration,
+        "status": str(step.current_status),
+        **step.counts(),
+        "seconds": round(step.seconds, 3),
+        "writer": str(step.writer),
+        "writer_reason": step.writer_reason,
+        "split_into": step.split_into,
+        "split_reason": step.split_reason,
+        "error": step.error,
+    }
+
+
+def plan_table(plan: Plan, states: dict[str, RunStep], todo: Collection[PlanStep]) -> str:
+    """The migrations in order: where each stands, whether it would run, what it waits for."""
+    rows = [
+        [
+            str(number),
+            step.label,
+            step.migration.model._meta.label,
+            state_of(step.label, plan, states),
+            "yes" if step in todo else "no",
+            ", ".join(step.needs) or "-",
+        ]
+        for number, step in enumerate(plan, start=1)
+    ]
+    return table(["#", "Migration", "Model", "State", "Runs", "Needs"], rows, text_columns=6)
+
+
+def plan_document(
+    plan: Plan,
+    states: dict[str, RunStep],
+    todo: Collection[PlanStep],
+    compiled: Iterable[CompiledStep] = (),
+) -> dict[str, Any]:
+    """The JSON document of a plan, with how each of the ``compiled`` steps would be run."""
+    ways = {step.label: {"compiled": step.document()} for step in compiled}
+    return {
+        "plan": [
+            {
+                "migration": step.label,
+                "model": step.migration.model._meta.label,
+                "state": state_of(step.label, plan, states),
+                "runs": step in todo,
+                "needs": list(step.needs),
+                **ways.get(step.label, {}),
+            }
+            for step in plan
+        ]
+    }
+
+
+def state_of(label: str, plan: Plan, states: dict[str, RunStep]) -> str:
+    """Where a migration stands, in one word."""
+    if any(step.label == label and step.migration.skip for step in plan):
+        return RunStatus.SKIPPED.value
+    return str(states[label].current_status) if label in states else RunStatus.PENDING.value
+
+
+def state_table(plan: Plan, states: dict[str, RunStep], changed: Collection[str] = ()) -> str:
+    """The state of every migration after its last committed run, and why some failed.
+
+    ``changed`` are the migrations whose spec is no longer the one that was applied.
+    """
+    rows = []
+    for plan_step in plan:
+        step = states.get(plan_step.label)
+        counts = _counts(step) if step else ["-"] * len(_COUNTS)
+        last = f"run {step.run_id}, {_moment(step.started_at)}" if step else "never"
+        rows.append([plan_step.label, state_of(plan_step.label, plan, states), *counts, last])
+    lines = [table(["Migration", "State", *_COUNTS, "Last run"], rows, text_columns=2)]
+    labels = [plan_step.label for plan_step in plan]
+    lines += [states[label].error for label in labels if label in states and states[label].error]
+    lines += [_spec_changed(label) for label in labels if label in changed]
+    return "\n".join(lines)
+
+
+def _spec_changed(label: str) -> str:
+    return (
+        f"{label}: the spec changed since it was applied. Rows that were imported stay as they"
+        f" are until migrate_legacy {label} --update --commit compares them."
+    )
+
+
+def state_document(
+    plan: Plan, states: dict[str, RunStep], changed: Collection[str] = ()
+) -> dict[str, Any]:
+    """The JSON document of the states; ``changed`` as for :func:`state_table`."""
+    migrations = []
+    for plan_step in plan:
+        step = states.get(plan_step.label)
+        migrations.append(
+            {
+                "migration": plan_step.label,
+                "state": state_of(plan_step.label, plan, states),
+                "last_run": step.run_id if step else None,
+                "error": step.error if step else "",
+                "spec_changed": plan_step.label in changed,
+                **({name: getattr(step, name) for name in _COUNTS} if step else {}),
+            }
+        )
+    return {"migrations": migrations}
+
+
+def runs_table(runs: Iterable[Run]) -> str:
+    """Every run, newest first, and what ended some of them."""
+    runs = list(runs)
+    rows = []
+    for run in runs:
+        steps = list(run.steps.all())
+        sums = [str(sum(getattr(step, name) for step in steps)) for name in _COUNTS]
+        rows.append(
+            [str(run.pk), run.mode, str(run.current_status), _moment(run.started_at), *sums]
+        )
+    lines = [table(["Run", "Mode", "Status", "Started", *_COUNTS], rows, text_columns=4)]
+    lines += [f"Run {run.pk}: {run.error}" for run in runs if run.error]
+    return "\n".join(lines)
+
+
+def runs_document(runs: Iterable[Run]) -> dict[str, Any]:
+    """The JSON document of the runs."""
+    return {
+        "runs": [
+            {
+                **run_document(run, run.steps.all()),
+                "mode": run.mode,
+                "started_at": run.started_at.isoformat() if run.started_at else None,
+                "finished_at": run.finished_at.isoformat() if run.finished_at else None,
+            }
+            for run in runs
+        ]
+    }
+
+
+def messages_table(messages: Iterable[RowError]) -> str:
+    """Failures and warnings with legacy key, column, value and cause."""
+    rows = [
+        [
+            message.step.migration,
+            message.kind,
+            message.key or f"row {message.row_number}",
+            message.column or "-",
+            message.value or "-",
+            message.cause,
+        ]
+        for message in messages
+    ]
+    return table(["Migration", "Kind", "Key", "Column", "Value", "Cause"], rows, text_columns=6)
+
+
+def messages_document(messages: Iterable[RowError]) -> dict[str, Any]:
+    """The JSON document of the messages."""
+    return {
+        "messages": [
+            {
+                "migration": message.step.migration,
+                "run": message.step.run_id,
+                "kind": message.kind,
+                "open": message.is_open,
+                "key": message.key,
+                "row": message.row_number,
+                "column": message.column,
+                "value": message.value,
+                "cause": message.cause,
+            }
+            for message in messages
+        ]
+    }
+
+
+def _moment(moment: Any) -> str:
+    return timezone.localtime(moment).strftime("%Y-%m-%d %H:%M") if moment else "-"

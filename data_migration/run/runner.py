@@ -1,0 +1,221 @@
+"""A plan -> a run: one transaction per migration, or one around all of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+from django.db import transaction
+
+from .. import signals
+from ..exceptions import Interrupted, TooManyErrors
+from ..ledger import FINISHED, Ledger, LinkLookup
+from ..models import Run, RunStep
+from ..options import RunOptions
+from ..outcomes import Mode, OnError, RunStatus
+from ..plan.graph import Plan, PlanStep
+from ..progress import Progress
+from ..sources import close_connection
+from ..step.context import StepContext
+from ..step.deferral import fill_deferred
+from ..step.recording import Recorder, error_text, what_is_kept
+from ..step.step import StepRunner
+from ..transform.legacy_targets import Linked
+from ..undo.removal import Removal
+from ..utils.collector import rare_collections
+from ..workers import Crew, SplitStep, crew_for
+from .rehearsal import rehearse
+
+
+class Runner:
+    """Executes the steps of a plan once and records what happened.
+
+    ``whole`` is the plan of every migration: what they deferred is filled at the end. ``queued``
+    is the run that was recorded when it was asked for, a new one without.
+    ``run`` and ``steps`` are the ledger's rows, with the counts as they stand. ``error`` is what
+    ended the run early, None otherwise.
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        options: RunOptions,
+        ledger: Ledger,
+        progress: Progress | None = None,
+        *,
+        whole: Plan | None = None,
+        queued: Run | None = None,
+    ) -> None:
+        self.plan = plan
+        self.whole = whole or plan
+        asked = options.should_stop
+        self.options = replace(options, should_stop=lambda: asked() or ledger.lock.stop_requested)
+        self.ledger = ledger
+        self.progress = progress or Progress()
+        self.error: BaseException | None = None
+        self.run: Run = ledger.start_run(
+            plan, mode=options.mode, options=options.recorded(), queued=queued
+        )
+        self.steps: list[RunStep] = list(
+            self.run.steps.using(ledger.database).select_related("run")
+        )
+        self.removal = Removal(self.whole, ledger, options)
+        self._not_done: set[str] = set()
+        self._connections: list[Any] = []
+        #: The processes that share the work, of this run only; None for this one alone.
+        self._crew: Crew | None = crew_for(options)
+
+    def execute(self) -> Run:
+        """Run every step. What goes wrong is recorded and kept in ``error``, not raised.
+
+        Only what is no :exc:`Exception` (a second Ctrl-C) is raised, after it was recorded.
+        """
+        with self.ledger.lock.beating(self.run, self._live):
+            self._execute_steps()
+            self._save_what_was_rolled_back()
+            self._finish()
+        if self.error is not None and not isinstance(self.error, Exception):
+            raise self.error
+        return self.run
+
+    def _execute_steps(self) -> None:
+        try:
+            signals.run_started.send(Run, run=self.run)
+            with rare_collections(), self._around_the_run():
+                for plan_step, step in zip(self.plan, self.steps, strict=True):
+                    self._run_step(plan_step, step)
+                fill_deferred(self.whole, self.ledger, self.options, self.run, self.steps)
+                self.removal.settle()
+        except BaseException as error:
+            self.error = error
+        finally:
+            self.removal.close()
+            self._close_connections()
+            if self._crew is not None:
+                self._crew.end()
+
+    def _live(self) -> dict[str, Any]:
+        """The counts of the step that is going on, for other connections to see."""
+        for step in self.steps:
+            if step.status == RunStatus.RUNNING:
+                return {
+                    "migration": step.migration,
+                    "position": step.position,
+                    "steps": len(self.steps),
+                    "started_at": step.started_at.isoformat() if step.started_at else None,
+                    "total": step.total,
+                    **step.counts(),
+                }
+        return {}
+
+    def problems(self) -> list[str]:
+        """Each sentence that says what went wrong with the run, once, in order."""
+        told = [step.error for step in self.steps if step.error]
+        if self.error is not None and not told:
+            told = [error_text("The run", self.error)]
+        return list(dict.fromkeys(told))
+
+    def _around_the_run(self) -> AbstractContextManager[Any]:
+        match self.options.mode:
+            case Mode.REHEARSAL:
+                return rehearse(self.options.database)
+            case Mode.ATOMIC:
+                return transaction.atomic(using=self.options.database)
+            case _:
+                return nullcontext()
+
+    def _run_step(self, plan_step: PlanStep, step: RunStep) -> None:
+        if step.status == RunStatus.SKIPPED:
+            return
+        if missing := sorted(self._not_done.intersection(plan_step.needs)):
+            self._not_done.add(step.migration)
+            step.error = f"{step.migration} was not run, because it needs {', '.join(missing)}."
+            if self.options.mode == Mode.COMMIT:
+                self.ledger.save_step(step)
+            return
+        signals.step_started.send(Run, run=self.run, step=step)
+        try:
+            with self._step_recorded(step):
+                self._execute(plan_step, step)
+        finally:
+            signals.step_finished.send(Run, run=self.run, step=step)
+
+    @contextmanager
+    def _step_recorded(self, step: RunStep) -> Iterator[None]:
+        """Record a failure of the step; raise it only when the run cannot go on."""
+        try:
+            yield
+        except BaseException as error:
+            self._not_done.add(step.migration)
+            if self.options.mode != Mode.COMMIT:
+                self.ledger.keep_failures_only(step)
+            interrupted = isinstance(error, (Interrupted, KeyboardInterrupt, SystemExit))
+            status = RunStatus.INTERRUPTED if interrupted else RunStatus.FAILED
+            self.ledger.finish_step(step, status, self._error_text(step, error))
+            if self.options.mode == Mode.COMMIT:
+                self.ledger.save_step(step)
+            if self._ends_the_run(error):
+                raise
+            self.error = self.error or error
+
+    def _error_text(self, step: RunStep, error: BaseException) -> str:
+        return error_text(step.migration, error, what_is_kept(step))
+
+    def _ends_the_run(self, error: BaseException) -> bool:
+        return (
+            not isinstance(error, Exception)
+            or isinstance(error, (Interrupted, TooManyErrors))
+            or self.options.on_error == OnError.STOP
+            or self.options.mode == Mode.ATOMIC
+        )
+
+    def _execute(self, plan_step: PlanStep, step: RunStep) -> None:
+        migration = plan_step.migration()
+        if self.options.log_query:
+            self.options.log_query(plan_step.label, migration.query or "")
+        context = StepContext(step, migration, self.ledger.start_step(step), self.options)
+        runner = StepRunner if self._crew is None else partial(SplitStep, crew=self._crew)
+        runner(
+            context,
+            self.ledger,
+            place=(step.position, len(self.steps)),
+            record=Recorder(context, self.ledger, steps=self.steps, progress=self.progress),
+            removal=self.removal,
+            progress=self.progress,
+            keep_open=self._connections.append,
+            linked=Linked(
+                label=plan_step.label,
+                sources=plan_step.sources,
+                find=LinkLookup(self.options.database),
+            ),
+        ).run()
+
+    def _close_connections(self) -> None:
+        for connection in {id(each): each for each in self._connections}.values():
+            close_connection(connection)
+
+    def _save_what_was_rolled_back(self) -> None:
+        rolled_back = self.options.mode == Mode.ATOMIC and self.error is not None
+        if rolled_back:
+            for step in self.steps:
+                if step.status in FINISHED:
+                    self.ledger.keep_failures_only(step)
+                    why = f"{step.migration} was rolled back with the rest of the run."
+                    self.ledger.finish_step(step, RunStatus.PENDING, why)
+        if rolled_back or self.options.mode == Mode.REHEARSAL:
+            for step in self.steps:
+                self.ledger.save_step(step)
+
+    def _finish(self) -> None:
+        statuses = {step.status for step in self.steps}
+        failed = self.error is not None
+        for status in (RunStatus.INTERRUPTED, RunStatus.FAILED, RunStatus.PARTIAL):
+            if status in statuses:
+                break
+        else:
+            status = RunStatus.FAILED if failed else RunStatus.DONE
+        self.ledger.finish_run(self.run, status, "\n".join(self.problems()))
+        signals.run_finished.send(Run, run=self.run)

@@ -1,0 +1,90 @@
+"""Find every migration: the ``data_migration_spec`` module of each installed app."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Iterator
+from importlib import import_module
+from inspect import isclass
+from types import ModuleType
+
+from django.apps import AppConfig, apps
+from django.utils.module_loading import module_has_submodule
+
+from ..exceptions import SpecError, SpecImportError
+from .migration import Migration
+
+SPEC_MODULE = "data_migration_spec"
+
+
+def discover() -> dict[str, type[Migration]]:
+    """Return every migration by its label ``app_label.ClassName``, sorted.
+
+    Only classes with a ``query`` count. A class belongs to the app whose spec defines it; one
+    that a spec imports from elsewhere (a library, a helper module) belongs to that spec's app.
+
+    Raises :exc:`SpecImportError` for a spec that cannot be imported and :exc:`SpecError` when one
+    app has two migrations of the same name.
+    """
+    specs = dict(_specs())
+    found: dict[str, type[Migration]] = {}
+    for app_label, spec in specs.items():
+        for migration in _migrations_of(spec, specs):
+            label = f"{app_label}.{migration.__name__}"
+            if found.setdefault(label, migration) is not migration:
+                raise SpecError(
+                    f"{label} is defined twice, in {found[label].__module__} and in"
+                    f" {migration.__module__}. Rename one of the two classes."
+                )
+    return dict(sorted(found.items()))
+
+
+def _specs() -> Iterator[tuple[str, ModuleType]]:
+    for app in apps.get_app_configs():
+        if app.module is not None and module_has_submodule(app.module, SPEC_MODULE):
+            yield app.label, _import_spec(app)
+
+
+def _import_spec(app: AppConfig) -> ModuleType:
+    name = f"{app.name}.{SPEC_MODULE}"
+    try:
+        return import_module(name)
+    except Exception as error:
+        raise SpecImportError(
+            f"{name} cannot be imported: {type(error).__name__}: {error} ({_where(error)})."
+            " Mend the module and run the command again."
+        ) from error
+
+
+def _where(error: Exception) -> str:
+    """File and line that a person has to open: the deepest one inside a spec, if any."""
+    if isinstance(error, SyntaxError) and error.filename:
+        return f"{error.filename}, line {error.lineno}"
+    frames = traceback.extract_tb(error.__traceback__)
+    in_specs = [frame for frame in frames if SPEC_MODULE in frame.filename]
+    frame = (in_specs or frames)[-1]
+    return f"{frame.filename}, line {frame.lineno}"
+
+
+def _migrations_of(spec: ModuleType, specs: dict[str, ModuleType]) -> list[type[Migration]]:
+    defined = {cls for cls in _subclasses(Migration) if _is_inside(cls, spec)}
+    imported = {
+        value
+        for value in vars(spec).values()
+        if isclass(value)
+        and issubclass(value, Migration)
+        and not any(_is_inside(value, other) for other in specs.values())
+    }
+    return sorted(
+        (cls for cls in defined | imported if cls.query), key=lambda cls: cls.__qualname__
+    )
+
+
+def _subclasses(cls: type[Migration]) -> Iterator[type[Migration]]:
+    for subclass in cls.__subclasses__():
+        yield subclass
+        yield from _subclasses(subclass)
+
+
+def _is_inside(cls: type, spec: ModuleType) -> bool:
+    return cls.__module__ == spec.__name__ or cls.__module__.startswith(f"{spec.__name__}.")

@@ -1,0 +1,34 @@
+"""The fingerprint of a spec: did it change since it was applied?"""
+
+from __future__ import annotations
+
+import inspect
+from hashlib import blake2b
+
+from .hooks import ROW_HOOKS, hook_is_overridden
+from .migration import Migration
+
+
+def fingerprint(migration: type[Migration]) -> str:
+    """32 hexadecimal digits for what the spec says: query, model, columns and its own hooks.
+
+    A hook counts with its source text; what it calls elsewhere is not seen.
+    """
+    said = [
+        " ".join((migration.query or "").split()),
+        repr(migration.query_params),
+        migration.model._meta.label,
+        repr(migration.legacy_key),
+        *(f"{name}: {each!r}" for name, each in sorted(migration.column_description.items())),
+        *(_source_of(migration, name) for name in ROW_HOOKS),
+    ]
+    return blake2b("\n".join(said).encode(), digest_size=16).hexdigest()
+
+
+def _source_of(migration: type[Migration], name: str) -> str:
+    if not hook_is_overridden(migration, name):
+        return ""
+    try:
+        return inspect.getsource(getattr(migration, name))
+    except (OSError, TypeError):  # made at run time
+        return name

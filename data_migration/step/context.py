@@ -1,0 +1,38 @@
+"""What every part of a step has to know: one value instead of four parameters."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ..models import MigrationState, RunStep
+from ..options import RunOptions
+from ..spec.migration import Migration
+
+
+@dataclass(frozen=True, slots=True)
+class StepContext:
+    """One migration within a run.
+
+    ``step`` holds the counts of this run, ``state`` what is remembered of the migration from run
+    to run.
+    """
+
+    step: RunStep
+    migration: Migration
+    state: MigrationState
+    options: RunOptions
+
+    @property
+    def label(self) -> str:
+        return self.step.migration
+
+    @property
+    def database(self) -> str:
+        """The alias of the target database."""
+        return self.options.database
+
+    @property
+    def updates(self) -> bool:
+        """Whether rows that were imported before are compared and updated."""
+        options = self.options
+        return options.update or options.full or self.migration.allow_updates

@@ -1,0 +1,248 @@
+"""The second pass: relations whose targets came after their rows, filled when every step ran.
+
+A deferred relation of a row whose target was not there stands in the ledger as a
+:class:`~data_migration.models.DeferredRelation`. It goes when the relation is filled, when a
+person filled it meanwhile, when the object is gone, or with a warning when the migrations that
+fill the target have finished without it. What a later run than the object's own filled or gave up
+has a before-image, so that undoing that run leaves the relation open again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import replace
+from itertools import chain
+from typing import Any
+
+from django.db import transaction
+
+from ..exceptions import RowFailure
+from ..fields.digests import FieldDigests, targets_digest
+from ..fields.lookup import field_of
+from ..ledger import Ledger, Link, LinkBook, Messages
+from ..ledger.images import Images
+from ..ledger.lookup import LinkLookup
+from ..models import DeferredRelation, MigrationState, Run, RunStep
+from ..options import RunOptions
+from ..outcomes import MessageKind, Mode, Unsettled
+from ..plan.graph import Plan, PlanStep
+from ..rows.drafts import Draft, Note
+from ..rows.keys import key_of_text, key_text
+from ..transform.legacy_targets import Linked
+from ..transform.relations import RelationColumn, resolve
+from ..utils.masking import MASK, is_hidden
+from ..writers.late_relations import Filling
+
+CHUNK = 500
+
+
+def fill_deferred(
+    plan: Plan, ledger: Ledger, options: RunOptions, run: Run, steps: Sequence[RunStep]
+) -> None:
+    """Fill what can be filled of all migrations in ``plan``, whichever run left it open.
+
+    ``steps`` are those of ``run``, which is going on. Commits chunk by chunk in a committed run,
+    else works in the run's own transaction.
+    """
+    finished = ledger.finished()
+    started = {step.migration: step for step in steps if step.started_at is not None}
+    for plan_step, column, state in _open(plan, ledger.database):
+        is_final = finished.issuperset(plan_step.sources.get(column, ()))
+        each = _Pass(plan_step, column, state, ledger, options, run=run.pk, is_final=is_final)
+        each.run(started.get(plan_step.label))
+
+
+def _open(plan: Plan, database: str) -> Iterator[tuple[PlanStep, str, MigrationState]]:
+    """The relations with something to fill, in the order of the plan."""
+    rows = DeferredRelation.objects.using(database).order_by("column")
+    pairs = rows.values_list("migration__label", "column").distinct()
+    columns: dict[str, list[str]] = {}
+    for label, column in pairs:
+        columns.setdefault(label, []).append(column)
+    for plan_step in plan:
+        for column in columns.get(plan_step.label, ()):
+            if column in plan_step.migration.column_description:
+                state = MigrationState.objects.using(database).get(label=plan_step.label)
+                yield plan_step, column, state
+
+
+def _relation(plan_step: PlanStep, column: str, database: str) -> RelationColumn:
+    """The column as the second pass resolves it."""
+    migration = plan_step.migration
+    return RelationColumn(
+        column,
+        replace(migration.column_description[column], deferred=True),
+        field_of(migration.model, column),
+        model=migration.model,
+        database=database,
+        with_instances=False,
+        linked=Linked(label=plan_step.label, sources=plan_step.sources, find=LinkLookup(database)),
+    )
+
+
+class _Pass:
+    """Fills one relation of one migration.
+
+    ``is_final``: every migration that fills the target has finished, so that what is not there
+    now will not come.
+    """
+
+    def __init__(
+        self,
+        plan_step: PlanStep,
+        column: str,
+        state: MigrationState,
+        ledger: Ledger,
+        options: RunOptions,
+        *,
+        run: int,
+        is_final: bool,
+    ) -> None:
+        self._label = plan_step.label
+        self._migration = plan_step.migration
+        self._state = state
+        self._ledger = ledger
+        self._database = ledger.database
+        self._mode = options.mode
+        self._is_final = is_final
+        self._number = run
+        self._book = LinkBook(state, database=ledger.database)
+        self._images = Images(state, database=ledger.database, run=run)
+        model = plan_step.migration.model
+        self._objects = model._base_manager.using(ledger.database)
+        self._relation = _relation(plan_step, column, ledger.database)
+        self._filling = Filling(self._relation, model, database=ledger.database)
+
+    def run(self, step: RunStep | None) -> None:
+        """Go through the open rows; ``step`` is the migration's own of this run, if it has one."""
+        last = 0
+        while rows := list(self._rows.filter(pk__gt=last).order_by("pk")[:CHUNK]):
+            last = rows[-1].pk
+            with self._transaction(step):
+                warned = self._fill(rows)
+                self._warn(step, warned)
+
+    @property
+    def _rows(self) -> Any:
+        rows = DeferredRelation.objects.using(self._database)
+        return rows.filter(migration=self._state, column=self._relation.column)
+
+    def _transaction(self, step: RunStep | None) -> AbstractContextManager[None]:
+        if step is not None and self._mode == Mode.COMMIT:
+            return self._ledger.committing(step)
+        return transaction.atomic(using=self._database)
+
+    def _fill(self, rows: list[DeferredRelation]) -> list[Draft]:
+        """Fill one chunk; returns the drafts with something to warn of."""
+        drafts = {self._draft(row): row for row in rows}
+        to_python = self._objects.model._meta.pk.to_python
+        stored = self._objects.in_bulk({to_python(row.object_pk) for row in rows})
+        for draft, row in drafts.items():
+            draft.existing = stored.get(to_python(row.object_pk))
+        there = [draft for draft in drafts if draft.existing is not None]
+        links = self._book.find([draft.key_hash for draft in there if draft.key_hash])
+        for draft in there:
+            draft.link = links.get(draft.key_hash)
+        resolve([self._relation], there)
+        filled = [draft for draft in there if draft.error is None]
+        changed = self._filling.write(filled)
+        for draft in there:
+            self._judge(draft)
+        self._remember([d for d in there if d in changed or d.notes], changed)
+        self._close(drafts)
+        return [draft for draft in there if draft.notes]
+
+    def _draft(self, row: DeferredRelation) -> Draft:
+        value, columns = key_of_text(row.value), self._relation.columns
+        parts = value if len(columns) > 1 else (value,)
+        draft = Draft(row.row_number, dict(zip(columns, parts, strict=True)))
+        draft.key_text = row.key
+        draft.key_hash = row.key_hash.hex if row.key_hash else ""
+        return draft
+
+    def _judge(self, draft: Draft) -> None:
+        """Note what will not come; keep for later what still may."""
+        relation = self._relation
+        if isinstance(draft.error, RowFailure):
+            draft.notes += (Note(relation.column, draft.error.value, draft.error.cause),)
+            draft.deferred = ()
+        elif draft.deferred and self._is_final:
+            for error in map(relation.missing, relation.unresolved(draft)):
+                draft.notes += (Note(relation.column, error.value, error.cause),)
+            draft.deferred = ()
+
+    def _remember(self, drafts: list[Draft], changed: set[Draft]) -> None:
+        """Renew the links: what was filled is ours from now on, what was warned of stays open."""
+        linked = [draft for draft in drafts if draft.link is not None]
+        self._keep_images(linked)
+        links = []
+        for draft in linked:
+            # Never without an image where it is another one: a rollback would take the object
+            # for one that this run made.
+            link: Link = draft.link._replace(run=self._number)
+            if draft in changed and link.written:
+                link = link._replace(written=self._rewritten(draft, link))
+            if draft.notes:
+                link = link._replace(unsettled=Unsettled.WARNED)
+            links.append(link)
+        self._book.replace(links)
+
+    def _keep_images(self, drafts: list[Draft]) -> None:
+        """Keep what it takes to undo this run, where that does not delete the object."""
+        here = {draft.key_hash for draft in drafts if draft.link.run == self._number}
+        made_here = here - self._images.kept_of(here) if here else here
+        self._images.keep(draft for draft in drafts if draft.key_hash not in made_here)
+
+    def _rewritten(self, draft: Draft, link: Link) -> bytes:
+        known = self._book.written(link)
+        model = self._objects.model
+        own = {field.name for field in model._meta.concrete_fields}
+        m2m = tuple(name for name in known if name not in own)
+        digests = FieldDigests(model, m2m, database=self._database)
+        self._book.know_layout(digests.layout, digests.names)
+        name = self._relation.name
+        if not self._relation.is_many:
+            field = self._relation.field.name
+            known[field] = digests.of(field, draft.existing)
+        elif known.get(name) == targets_digest(draft.m2m_before[name]):
+            # Where a person changed the rest meanwhile, that stays to be seen.
+            added = [_plain(target) for target in draft.m2m[name]]
+            known[name] = targets_digest(chain(draft.m2m_before[name], added))
+        return digests.repacked(known)
+
+    def _close(self, drafts: dict[Draft, DeferredRelation]) -> None:
+        """Remove the rows that are settled, and of the others what was found."""
+        done = [row.pk for draft, row in drafts.items() if not draft.deferred]
+        self._rows.filter(pk__in=done).delete()
+        if self._relation.is_many:
+            for draft, row in drafts.items():
+                left = key_text(self._relation.unresolved(draft)) if draft.deferred else row.value
+                if left != row.value:
+                    self._rows.filter(pk=row.pk).update(value=left)
+
+    def _warn(self, step: RunStep | None, drafts: list[Draft]) -> None:
+        """Count and keep the warnings, with this run's step or the last committed one."""
+        notes = [(draft, self._masked(note)) for draft in drafts for note in draft.notes]
+        if step is not None:
+            for draft, note in notes:
+                self._ledger.note(step, MessageKind.WARNING, draft, note)
+        elif notes and (last := self._ledger.states().get(self._label)):
+            messages = Messages(last, self._state, database=self._database)
+            for draft, note in notes:
+                messages.note(MessageKind.WARNING, draft, note)
+            last.warnings += len(notes)
+            last.save(using=self._database, update_fields=["warnings"])
+            messages.save()
+
+    def _masked(self, note: Note) -> Note:
+        migration = self._migration
+        described, sensitive = migration.column_description, migration.sensitive_columns
+        if not is_hidden(note.column, described, sensitive):
+            return note
+        label = self._relation.targets.klass._meta.label
+        return Note(note.column, MASK, f"the target in {label} is missing")
+
+
+def _plain(target: Any) -> Any:
+    return getattr(target, "pk", target)

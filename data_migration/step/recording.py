@@ -1,0 +1,160 @@
+"""Outcomes -> counts and messages of a step; a failed row is data until it is one too many."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
+from typing import Any
+
+from django.db import Error, transaction
+
+from .. import signals
+from ..exceptions import DataMigrationError, StepFailed, TooManyErrors
+from ..ledger import Ledger
+from ..models import RowError, Run, RunStep
+from ..outcomes import MessageKind, OnError, Outcome
+from ..progress import Progress
+from ..rows.drafts import Draft, Note
+from ..spec.hooks import hook_is_overridden
+from ..utils.masking import MASK, is_hidden, masked_text
+from ..utils.wording import words
+from ..writers import describe, hook_of
+from .context import StepContext
+
+
+class Recorder:
+    """Receives every draft of one step once, when its outcome is final.
+
+    ``steps`` are all steps of the run, whose failures ``--max-errors`` counts together.
+    ``elsewhere`` tells how many rows of this step have failed in other processes.
+    """
+
+    def __init__(
+        self,
+        context: StepContext,
+        ledger: Ledger,
+        *,
+        steps: Sequence[RunStep],
+        progress: Progress,
+        elsewhere: Callable[[], int] = int,
+    ) -> None:
+        self._elsewhere = elsewhere
+        self._step = context.step
+        self._migration = context.migration
+        self._options = context.options
+        self._ledger = ledger
+        self._steps = steps
+        self._progress = progress
+        self._own_error_hook = hook_is_overridden(
+            type(context.migration), "hook_error_creating_instance"
+        )
+
+    def __call__(self, drafts: list[Draft]) -> None:
+        """Count the drafts and keep their messages.
+
+        Raises :exc:`StepFailed` for a failed row that ends the step.
+        """
+        outcomes = Counter(draft.outcome for draft in drafts if draft.error is None)
+        for outcome, rows in outcomes.items():
+            assert outcome is not None, "every row ends in an outcome"
+            self._step.count(outcome, rows)
+        self._ledger.messages_for(self._step).handled(drafts)
+        for draft in drafts:
+            if draft.error is not None:
+                self._record_failure(draft)
+            elif draft.notes or draft.conflicts:
+                self._record_notes(draft)
+
+    def _record_notes(self, draft: Draft) -> None:
+        if draft.outcome != Outcome.SKIPPED:
+            for note in draft.notes:
+                self._note(MessageKind.WARNING, draft, note)
+        for note in draft.conflicts:
+            self._note(MessageKind.CONFLICT, draft, note)
+
+    def _note(self, kind: MessageKind, draft: Draft, note: Note) -> RowError:
+        return self._ledger.note(self._step, kind, draft, self._masked(draft, note))
+
+    def _masked(self, draft: Draft, note: Note) -> Note:
+        sensitive = self._migration.sensitive_columns
+        if not sensitive:
+            return note
+        is_sensitive = is_hidden(note.column, self._migration.column_description, sensitive)
+        parts = [note.value] if is_sensitive else []
+        cause = masked_text(note.cause, draft.row, sensitive, parts=parts)
+        return Note(note.column, MASK if is_sensitive else note.value, cause)
+
+    def _record_failure(self, draft: Draft) -> None:
+        error = draft.error
+        assert error is not None
+        self._step.count(Outcome.FAILED)
+        note = describe(draft, database=self._options.database)
+        message = self._note(MessageKind.FAILURE, draft, note)
+        signals.row_failed.send(
+            Run, run=self._step.run, step=self._step, row=draft.row, exception=error
+        )
+        try:
+            self._progress.give_way()
+            self._call_error_hook(error, draft.row)
+        except Exception as raised:
+            if self._options.on_error == OnError.STOP:
+                raise StepFailed(self._row_failed(message)) from raised
+        self.check_max_errors(self._step.total)
+
+    def _call_error_hook(self, error: Exception, row: dict[str, Any]) -> None:
+        # A hook may write (a log table, say); what it writes before it raises must not stay.
+        own = self._own_error_hook
+        with transaction.atomic(using=self._options.database) if own else nullcontext():
+            self._migration.hook_error_creating_instance(error, row)
+
+    def check_max_errors(self, rows: int | None) -> None:
+        """Raise :exc:`TooManyErrors` when more rows failed than ``--max-errors`` allows."""
+        limit = self._options.max_errors
+        if limit is None:
+            return
+        elsewhere = self._elsewhere()
+        failed = sum(step.failed for step in self._steps) + elsewhere
+        failed_in_step = self._step.failed + elsewhere
+        if limit.is_exceeded(failed=failed, failed_in_step=failed_in_step, rows=rows):
+            raise TooManyErrors(
+                f"{self._step.migration}: {rows_failed(failed)}, more than --max-errors {limit}"
+                f" allows. {what_is_kept(self._step)}"
+                " The messages say why: manage.py show_legacy --messages"
+            )
+
+    def _row_failed(self, message: RowError) -> str:
+        where = f"row {message.row_number}" + (f", key {message.key}" if message.key else "")
+        what = f"column {message.column}, value {message.value}: " if message.column else ""
+        return (
+            f"{self._step.migration}: {where}: {what}{message.cause.rstrip('.')}."
+            f" {what_is_kept(self._step)}"
+            " Mend the row or the spec, or go on past failed rows with --on-error continue."
+        )
+
+
+def what_is_kept(step: RunStep) -> str:
+    """What stays of a step that is broken off."""
+    if step.commits_batches:
+        return "What was committed before is kept; the same command goes on there."
+    return f"Nothing of {step.migration} is kept."
+
+
+def rows_failed(count: int) -> str:
+    return "1 row failed" if count == 1 else f"{count} rows failed"
+
+
+def error_text(label: str, error: BaseException, kept: str = "") -> str:
+    """What stopped a step, for people: on one line, without secrets; a fault in a hook is located.
+
+    An error of this package is such a sentence already. ``kept`` says what stays of the step.
+    """
+    if isinstance(error, DataMigrationError):
+        return str(error)
+    if isinstance(error, (KeyboardInterrupt, SystemExit)):
+        return f"{label} was stopped at once. {kept}".rstrip()
+    where = f"{label}: {hook_of(error)}"
+    name = type(error).__name__
+    if isinstance(error, Error):
+        where += "the target database says: "
+    return f"{where}{name}: {words(error)}." if words(error) != name else f"{where}{name}."

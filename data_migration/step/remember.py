@@ -1,0 +1,209 @@
+"""Drafts that were written -> links and before-images, in the same transaction."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+from ..fields.digests import FieldDigests
+from ..ledger.images import Images
+from ..ledger.links import Link, LinkBook
+from ..models import DeferredRelation, MigrationState
+from ..outcomes import LinkKind, Outcome, Unsettled
+from ..rows.drafts import Draft
+from ..rows.keys import key_text
+from ..tables import Meanwhile, nothing
+
+# Plain numbers: the drivers take several times as long to write a member of an enumeration.
+_CREATED, _ADOPTED, _SKIPPED = (kind.value for kind in LinkKind)
+
+
+class Keeper:
+    """Remembers the rows of one keyed step.
+
+    ``m2m`` gives the names of the many-to-manys that the step writes. They are asked for with
+    every batch, since a hook may bring a column that the query does not have.
+    """
+
+    def __init__(
+        self,
+        book: LinkBook,
+        model: Any,
+        *,
+        run: int,
+        m2m: Callable[[], Sequence[str]],
+    ) -> None:
+        self._book = book
+        self._model = model
+        self._run = run
+        self._m2m = m2m
+        self._digests: FieldDigests | None = None
+        self._m2m_known: tuple[str, ...] = ()
+        self._images = Images(book.state, database=book.database, run=run)
+
+    def digest(self, drafts: Iterable[Draft]) -> None:
+        """Work out early what :meth:`keep` will write of drafts whose values no hook changes."""
+        self._digest([draft for draft in drafts if draft.existing is None], self._digests)
+
+    def keep(self, drafts: list[Draft], meanwhile: Meanwhile = nothing) -> None:
+        """Write what is to be remembered of the drafts; a failed one leaves no trace.
+
+        ``meanwhile`` as for :class:`~data_migration.tables.TableInsert`.
+        """
+        done = [draft for draft in drafts if draft.error is None]
+        digests = self._current_digests()
+        fresh = [draft for draft in done if draft.link is None]
+        known = [draft for draft in done if draft.link is not None]
+        former = [draft.link for draft in known]
+        self._images.keep([draft for draft in done if _leaves_an_image(draft)])
+        self._link(fresh, digests)
+        for draft in known:
+            draft.link = self._renewed(draft, digests)
+        self._book.add([draft.link for draft in fresh], meanwhile)
+        changed = [d.link for d, then in zip(known, former, strict=True) if d.link != then]
+        self._book.replace(changed)
+
+    def forget(self, drafts: Iterable[Draft]) -> None:
+        """Drafts that failed after they were written: some objects are gone, others look again."""
+        failed = [draft for draft in drafts if draft.link is not None]
+        # Django takes the key from an instance that it deletes.
+        gone = [d for d in failed if (d.existing or d.instance).pk is None]
+        self._book.forget([draft.key_hash for draft in gone])
+        left = [draft.link for draft in failed if draft not in gone]
+        self._book.replace([link._replace(unsettled=Unsettled.WARNED) for link in left])
+
+    def _current_digests(self) -> FieldDigests:
+        names = tuple(self._m2m())
+        if self._digests is None or names != self._m2m_known:
+            self._m2m_known = names
+            self._digests = FieldDigests(self._model, names, database=self._book.database)
+            self._book.know_layout(self._digests.layout, self._digests.names)
+        return self._digests
+
+    def _link(self, drafts: list[Draft], digests: FieldDigests) -> None:
+        """Give each draft the link of a row that is new to the ledger."""
+        stored = [d for d in drafts if d.outcome != Outcome.SKIPPED or d.existing is not None]
+        self._digest([draft for draft in stored if not draft.written], digests)
+        run = self._run
+        for draft in stored:
+            existing = draft.existing
+            draft.link = Link(
+                draft.key_hash,
+                draft.key_text,
+                str(draft.pk if existing is None else existing.pk),
+                draft.checksum,
+                draft.written,
+                run,
+                _CREATED if existing is None else _ADOPTED,
+                _unsettled(draft) if draft.notes or draft.has_late_m2m else 0,
+            )
+        for draft in drafts:
+            if draft.link is None:
+                head = draft.key_hash, draft.key_text, None, draft.checksum, b"", run, _SKIPPED
+                draft.link = Link(*head, _unsettled(draft))
+
+    def _digest(self, drafts: list[Draft], digests: FieldDigests | None) -> None:
+        if digests is not None:
+            values = list(map(_values, drafts))
+            written = digests.packed(values, [draft.m2m for draft in drafts])
+            for draft, each in zip(drafts, written, strict=True):
+                draft.written = each
+
+    def _renewed(self, draft: Draft, digests: FieldDigests) -> Link:
+        """The link of a row that was known before.
+
+        ``run`` stays where nothing was written: it tells a rollback which run to undo.
+        """
+        link: Link = draft.link
+        if draft.existing is None and draft.outcome == Outcome.CREATED:
+            draft.written = b""  # of before
+            self._link([draft], digests)
+            new: Link = draft.link
+            is_as_it_was = draft.is_resumed and draft.has_late_m2m
+            return new._replace(written=link.written) if is_as_it_was else new
+        if draft.existing is None or draft.outcome == Outcome.SKIPPED:
+            return link._replace(checksum=draft.checksum)
+        return link._replace(
+            checksum=draft.checksum,
+            written=self._rewritten(draft, link, digests),
+            run=self._run if draft.outcome == Outcome.UPDATED else link.run,
+            unsettled=_unsettled(draft),
+        )
+
+    def _rewritten(self, draft: Draft, link: Link, digests: FieldDigests) -> bytes:
+        """The digests with those of what the row and the object now have in common.
+
+        That is what was written, and what a person had made the same before. Other edits stay
+        unknown to it.
+        """
+        targets = {} if draft.has_late_m2m else draft.m2m
+        touched = [name for name in targets if name not in draft.kept]
+        fields = self._fields_in_common(draft)
+        if not fields and not touched:
+            return link.written
+        known = self._book.written(link)
+        known |= {name: digests.of(name, draft.existing) for name in fields}
+        known |= digests.of_m2m({name: draft.m2m[name] for name in touched})
+        return digests.repacked(known)
+
+    def _fields_in_common(self, draft: Draft) -> set[str]:
+        if draft.is_resumed:
+            return set()  # only its many-to-manys were looked at
+        given = draft.values
+        fields = self._model._meta.concrete_fields
+        named = {f.name for f in fields if f.name in given or f.attname in given}
+        own = {f.name for f in fields if f.primary_key or f.generated}
+        edited = {note.column for note in draft.conflicts}
+        return (named - own - edited) | set(draft.changed)
+
+
+def _values(draft: Draft) -> Mapping[str, Any]:
+    """The values of the draft's object by attribute name."""
+    instance = draft.existing or draft.instance
+    return draft.values if instance is None else vars(instance)
+
+
+def _leaves_an_image(draft: Draft) -> bool:
+    """Whether an object that was there before was changed, or taken over."""
+    return draft.existing is not None and (draft.link is None or draft.outcome == Outcome.UPDATED)
+
+
+def _unsettled(draft: Draft) -> int:
+    if draft.has_late_m2m:
+        return Unsettled.RELATIONS.value
+    return Unsettled.WARNED.value if draft.notes else 0
+
+
+class Deferrals:
+    """Those of one step. ``value_of`` gives the legacy value of a draft's deferred column."""
+
+    def __init__(
+        self, state: MigrationState, value_of: Callable[[Draft, str], Any], *, database: str
+    ) -> None:
+        self._state = state
+        self._value_of = value_of
+        self._rows = DeferredRelation.objects.using(database)
+
+    def keep(self, drafts: Sequence[Draft]) -> None:
+        """Put the open relations of written drafts in place of what was open before."""
+        # What a hook updates was not looked up, so it stays open.
+        looked_up = [draft for draft in drafts if draft.existing is not None and draft.values]
+        known = [uuid.UUID(draft.key_hash) for draft in looked_up if draft.key_hash]
+        if known:
+            self._rows.filter(migration=self._state, key_hash__in=known).delete()
+        written = [d for d in drafts if d.error is None and d.outcome != Outcome.SKIPPED]
+        self._rows.bulk_create(self._open(written))
+
+    def _open(self, drafts: Iterable[Draft]) -> Iterable[DeferredRelation]:
+        for draft in drafts:
+            for column in draft.deferred:
+                yield DeferredRelation(
+                    migration=self._state,
+                    column=column,
+                    object_pk=str(draft.existing.pk if draft.existing is not None else draft.pk),
+                    value=key_text(self._value_of(draft, column)),
+                    key_hash=uuid.UUID(draft.key_hash) if draft.key_hash else None,
+                    key=draft.key_text,
+                    row_number=draft.number,
+                )

@@ -1,0 +1,113 @@
+"""The objects that rows of an updateable migration stand for already, one query per batch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, cast
+
+from django.db.models import Field, ForeignKey, Model
+
+from ..exceptions import ConversionError, MissingTarget
+from ..fields.converters import key_converter
+from ..rows.drafts import Draft
+from ..spec.columns import Column
+
+Key = tuple[Any, ...]
+
+
+class Existing:
+    """Finds stored objects by the migration's identifying attributes."""
+
+    def __init__(self, model: type[Model], attrs: tuple[str, ...], *, database: str) -> None:
+        self.attrs = attrs
+        self._fields: list[Field[Any, Any]] = [
+            model._meta.pk if attr == "pk" else model._meta.get_field(attr)  # type: ignore[misc]
+            for attr in attrs
+        ]
+        self._converters = [
+            key_converter(_plain(field), attr, database=database)
+            for field, attr in zip(self._fields, attrs, strict=True)
+        ]
+        self._queryset = model._base_manager.using(database)
+
+    def is_found_by_row(self, described: Mapping[str, Column]) -> bool:
+        """Whether the raw row tells: not where a relation has to be resolved before."""
+        return not any(attr in described and not described[attr].exclude for attr in self.attrs)
+
+    def find_by_row(self, drafts: Iterable[Draft]) -> None:
+        """Find by the raw row, before any transformation."""
+        self._find({draft: self._row_key(draft) for draft in drafts})
+
+    def find_by_values(self, drafts: Iterable[Draft]) -> None:
+        """Find by the transformed values. A row that repeats a key of the batch has to wait."""
+        self._find({draft: self._value_key(draft) for draft in drafts})
+
+    def _row_key(self, draft: Draft) -> Key | None:
+        try:
+            return _whole(
+                tuple(
+                    convert(draft.row.get(attr))
+                    for convert, attr in zip(self._converters, self.attrs, strict=True)
+                )
+            )
+        except Exception as error:
+            draft.fail(error)
+            return None
+
+    def _value_key(self, draft: Draft) -> Key | None:
+        key = tuple(_value(draft.values, field) for field in self._fields)
+        try:
+            for convert, value in zip(self._converters, key, strict=True):
+                convert(value)
+        except ConversionError:
+            return None  # no stored object has it; writing the row will say what is wrong
+        return _whole(key)
+
+    def _find(self, keys: dict[Draft, Key | None]) -> None:
+        stored = self._stored({key for key in keys.values() if key is not None})
+        seen: set[Key] = set()
+        for draft, key in keys.items():
+            if key is None or draft.error is not None:
+                continue
+            draft.waiting = draft.waiting or key in seen
+            seen.add(key)
+            match stored.get(key, []):
+                case [found]:
+                    draft.existing = found
+                case [_, *_] as several:
+                    draft.fail(self._ambiguous(key, len(several)))
+
+    def _stored(self, keys: set[Key]) -> dict[Key, list[Model]]:
+        stored: dict[Key, list[Model]] = {}
+        if keys:
+            columns = zip(self._fields, zip(*keys, strict=True), strict=True)
+            condition = {f"{field.name}__in": set(values) for field, values in columns}
+            for found in self._queryset.filter(**condition):
+                key = tuple(getattr(found, field.attname) for field in self._fields)
+                stored.setdefault(key, []).append(found)
+        return stored
+
+    def _ambiguous(self, key: Key, count: int) -> MissingTarget:
+        label = self._queryset.model._meta.label
+        return MissingTarget(
+            f"{count} objects of {label} have this value, so it is unclear which one the row is",
+            column=self.attrs[0],
+            value=key[0] if len(key) == 1 else key,
+        )
+
+
+def _plain(field: Any) -> Field[Any, Any]:
+    while isinstance(field, ForeignKey):
+        field = field.target_field
+    return cast("Field[Any, Any]", field)
+
+
+def _whole(key: Key) -> Key | None:
+    return None if None in key else key
+
+
+def _value(values: dict[str, Any], field: Field[Any, Any]) -> Any:
+    if field.attname in values:
+        return values[field.attname]
+    value = values.get("pk") if field.primary_key and "pk" in values else values.get(field.name)
+    return value.pk if isinstance(value, Model) else value

@@ -1,0 +1,227 @@
+"""row -> Draft: each column's value becomes a value of the model's field.
+
+What each column means is decided once per step, the first time it is seen; the loop over the rows
+only follows it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from contextlib import suppress
+from typing import Any
+
+from django.db.models import Field, ForeignKey, ManyToManyField
+
+from ..exceptions import UnknownColumn
+from ..fields.converters import QUICK, Converter, converter, own_type
+from ..fields.lookup import field_of
+from ..rows.drafts import Draft
+from ..spec.columns import Column, Relation
+from ..spec.hooks import hook_is_overridden, overridden_hook
+from ..spec.migration import Migration
+from .legacy_targets import Linked
+from .relations import RelationColumn
+from .savepoints import HookSavepoints
+
+#: Where a column's value goes: (keyword argument, the type that needs no conversion, converter);
+#: None: not a plain value.
+Action = tuple[str, type | None, Converter] | None
+
+
+class Transform:
+    """The compiled transformation of one step.
+
+    ``linked`` is needed where relations are found by legacy key.
+    """
+
+    def __init__(
+        self, migration: Migration, *, database: str, linked: Linked | None = None
+    ) -> None:
+        self.migration = migration
+        self.model = migration.model
+        self.actions = _Actions(self)
+        self.relations: list[RelationColumn] = []
+        self._before = overridden_hook(migration, "hook_before_transformation")
+        # Hooks that see the instance may ask for the related object, so they get it.
+        self._hooks_see_targets = any(
+            hook_is_overridden(type(migration), hook)
+            for hook in ("hook_before_save", "hook_after_save")
+        )
+        self._hooks = HookSavepoints(database)
+        self._database = database
+        self._linked = linked
+        described = migration.column_description.items()
+        #: Column -> the relations (by their entries) that it is a part of.
+        self._parts: dict[str, list[str]] = {}
+        for entry, description in described:
+            for column in description.columns:
+                self._parts.setdefault(column, []).append(entry)
+        #: Whether a relation may be filled after all migrations have run.
+        self.defers = any(description.deferred for _, description in described)
+
+    @property
+    def is_pure(self) -> bool:
+        """Whether rows are transformed without a hook, so without the database."""
+        return self._before is None
+
+    def check_columns(self, columns: Collection[str]) -> None:
+        """Raise :exc:`UnknownColumn` for a column without a place in the model.
+
+        Says nothing when ``hook_before_transformation`` may rename or remove columns.
+        """
+        if self._before is None:
+            for column in columns:
+                self.actions[column]
+            for entry, description in self.migration.column_description.items():
+                self._check_parts(entry, description, columns)
+
+    def _check_parts(self, entry: str, description: Column, columns: Collection[str]) -> None:
+        if absent := [column for column in description.columns if column not in columns]:
+            raise UnknownColumn(
+                f"is_a() of {entry!r} reads {', '.join(description.columns)}, and the query does"
+                f" not return {', '.join(absent)}",
+                column=entry,
+            )
+
+    def legacy_value(self, draft: Draft, column: str) -> Any:
+        """What is to be looked for again of a deferred relation of the draft."""
+        (relation,) = (each for each in self.relations if each.column == column)
+        return relation.deferred_value(draft)
+
+    def __call__(self, drafts: list[Draft]) -> None:
+        """Fill each draft's ``values``; a draft whose row cannot be transformed fails."""
+        if self._before is None and self._by_column(drafts):
+            return
+        with self._hooks.watching():
+            for draft in drafts:
+                try:
+                    self._transform(draft)
+                except Exception as error:
+                    draft.fail(error)
+
+    def _by_column(self, drafts: list[Draft]) -> bool:
+        """Transform rows of one shape a column at a time; False where a value stands against it.
+
+        Then nothing is changed, and row by row will tell which of them it is.
+        """
+        rows = [draft.row for draft in drafts]
+        if len(set(map(len, rows))) != 1:
+            return False
+        columns: dict[str, Iterable[Any]] = {}
+        try:
+            for column in rows[0]:
+                if action := self.actions[column]:
+                    columns[action[0]] = _converted([row[column] for row in rows], *action[1:])
+        except Exception:
+            return False
+        if columns:
+            names = tuple(columns)
+            for draft, values in zip(drafts, zip(*columns.values(), strict=True), strict=True):
+                draft.values = dict(zip(names, values, strict=True))
+        return True
+
+    def _transform(self, draft: Draft) -> None:
+        row, values, actions = draft.row, draft.values, self.actions
+        if self._before is not None:
+            self._hooks.run(self._before, row)
+        for column, value in row.items():
+            action = actions[column]
+            if action is not None:
+                name, own_type, convert = action
+                values[name] = value if type(value) is own_type else convert(value)
+
+    def action(self, column: str) -> Action:
+        """Decide what ``column`` means; relations are put aside for :meth:`resolve`."""
+        for entry in self._parts.get(column, ()):
+            self._add_entry(entry)
+        description = self.migration.column_description.get(column)
+        if description is not None and description.exclude:
+            return None
+        if description is not None:
+            self._add_entry(column, is_column=True)
+            return None
+        field = field_of(self.model, column)
+        if field is None and column in self._parts:
+            return None
+        if field is None:
+            raise self._unknown(column)
+        if isinstance(field, ForeignKey) and getattr(field, "db_constraint", True):
+            self._add_relation(column, _as_key(field), field)
+            return None
+        return self._value_action(column, field)
+
+    def _value_action(self, column: str, field: Any) -> Action:
+        if not isinstance(field, Field):
+            return column, None, lambda value: value
+        if isinstance(field, ManyToManyField) or field.generated:
+            raise self._unknown(column)
+        name = field.attname if column == "pk" else column
+        return name, own_type(field), converter(field, column)
+
+    def _add_entry(self, entry: str, *, is_column: bool = False) -> None:
+        """Add the relation of an entry of ``column_description``, once."""
+        description = self.migration.column_description[entry]
+        if is_column and description.columns and entry not in description.columns:
+            raise UnknownColumn(
+                f"the query returns {entry!r}, but is_a() of it reads"
+                f" {', '.join(description.columns)}. Leave the column out of the query, or name it"
+                " in columns",
+                column=entry,
+            )
+        if all(relation.column != entry for relation in self.relations):
+            self._add_relation(entry, description, field_of(self.model, entry))
+
+    def _add_relation(self, column: str, description: Column, field: Any) -> None:
+        if field is None:
+            raise self._unknown(column)
+        self.relations.append(
+            RelationColumn(
+                column,
+                description,
+                field,
+                model=self.model,
+                database=self._database,
+                with_instances=self._hooks_see_targets and not description.assign_by_id,
+                linked=self._linked,
+            )
+        )
+
+    def _unknown(self, column: str) -> UnknownColumn:
+        names = ", ".join(sorted(field.name for field in self.model._meta.concrete_fields))
+        return UnknownColumn(
+            f"the query returns {column!r}, which is no field of {self.model._meta.label}"
+            f" ({names}). Rename the column with AS, describe a many-to-many with"
+            f" is_a(..., m2m=True), or leave it to your hooks with is_a(exclude=True)",
+            column=column,
+        )
+
+
+def _converted(values: list[Any], own_type: type | None, convert: Converter) -> list[Any]:
+    kinds = set(map(type, values))
+    if kinds == {own_type}:
+        return values
+    if (quick := QUICK.get((own_type, *kinds))) is not None:
+        with suppress(ValueError, ArithmeticError):
+            return quick(values)
+    return [value if type(value) is own_type else convert(value) for value in values]
+
+
+class _Actions(dict[str, Action]):
+    """column -> Action, decided when a column is seen for the first time."""
+
+    def __init__(self, transform: Transform) -> None:
+        self._transform = transform
+
+    def __missing__(self, column: str) -> Action:
+        self[column] = self._transform.action(column)
+        return self[column]
+
+
+def _as_key(field: ForeignKey[Any, Any]) -> Column:
+    """A foreign key without ``is_a`` holds the target's key; the target still has to exist."""
+    return Column(
+        klass=field.related_model,
+        search_attr=field.target_field.name,
+        relation=Relation.FK,
+        assign_by_id=True,
+    )

@@ -1,0 +1,194 @@
+"""Who refers to objects that are to go together.
+
+A *group* are the primary keys of the objects by their (concrete) model.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from typing import Any, NamedTuple
+
+from django.apps import apps
+from django.db import connections
+from django.db.models import ForeignObjectRel, ManyToManyField, Model
+
+from ..utils.chunks import query_chunks
+
+Group = Mapping[type[Model], Collection[Any]]
+#: A join model and the name of its foreign key to the objects whose rows they are.
+JoinEnd = tuple[type[Model], str]
+#: Whether a reference from (model, primary key, field) may be passed over.
+Spares = Callable[[type[Model], Any, str], bool]
+
+
+class Reference(NamedTuple):
+    """``by_model`` ``by_pk`` refers with ``name`` to an object of the group."""
+
+    model: type[Model]
+    pk: Any
+    by_model: type[Model]
+    by_pk: Any
+    name: str
+
+    def __str__(self) -> str:
+        return self.told()
+
+    def told(self, owners: Iterable[str] = ()) -> str:
+        """The sentence; ``owners`` are the migrations of the object that refers."""
+        of = f" of {', '.join(each)}" if (each := list(owners)) else ""
+        return f"{self.by_model._meta.label} {self.by_pk}{of} refers to it ({self.name})"
+
+
+def references(
+    group: Group,
+    *,
+    database: str,
+    own: Collection[JoinEnd] = (),
+    spares: Spares = lambda model, pk, name: False,
+) -> Iterator[Reference]:
+    """What outside of the group refers to its objects.
+
+    The rows of an object's own many-to-manys go with it, and those of ``own``, which a migration
+    wrote from the other side. A table that the database does not have is left alone.
+    """
+    members = _with_parents(group, database)
+    tables = set(connections[database].introspection.table_names())
+    for model in sorted(members, key=lambda model: model._meta.label):
+        own_ends = {*own, *_own_ends(model)}
+        for source in _sources(model, own, database):
+            if source.model._meta.db_table not in tables or source.end in own_ends:
+                continue
+            for chunk in query_chunks(members[model], database):
+                for by_pk, pk in source.rows(chunk):
+                    inside = by_pk in members.get(source.by_model, ())
+                    if not inside and not spares(source.by_model, by_pk, source.name):
+                        yield Reference(model, pk, source.by_model, by_pk, source.name)
+
+
+def _with_parents(group: Group, database: str) -> dict[type[Model], set[Any]]:
+    """The group with the rows that its objects have in the tables of their parents."""
+    members: dict[type[Model], set[Any]] = {}
+    for model, pks in group.items():
+        members.setdefault(model, set()).update(pks)
+        for parent in model._meta.all_parents:
+            link = model._meta.get_ancestor_link(parent)
+            parents = members.setdefault(parent, set())
+            if link is not None and link.primary_key:
+                parents.update(pks)
+                continue
+            rows = model._base_manager.using(database)
+            path = "__".join(_path_to(model, parent))
+            for chunk in query_chunks(pks, database):
+                parents.update(rows.filter(pk__in=chunk).values_list(path, flat=True))
+    return members
+
+
+def _path_to(model: type[Model], parent: type[Model]) -> Iterator[str]:
+    while model is not parent:
+        link = model._meta.get_ancestor_link(parent)
+        assert link is not None, "every parent is reached by links"
+        yield link.name
+        model = link.related_model
+    yield "pk"
+
+
+def _own_ends(model: type[Model]) -> Iterator[JoinEnd]:
+    for field in model._meta.local_many_to_many:
+        through: Any = field.remote_field.through
+        if through._meta.auto_created:
+            yield through, field.m2m_field_name()
+            if field.remote_field.symmetrical:
+                yield through, field.m2m_reverse_field_name()
+
+
+def join_end(model: type[Model], name: str) -> JoinEnd | None:
+    """The join rows that an object of ``model`` has through the accessor ``name``."""
+    for field in model._meta.many_to_many:
+        if field.name == name:
+            return _end(field, field.m2m_field_name())
+    for relation in model._meta.related_objects:
+        if relation.many_to_many and relation.get_accessor_name() == name:
+            reverse: Any = relation.field
+            return _end(reverse, reverse.m2m_reverse_field_name())
+    return None
+
+
+def _end(field: Any, name: str) -> JoinEnd:
+    return field.remote_field.through, name
+
+
+class _Source(NamedTuple):
+    """Rows of ``model`` refer to the objects; they speak for objects of ``by_model``."""
+
+    model: type[Model]
+    end: JoinEnd | None
+    by_model: type[Model]
+    name: str
+    #: Keys of the objects -> (key of the one that refers, key of the object).
+    rows: Callable[[list[Any]], Iterable[tuple[Any, Any]]]
+
+
+def _sources(model: type[Model], own: Collection[JoinEnd], database: str) -> Iterator[_Source]:
+    for relation in model._meta.get_fields(include_parents=False, include_hidden=True):
+        if isinstance(relation, ForeignObjectRel) and not relation.many_to_many:
+            yield _foreign_key(relation.field, own, database)
+    if apps.is_installed("django.contrib.contenttypes"):
+        for field in model._meta.private_fields:
+            if hasattr(field, "bulk_related_objects"):
+                yield _generic(model, field, database)
+
+
+def _foreign_key(field: Any, own: Collection[JoinEnd], database: str) -> _Source:
+    source, by_model, by, name = field.model, field.model, "pk", field.name
+    if (joined := _other_end(field)) is not None:
+        other, accessor = joined
+        # A join row has no name of its own: what people know is the object that it belongs to.
+        # One of a project's own join model has a name, unless a migration wrote it.
+        if source._meta.auto_created or (source, other) in own:
+            by_model = source._meta.get_field(other).related_model._meta.concrete_model
+            by, name = f"{other}__pk", accessor
+
+    def rows(pks: list[Any]) -> Iterable[tuple[Any, Any]]:
+        found = source._base_manager.using(database).filter(**{f"{field.name}__pk__in": pks})
+        pairs: Iterable[tuple[Any, Any]] = found.values_list(by, f"{field.name}__pk").iterator()
+        return pairs
+
+    return _Source(source, (source, field.name), by_model, name, rows)
+
+
+def _other_end(field: Any) -> tuple[str, str] | None:
+    """Of one end of a join model: the other end, and how the object there reaches this one."""
+    m2m = _m2m_of(field.model)
+    if m2m is None:
+        return None
+    this, that = m2m.m2m_field_name(), m2m.m2m_reverse_field_name()
+    if field.name == that:
+        return this, m2m.name
+    accessor: Any = m2m.remote_field.get_accessor_name()
+    return (that, accessor or m2m.name) if field.name == this else None
+
+
+def _m2m_of(through: type[Model]) -> ManyToManyField[Any, Any] | None:
+    """The many-to-many that a join model belongs to; None for any other model."""
+    ends: set[Any] = {field.related_model for field in through._meta.fields if field.is_relation}
+    fields = [m2m for each in ends if each for m2m in each._meta.local_many_to_many]
+    return next((field for field in fields if field.remote_field.through is through), None)
+
+
+def _generic(model: type[Model], relation: Any, database: str) -> _Source:
+    source = relation.related_model
+    types: Any = apps.get_model("contenttypes", "ContentType")._default_manager
+    kind = types.db_manager(database).get_for_model(
+        model, for_concrete_model=relation.for_concrete_model
+    )
+    by_type, by_id = relation.content_type_field_name, relation.object_id_field_name
+
+    def rows(pks: list[Any]) -> Iterable[tuple[Any, Any]]:
+        known = {str(pk): pk for pk in pks}
+        found = source._base_manager.using(database).filter(
+            **{by_type: kind.pk, f"{by_id}__in": pks}
+        )
+        for by_pk, pk in found.values_list("pk", by_id).iterator():
+            yield by_pk, known[str(pk)]
+
+    return _Source(source, None, source._meta.concrete_model, by_id, rows)

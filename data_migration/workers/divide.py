@@ -1,0 +1,188 @@
+"""Where the ranges of a query begin and end, so that each row is in exactly one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from itertools import groupby, pairwise
+from typing import Any
+
+from ..exceptions import SourceError
+from ..sources import Reader
+from ..sources.key_ranges import KeyRange, extremes, number_in_range, ordered
+from ..sources.narrowing import Params
+from .obstacles import BATCHES, NotSplit
+
+#: Ranges for each worker, so that one with heavy rows does not keep the others waiting.
+_PER_WORKER = 4
+#: Whole numbers that leave no more gaps than values are divided by calculation.
+_SPREAD = 2
+_PAGE = 10_000
+
+Key = int | Decimal | str
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A range and how many rows it has."""
+
+    range: KeyRange
+    rows: int
+
+
+def divide(
+    reader: Reader, query: str, params: Params, key: Sequence[str], *, workers: int, batch: int
+) -> list[Part]:
+    """The ranges of a query by the first column of its key; together they have every row.
+
+    The first range is open below and the last one above. Rows without a value have one of their
+    own. Raises :exc:`NotSplit` when there are too few rows, or no order to go by.
+    """
+    column = key[0]
+    ends = extremes(reader.connection, query, params, column)
+    lowest, highest, rows, keyed = _first(reader, *ends)
+    if rows < BATCHES * batch:
+        raise NotSplit(f"it has {rows:,} rows, fewer than {BATCHES} batches")
+    _refuse_kind(column, lowest, highest, is_alone=len(key) == 1)
+    wanted = max(2, min(_PER_WORKER * workers, keyed // batch))
+    if _is_dense(lowest, highest, keyed) and len(key) == 1:
+        parts = _equal_widths(reader, query, params, column, (lowest, highest), wanted)
+    else:
+        narrowed = ordered(
+            reader.connection, query, params, column, is_text=isinstance(lowest, str)
+        )
+        if narrowed is None:
+            raise NotSplit("this driver does not compare texts by their bytes")
+        parts = _quantiles(column, _values(reader, *narrowed, column), keyed, wanted)
+    if len(parts) < 2:
+        raise NotSplit(f"column {column!r} has too few different values")
+    if rows > keyed:
+        parts.append(Part(KeyRange(column=column, is_null=True), rows - keyed))
+    return parts
+
+
+def _first(reader: Reader, query: str, params: Params) -> list[Any]:
+    """The first row; :exc:`NotSplit` when the query cannot be read so."""
+    try:
+        reader.execute(query, params)
+        rows = next(reader.batches(1))
+        reader.close()
+    except SourceError as error:
+        raise NotSplit("its query cannot be read in ranges") from error
+    return list(rows[0].values())
+
+
+def _refuse_kind(column: str, lowest: Any, highest: Any, *, is_alone: bool) -> None:
+    """Raise :exc:`NotSplit` for values whose order is not known to be the database's."""
+    ends = (lowest, highest)
+    if all(_is_number(each) for each in ends):
+        return
+    if not all(isinstance(each, str) for each in ends):
+        raise NotSplit(f"column {column!r} of its key is neither a whole number nor text")
+    if not is_alone:
+        raise NotSplit(f"the first column of its key, {column!r}, is no number")
+
+
+def _is_number(value: Any) -> bool:
+    if isinstance(value, Decimal):
+        return value.is_finite()
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _is_dense(lowest: Any, highest: Any, count: int) -> bool:
+    return type(lowest) is type(highest) is int and highest - lowest < _SPREAD * count
+
+
+def _equal_widths(
+    reader: Reader, query: str, params: Params, column: str, ends: tuple[int, int], wanted: int
+) -> list[Part]:
+    lowest, highest = ends
+    width = highest - lowest + 1
+    bounds = sorted({lowest + width * number // wanted for number in range(1, wanted)} - {lowest})
+    return [
+        Part(part, _first(reader, *number_in_range(reader.connection, query, params, part))[0])
+        for part in between(column, bounds)
+    ]
+
+
+def _quantiles(
+    column: str, values: Iterator[tuple[Key, int]], count: int, wanted: int
+) -> list[Part]:
+    """Begin a range when the one before is full."""
+    is_full = max(1, count // wanted)
+    bounds: list[Key] = []
+    rows = [0]
+    for value, number in values:
+        if rows[-1] >= is_full and len(rows) < wanted:
+            bounds.append(value)
+            rows.append(0)
+        rows[-1] += number
+    return [Part(part, n) for part, n in zip(between(column, bounds), rows, strict=True)]
+
+
+def _values(reader: Reader, query: str, params: Params, column: str) -> Iterator[tuple[Key, int]]:
+    """Each value and how many rows have it. :exc:`NotSplit` unless they come in our order too."""
+    former: Any = None
+    for value, group in groupby(_cells(reader, query, params)):
+        if not _is_key(value) or (former is not None and not _is_below(former, value)):
+            raise NotSplit(f"the database does not order column {column!r} as its values are")
+        yield value, sum(1 for _ in group)
+        former = value
+
+
+def _cells(reader: Reader, query: str, params: Params) -> Iterator[Any]:
+    try:
+        reader.execute(query, params)
+        for rows in reader.batches(_PAGE):
+            yield from (next(iter(row.values())) for row in rows)
+    except SourceError as error:
+        raise NotSplit("its query cannot be read in ranges") from error
+
+
+def _is_key(value: Any) -> bool:
+    # CHAR columns of PostgreSQL are filled up with blanks, which do not count there.
+    return _is_number(value) or (isinstance(value, str) and not value.endswith(" "))
+
+
+def _is_below(one: Any, other: Any) -> bool:
+    if isinstance(one, str) and isinstance(other, str):
+        return _bytes(one) < _bytes(other)
+    return _is_number(one) and _is_number(other) and bool(one < other)
+
+
+def _bytes(text: str) -> bytes:
+    return text.encode("utf-8", "surrogatepass")
+
+
+def between(column: str, bounds: Sequence[Key]) -> list[KeyRange]:
+    """The ranges that the bounds divide every possible value into."""
+    whole = KeyRange(column=column)
+    edges = [None, *bounds, None]
+    return [replace(whole, lower=lower, upper=upper) for lower, upper in pairwise(edges)]
+
+
+def whole_groups(
+    batches: Iterator[list[dict[str, Any]]], column: str
+) -> Iterator[tuple[list[dict[str, Any]], Any, bool]]:
+    """Batches of rows in the order of ``column``, cut where its value changes.
+
+    Yields rows, their last value, and whether all rows with that value have come: until then
+    nothing may be committed, since who goes on begins behind the value.
+    """
+    held: list[dict[str, Any]] = []
+    last: Any = None
+    for batch in batches:
+        rows = held + batch
+        last = rows[-1][column]
+        cut = len(rows)
+        while cut and rows[cut - 1][column] == last:
+            cut -= 1
+        if cut:
+            former = rows[cut - 1][column]
+            held = rows[cut:]
+            yield rows[:cut], former, True
+        else:
+            held = []
+            yield rows, last, False
+    yield held, last, True

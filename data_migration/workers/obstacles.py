@@ -1,0 +1,83 @@
+"""Why a step is read by one process although several were asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from django.db.models import Model
+
+from ..options import RunOptions
+from ..outcomes import Removed
+from ..spec.hooks import ROW_HOOKS, hook_is_overridden
+from ..spec.migration import Migration
+
+#: They run in the coordinator, and may put something into memory that the others look for.
+_ONCE = ("hook_before_all", "hook_after_all")
+_FOR_ROWS = (*ROW_HOOKS, "hook_error_creating_instance")
+
+#: Fewer batches than that are not worth the boundaries.
+BATCHES = 4
+
+
+class NotSplit(Exception):
+    """The step cannot be split; the text says why, to follow "because"."""
+
+
+def outlook(migration: type[Migration], options: RunOptions, *, high_water: bool = False) -> str:
+    """Why the step will not be split, as far as the spec and the options tell; else empty.
+
+    ``high_water``: only what is at or above a mark is read.
+    """
+    return next(_obstacles(migration, options, high_water), "")
+
+
+def _obstacles(migration: type[Migration], options: RunOptions, high_water: bool) -> Iterator[str]:
+    if options.retry_failed:
+        yield "only failed rows are read"
+    if options.limit is not None:
+        yield "--limit wants the first rows of the query"
+    if high_water:
+        yield "only rows above the high-water mark are read"
+    if migration.split is False:
+        yield "its spec says split = False"
+    if migration.legacy_key is not None and not migration.legacy_key:
+        yield "it has no legacy key"
+    if migration.removed != Removed.KEEP:
+        yield f'removed = "{Removed(migration.removed)}" has to see every key in one process'
+    if _refers_to_itself(migration):
+        yield "it has a relation to its own model, whose rows wait for rows of other ranges"
+    if migration.split is None and (shared := _hooks_that_may_share(migration)):
+        yield f"{shared} may share something in memory (say split = True if they do not)"
+
+
+def _refers_to_itself(migration: type[Migration]) -> bool:
+    described = migration.column_description.values()
+    return any(
+        _are_relatives(column.klass, migration.model)
+        for column in described
+        if column.klass is not None and not column.deferred
+    )
+
+
+def refers_by_itself(model: type[Model], columns: Sequence[str]) -> bool:
+    """Whether a column of the query is the key of another object of the model, as it stands."""
+    return any(
+        _are_relatives(field.related_model, model)
+        for field in model._meta.concrete_fields
+        if field.related_model is not None
+        and not getattr(field.remote_field, "parent_link", False)
+        and {field.name, field.attname} & set(columns)
+    )
+
+
+def _are_relatives(one: Any, other: Any) -> bool:
+    """Whether an object of one model may be one of the other."""
+    one, other = one._meta.concrete_model, other._meta.concrete_model
+    return issubclass(one, other) or issubclass(other, one)
+
+
+def _hooks_that_may_share(migration: type[Migration]) -> str:
+    once = [name for name in _ONCE if hook_is_overridden(migration, name)]
+    each = [name for name in _FOR_ROWS if hook_is_overridden(migration, name)]
+    return f"{once[0]} and {each[0]}" if once and each else ""

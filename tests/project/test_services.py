@@ -1,0 +1,107 @@
+"""Throwaway servers: known by a URL, used when given, gone when done."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from tests import services
+from tests.support.legacy import connect, execute
+from tests.support.paths import ROOT
+from tests.support.servers import SERVERS
+from tests.support.urls import SERVICES, ServerURL
+
+GIVEN = {
+    "postgresql": "postgresql://someone:secret@127.0.0.1:1/legacy",
+    "mysql": "mysql://someone:secret@127.0.0.1:2/legacy",
+    "redis": "redis://default:secret@127.0.0.1:3/0",
+}
+needs_programs = pytest.mark.skipif(
+    any(server.missing() for server in SERVERS),
+    reason="PostgreSQL, MariaDB or Redis is not installed",
+)
+
+
+def test_a_url_survives_being_written_and_read() -> None:
+    url = ServerURL("mysql", "o'neil", "p@ss/w:rd %", "127.0.0.1", 3307, "old shop")
+    assert ServerURL.parse(str(url)) == url
+
+
+@pytest.mark.parametrize("text", ["oracle://u:secret@h/d", "mysql://u:secret@h", "mysql://h/d"])
+def test_a_wrong_url_is_refused_without_repeating_its_password(text: str) -> None:
+    with pytest.raises(ValueError, match=r"test server|must look like") as caught:
+        ServerURL.parse(text)
+    assert "secret" not in str(caught.value)
+
+
+def test_a_password_is_not_shown_with_its_url() -> None:
+    assert "secret" not in repr(ServerURL.parse(GIVEN["mysql"]))
+
+
+def test_servers_that_the_environment_names_are_used_as_they_are(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for engine, url in GIVEN.items():
+        monkeypatch.setenv(SERVICES[engine], url)
+    with services.running() as variables:
+        assert variables == {SERVICES[engine]: url for engine, url in GIVEN.items()}
+
+
+@pytest.mark.parametrize("engine", ["postgresql", "mysql"])
+def test_a_fresh_database_is_empty_and_nobody_elses(
+    engine: str, request: pytest.FixtureRequest
+) -> None:
+    fresh: Callable[[], ServerURL] = request.getfixturevalue(f"fresh_{engine}_database")
+    one, other = fresh(), fresh()
+    execute(one, "CREATE TABLE only_here (id INTEGER)")
+    tables = "SELECT COUNT(*) FROM information_schema.tables WHERE table_name = 'only_here'"
+    schema = "table_catalog" if engine == "postgresql" else "table_schema"
+    with closing(connect(other)) as connection, closing(connection.cursor()) as cursor:
+        cursor.execute(f"{tables} AND {schema} = %s", [other.database])
+        assert cursor.fetchone()[0] == 0
+
+
+@pytest.fixture
+def temporary() -> Iterator[Path]:
+    """A folder that the servers' own user can get to, which pytest's ``tmp_path`` is not."""
+    with tempfile.TemporaryDirectory(dir="/tmp") as name:
+        folder = Path(name)
+        folder.chmod(0o711)
+        yield folder
+
+
+@pytest.mark.slow
+@needs_programs
+def test_the_exit_code_is_that_of_the_command_and_the_servers_are_gone(temporary: Path) -> None:
+    names = list(SERVICES.values())
+    with _start(temporary, f"import os; exit(7 if set({names}) <= set(os.environ) else 1)") as run:
+        assert run.wait(60) == 7
+    assert list(temporary.iterdir()) == []
+
+
+@pytest.mark.slow
+@needs_programs
+def test_sigterm_ends_the_command_and_the_servers(temporary: Path) -> None:
+    program = "import time; print('up', flush=True); time.sleep(60)"
+    with _start(temporary, program) as run:
+        assert run.stdout is not None
+        assert run.stdout.readline() == b"up\n"
+        run.send_signal(signal.SIGTERM)
+        assert run.wait(30) == 128 + signal.SIGTERM
+    assert list(temporary.iterdir()) == []
+
+
+def _start(folder: Path, program: str) -> subprocess.Popen[bytes]:
+    """``python -m tests.services -- python -c program``, its servers below ``folder``."""
+    plain = {name: value for name, value in os.environ.items() if name not in SERVICES.values()}
+    command = [sys.executable, "-m", "tests.services", "--", sys.executable, "-c", program]
+    environment = plain | {"TMPDIR": str(folder)}
+    return subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE)
