@@ -58,12 +58,12 @@ class Images:
         """Remember what the drafts' existing objects were before; ``draft.link`` is as it was."""
         self._insert(
             (
-                draft.key_hash,
+                draft.identity.hash,
                 self._run,
                 str(draft.existing.pk),  # type: ignore[union-attr]
                 False,
-                stored_form(draft.existing, draft.before),
-                {name: _texts(targets) for name, targets in draft.m2m_before.items()},
+                stored_form(draft.existing, draft.changes.before),
+                {name: _texts(targets) for name, targets in draft.changes.m2m_before.items()},
                 draft.link,
             )
             for draft in drafts

@@ -43,8 +43,8 @@ class Messages:
             migration=self._state,
             kind=kind,
             row_number=self.rows_before + draft.number,
-            key=draft.key_text,
-            key_hash=uuid.UUID(draft.key_hash) if draft.key_hash else None,
+            key=draft.identity.text,
+            key_hash=uuid.UUID(draft.identity.hash) if draft.identity.hash else None,
             is_open=kind == MessageKind.FAILURE and not self._step.run.is_dry,
             column=note.column[:255],
             value=value,
@@ -57,7 +57,7 @@ class Messages:
     def handled(self, drafts: Iterable[Draft]) -> None:
         """These rows came to an end: what was open of them is closed with the next ``save``."""
         if self._queue:
-            self._handled.update(self._queue.intersection(d.key_hash for d in drafts))
+            self._handled.update(self._queue.intersection(d.identity.hash for d in drafts))
 
     @property
     def not_met(self) -> set[str]:

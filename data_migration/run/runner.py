@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import replace
-from functools import partial
 from typing import Any
 
 from django.db import transaction
@@ -19,14 +18,14 @@ from ..outcomes import Mode, OnError, RunStatus
 from ..plan.graph import Plan, PlanStep
 from ..progress import Progress
 from ..sources import close_connection
+from ..step.compilation import Compiler
 from ..step.context import StepContext
 from ..step.deferral import fill_deferred
 from ..step.recording import Recorder, error_text, what_is_kept
 from ..step.step import StepRunner
-from ..transform.legacy_targets import Linked
 from ..undo.removal import Removal
 from ..utils.collector import rare_collections
-from ..workers import Crew, SplitStep, crew_for
+from ..workers import Crew, RangeCoordinator, crew_for
 from .rehearsal import rehearse
 
 
@@ -177,20 +176,17 @@ class Runner:
         if self.options.log_query:
             self.options.log_query(plan_step.label, migration.query or "")
         context = StepContext(step, migration, self.ledger.start_step(step), self.options)
-        runner = StepRunner if self._crew is None else partial(SplitStep, crew=self._crew)
-        runner(
+        database = self.options.database
+        StepRunner(
             context,
             self.ledger,
+            Compiler(plan_step, migration, database=database, find=LinkLookup(database)),
             place=(step.position, len(self.steps)),
             record=Recorder(context, self.ledger, steps=self.steps, progress=self.progress),
             removal=self.removal,
             progress=self.progress,
             keep_open=self._connections.append,
-            linked=Linked(
-                label=plan_step.label,
-                sources=plan_step.sources,
-                find=LinkLookup(self.options.database),
-            ),
+            coordinator=RangeCoordinator(self._crew) if self._crew is not None else None,
         ).run()
 
     def _close_connections(self) -> None:

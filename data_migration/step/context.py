@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ..conf import settings
 from ..models import MigrationState, RunStep
 from ..options import RunOptions
 from ..spec.migration import Migration
@@ -36,3 +37,8 @@ class StepContext:
         """Whether rows that were imported before are compared and updated."""
         options = self.options
         return options.update or options.full or self.migration.allow_updates
+
+    @property
+    def batch_size(self) -> int:
+        """How many rows are read, transformed and written together."""
+        return self.options.batch_size or self.migration.batch_size or settings.batch_size

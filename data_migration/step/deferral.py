@@ -28,6 +28,7 @@ from ..options import RunOptions
 from ..outcomes import MessageKind, Mode, Unsettled
 from ..plan.graph import Plan, PlanStep
 from ..rows.drafts import Draft, Note
+from ..rows.identity import Identity
 from ..rows.keys import key_of_text, key_text
 from ..transform.legacy_targets import Linked
 from ..transform.relations import RelationColumn, resolve
@@ -141,9 +142,9 @@ class _Pass:
         for draft, row in drafts.items():
             draft.existing = stored.get(to_python(row.object_pk))
         there = [draft for draft in drafts if draft.existing is not None]
-        links = self._book.find([draft.key_hash for draft in there if draft.key_hash])
+        links = self._book.find([d.identity.hash for d in there if d.identity.hash])
         for draft in there:
-            draft.link = links.get(draft.key_hash)
+            draft.link = links.get(draft.identity.hash)
         resolve([self._relation], there)
         filled = [draft for draft in there if draft.error is None]
         changed = self._filling.write(filled)
@@ -156,10 +157,8 @@ class _Pass:
     def _draft(self, row: DeferredRelation) -> Draft:
         value, columns = key_of_text(row.value), self._relation.columns
         parts = value if len(columns) > 1 else (value,)
-        draft = Draft(row.row_number, dict(zip(columns, parts, strict=True)))
-        draft.key_text = row.key
-        draft.key_hash = row.key_hash.hex if row.key_hash else ""
-        return draft
+        identity = Identity(hash=row.key_hash.hex if row.key_hash else "", text=row.key)
+        return Draft(row.row_number, dict(zip(columns, parts, strict=True)), identity)
 
     def _judge(self, draft: Draft) -> None:
         """Note what will not come; keep for later what still may."""
@@ -190,9 +189,9 @@ class _Pass:
 
     def _keep_images(self, drafts: list[Draft]) -> None:
         """Keep what it takes to undo this run, where that does not delete the object."""
-        here = {draft.key_hash for draft in drafts if draft.link.run == self._number}
+        here = {draft.identity.hash for draft in drafts if draft.link.run == self._number}
         made_here = here - self._images.kept_of(here) if here else here
-        self._images.keep(draft for draft in drafts if draft.key_hash not in made_here)
+        self._images.keep(draft for draft in drafts if draft.identity.hash not in made_here)
 
     def _rewritten(self, draft: Draft, link: Link) -> bytes:
         known = self._book.written(link)
@@ -205,10 +204,10 @@ class _Pass:
         if not self._relation.is_many:
             field = self._relation.field.name
             known[field] = digests.of(field, draft.existing)
-        elif known.get(name) == targets_digest(draft.m2m_before[name]):
+        elif known.get(name) == targets_digest(draft.changes.m2m_before[name]):
             # Where a person changed the rest meanwhile, that stays to be seen.
             added = [_plain(target) for target in draft.m2m[name]]
-            known[name] = targets_digest(chain(draft.m2m_before[name], added))
+            known[name] = targets_digest(chain(draft.changes.m2m_before[name], added))
         return digests.repacked(known)
 
     def _close(self, drafts: dict[Draft, DeferredRelation]) -> None:

@@ -22,6 +22,7 @@ from ..options import RunOptions
 from ..outcomes import MessageKind, Mode, OnConflict, Removed, RunStatus
 from ..plan.graph import Plan
 from ..rows.drafts import Draft, Note
+from ..rows.identity import Identity
 from ..spec.migration import Migration
 from ..utils.chunks import query_chunks
 from ..utils.wording import words
@@ -167,8 +168,7 @@ def _check_limits(parts: Iterable[Watched]) -> None:
 
 
 def _note(ledger: Ledger, part: Watched, link: Link, end: str) -> None:
-    draft = Draft(0, {})
-    draft.key_text, draft.key_hash = link.key, link.key_hash
+    draft = Draft(0, {}, Identity(hash=link.key_hash, text=link.key))
     what = f"the row of {part.model._meta.label} {link.object_pk} is gone from the legacy database"
     ledger.note(part.step, MessageKind.REMOVED, draft, Note("", None, f"{what}; {end}"))
 

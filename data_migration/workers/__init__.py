@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from .coordinator import SplitStep
+from .coordinator import RangeCoordinator
 from .crew import Crew, crew_for
 from .obstacles import outlook
 from .worker import execute_range
 
-__all__ = ["Crew", "SplitStep", "crew_for", "execute_range", "outlook"]
+__all__ = ["Crew", "RangeCoordinator", "crew_for", "execute_range", "outlook"]

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from .base import Writer
-from .choice import choose_writer, instances_needed
+from .choice import Choice, choose_writer, instances_needed
 from .conflicts import Conflicts
 from .diagnosis import describe, hook_of
 from .instances import Instances
 
 __all__ = [
+    "Choice",
     "Conflicts",
     "Instances",
     "Writer",

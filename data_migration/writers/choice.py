@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from types import NoneType
+from typing import NamedTuple
 
 from django.db import connections
 from django.db.models import Field, FileField, Model
@@ -17,7 +18,7 @@ from ..spec.hooks import hook_is_overridden
 from ..spec.migration import Migration
 from .base import Writer
 from .bulk import BulkWriter, CopyWriter
-from .inserts import copy_cannot
+from .inserts import copy_cannot, django_has_to
 from .save import SaveWriter
 
 _WRITERS: dict[str, type[Writer]] = {
@@ -25,31 +26,37 @@ _WRITERS: dict[str, type[Writer]] = {
 }
 
 
-def choose_writer(label: str, migration: Migration, *, database: str) -> tuple[Writer, str]:
-    """Return the step's writer and the reason in one phrase; ``label`` is the migration's.
+class Choice(NamedTuple):
+    """A writer that is to be made, and the reason in one phrase."""
+
+    writer: type[Writer]
+    reason: str
+
+
+def choose_writer(label: str, migration: Migration, *, database: str) -> Choice:
+    """Choose the step's writer; ``label`` is the migration's.
 
     ``auto`` takes the fastest that keeps what the model does. Raises :exc:`SpecError` for a
     writer that does not exist, or that cannot write the model.
     """
     if migration.writer == WriterName.AUTO:
-        cls, reason = _fastest(migration.model, database)
-        return cls(migration, database=database), reason
+        return _fastest(migration.model, database)
     if migration.writer not in _WRITERS:
         raise SpecError(
             f"{label}: writer {migration.writer!r} does not exist; choose"
             f" {', '.join(WriterName.values)}."
         )
     _refuse(label, migration, database)
-    return _WRITERS[migration.writer](migration, database=database), "the migration asks for it"
+    return Choice(_WRITERS[migration.writer], "the migration asks for it")
 
 
-def _fastest(model: type[Model], database: str) -> tuple[type[Writer], str]:
+def _fastest(model: type[Model], database: str) -> Choice:
     if reason := next(_needs_save(model, database), ""):
-        return SaveWriter, reason
+        return Choice(SaveWriter, reason)
     if reason := copy_cannot(model, database=database):
         why = f", but no COPY: {reason}" if connections[database].vendor == "postgresql" else ""
-        return BulkWriter, f"nothing on the model needs save(){why}"
-    return CopyWriter, "nothing on the model needs save(), and PostgreSQL takes COPY"
+        return Choice(BulkWriter, f"nothing on the model needs save(){why}")
+    return Choice(CopyWriter, "nothing on the model needs save(), and PostgreSQL takes COPY")
 
 
 def _refuse(label: str, migration: Migration, database: str) -> None:
@@ -87,25 +94,27 @@ def _has_parent_tables(model: type[Model]) -> bool:
     return concrete is not None and bool(concrete._meta.parents)
 
 
-def instances_needed(migration: Migration, writer: Writer, columns: Iterable[str]) -> str:
+def instances_needed(
+    migration: Migration, writer: type[Writer], columns: Iterable[str], *, database: str
+) -> str:
     """Why each new row becomes a model instance, in one phrase; empty where none does.
 
     ``columns`` are the query's.
     """
-    return next(_needs_instances(migration, writer, columns), "")
+    return next(_needs_instances(migration, writer, columns, database), "")
 
 
 def _needs_instances(
-    migration: Migration, writer: Writer, columns: Iterable[str]
+    migration: Migration, writer: type[Writer], columns: Iterable[str], database: str
 ) -> Iterator[str]:
     model = migration.model
     for hook in ("hook_before_save", "hook_after_save"):
         if hook_is_overridden(type(migration), hook):
             yield f"{hook} gets it"
-    if not isinstance(writer, BulkWriter):
+    if not issubclass(writer, BulkWriter):
         yield f"the writer {writer.name} saves it"
-    elif writer.django_writes:
-        yield f"Django writes it: {writer.django_writes}"
+    elif reason := django_has_to(model, database=database):
+        yield f"Django writes it: {reason}"
     if model.__init__ is not Model.__init__:
         yield f"{model.__name__} overrides __init__()"
     for signal, name in ((pre_init, "pre_init"), (post_init, "post_init")):

@@ -18,7 +18,8 @@ from data_migration.ledger import Link
 from data_migration.ledger.images import Image, Images, former_values, merged, stored_form
 from data_migration.models import BeforeImage, DeferredRelation, MigrationState
 from data_migration.outcomes import LinkKind, Unsettled
-from data_migration.rows.drafts import Draft
+from data_migration.rows.drafts import Changes, Draft
+from data_migration.rows.identity import Identity
 from data_migration.rows.keys import identify
 from tests.apps.shop.models import Brand, Everything, Product, Restaurant, Tag, Token
 
@@ -38,10 +39,9 @@ def draft(
     link: Link | None = None,
     m2m: Mapping[str, list[Any]] | None = None,
 ) -> Draft:
-    made = Draft(1, {})
-    made.key_hash, made.key_text = identify(key)
-    made.existing, made.before, made.link = instance, before, link
-    made.m2m_before = m2m or {}
+    made = Draft(1, {}, Identity(key, *identify(key)))
+    made.existing, made.link = instance, link
+    made.changes = Changes(before=before, m2m_before=m2m or {})
     return made
 
 

@@ -11,6 +11,7 @@ from data_migration.models import MigrationState, RowError, RunStep
 from data_migration.outcomes import MessageKind, Mode, RunStatus
 from data_migration.plan.graph import Plan, PlanStep
 from data_migration.rows.drafts import Draft, Note
+from data_migration.rows.identity import Identity
 from data_migration.rows.keys import identify
 from tests.apps.library.models import Genre
 
@@ -34,10 +35,7 @@ def begin(label: str = "a.Kept", mode: Mode = Mode.COMMIT) -> Messages:
 
 
 def draft(number: int, key: object) -> Draft:
-    made = Draft(number, {})
-    made.key = key
-    made.key_hash, made.key_text = identify(key)
-    return made
+    return Draft(number, {}, Identity(key, *identify(key)))
 
 
 def failing(*keys: object, label: str = "a.Kept", mode: Mode = Mode.COMMIT) -> Messages:

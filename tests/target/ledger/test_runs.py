@@ -13,6 +13,7 @@ from data_migration.models import MigrationState, RowError, RowLink, RunStep
 from data_migration.outcomes import MessageKind, Mode, Outcome, RunStatus
 from data_migration.plan.graph import Plan, PlanStep
 from data_migration.rows.drafts import Draft, Note
+from data_migration.rows.identity import Identity
 from data_migration.rows.keys import identify
 from tests.apps.library.models import Genre
 
@@ -50,10 +51,7 @@ def run_once(ledger: Ledger, status: RunStatus, mode: Mode = Mode.COMMIT) -> Run
 
 
 def keyed_draft(number: int, key: object) -> Draft:
-    draft = Draft(number, {})
-    draft.key = key
-    draft.key_hash, draft.key_text = identify(key)
-    return draft
+    return Draft(number, {}, Identity(key, *identify(key)))
 
 
 def started(ledger: Ledger, mode: Mode = Mode.COMMIT) -> RunStep:

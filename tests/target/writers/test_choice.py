@@ -162,7 +162,7 @@ def test_choice_and_reason_are_kept_with_the_step() -> None:
 def needed(model: Any, *columns: str, **attributes: Any) -> str:
     chosen = type("M", (Migration,), {"model": model, "writer": "bulk", **attributes})()
     writer, _ = choose_writer("shop.M", chosen, database="default")
-    return instances_needed(chosen, writer, columns)
+    return instances_needed(chosen, writer, columns, database="default")
 
 
 def _hook(self: Any, instance: Any, row: Any) -> None:
