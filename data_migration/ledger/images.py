@@ -19,7 +19,6 @@ from django.db.models import BinaryField, Field, JSONField, Model
 from django.db.models.fields.related import RelatedField
 
 from ..models import BeforeImage, MigrationState
-from ..rows.drafts import Draft
 from .deferrals import any_open, open_relations
 from .links import Link
 from .statements import RowInsert
@@ -46,6 +45,20 @@ class Image(NamedTuple):
     number: int
 
 
+class Snapshot(NamedTuple):
+    """An object that a run is about to change: what it takes to keep an image of it.
+
+    ``values`` are the former values of what changes, by field name, ``m2m`` the former targets by
+    accessor name, ``link`` the link as it was; None where the run takes the object over.
+    """
+
+    key_hash: str
+    instance: Model
+    values: Mapping[str, Any]
+    m2m: Mapping[str, Iterable[Any]]
+    link: Link | None
+
+
 class Images:
     """The before-images of one migration; those that are kept are of ``run``."""
 
@@ -54,19 +67,19 @@ class Images:
         self._database = database
         self._run = run
 
-    def keep(self, drafts: Iterable[Draft]) -> None:
-        """Remember what the drafts' existing objects were before; ``draft.link`` is as it was."""
+    def keep(self, snapshots: Iterable[Snapshot]) -> None:
+        """Remember what objects were before they were changed."""
         self._insert(
             (
-                draft.key_hash,
+                each.key_hash,
                 self._run,
-                str(draft.existing.pk),  # type: ignore[union-attr]
+                str(each.instance.pk),
                 False,
-                stored_form(draft.existing, draft.before),
-                {name: _texts(targets) for name, targets in draft.m2m_before.items()},
-                draft.link,
+                stored_form(each.instance, each.values),
+                {name: _texts(targets) for name, targets in each.m2m.items()},
+                each.link,
             )
-            for draft in drafts
+            for each in snapshots
         )
 
     def keep_deleted(

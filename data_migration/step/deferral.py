@@ -33,6 +33,8 @@ from ..transform.legacy_targets import Linked
 from ..transform.relations import RelationColumn, resolve
 from ..utils.masking import MASK, is_hidden
 from ..writers.late_relations import Filling
+from .recording import message_of
+from .remember import snapshot
 
 CHUNK = 500
 
@@ -192,7 +194,7 @@ class _Pass:
         """Keep what it takes to undo this run, where that does not delete the object."""
         here = {draft.key_hash for draft in drafts if draft.link.run == self._number}
         made_here = here - self._images.kept_of(here) if here else here
-        self._images.keep(draft for draft in drafts if draft.key_hash not in made_here)
+        self._images.keep(snapshot(draft) for draft in drafts if draft.key_hash not in made_here)
 
     def _rewritten(self, draft: Draft, link: Link) -> bytes:
         known = self._book.written(link)
@@ -226,11 +228,11 @@ class _Pass:
         notes = [(draft, self._masked(note)) for draft in drafts for note in draft.notes]
         if step is not None:
             for draft, note in notes:
-                self._ledger.note(step, MessageKind.WARNING, draft, note)
+                self._ledger.note(step, message_of(draft, MessageKind.WARNING, note))
         elif notes and (last := self._ledger.states().get(self._label)):
             messages = Messages(last, self._state, database=self._database)
             for draft, note in notes:
-                messages.note(MessageKind.WARNING, draft, note)
+                messages.note(message_of(draft, MessageKind.WARNING, note))
             last.warnings += len(notes)
             last.save(using=self._database, update_fields=["warnings"])
             messages.save()

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from ..fields.digests import FieldDigests
-from ..ledger.images import Images
+from ..ledger.images import Images, Snapshot
 from ..ledger.links import Link, LinkBook
 from ..models import DeferredRelation, MigrationState
 from ..outcomes import LinkKind, Outcome, Unsettled
@@ -56,7 +56,7 @@ class Keeper:
         fresh = [draft for draft in done if draft.link is None]
         known = [draft for draft in done if draft.link is not None]
         former = [draft.link for draft in known]
-        self._images.keep([draft for draft in done if _leaves_an_image(draft)])
+        self._images.keep([snapshot(draft) for draft in done if _leaves_an_image(draft)])
         self._link(fresh, digests)
         for draft in known:
             draft.link = self._renewed(draft, digests)
@@ -162,6 +162,12 @@ def _values(draft: Draft) -> Mapping[str, Any]:
     """The values of the draft's object by attribute name."""
     instance = draft.existing or draft.instance
     return draft.values if instance is None else vars(instance)
+
+
+def snapshot(draft: Draft) -> Snapshot:
+    """The existing object as it was before, with the link as it is."""
+    assert draft.existing is not None, "what is new has no former values"
+    return Snapshot(draft.key_hash, draft.existing, draft.before, draft.m2m_before, draft.link)
 
 
 def _leaves_an_image(draft: Draft) -> bool:

@@ -52,7 +52,7 @@ def roll_back(
     the database refuses.
     """
     options = {**selection.recorded(), "force": force}
-    run = ledger.start_run(Plan(()), mode=Mode.ROLLBACK, options=options, queued=queued)
+    run = ledger.start_run((), mode=Mode.ROLLBACK, options=options, queued=queued)
     # Steps are recorded with what they did, so a refused or killed rollback has none.
     with (
         ledger.lock.beating(run, dict),

@@ -15,13 +15,12 @@ from django.db import Error, transaction
 from django.db.models import Model
 
 from ..exceptions import DataMigrationError, LedgerError, SpecError
-from ..ledger import Ledger, Link, LinkBook
+from ..ledger import Ledger, Link, LinkBook, Message
 from ..ledger.images import Images
 from ..models import DeferredRelation, RunStep
 from ..options import RunOptions
 from ..outcomes import MessageKind, Mode, OnConflict, Removed, RunStatus
 from ..plan.graph import Plan
-from ..rows.drafts import Draft, Note
 from ..spec.migration import Migration
 from ..utils.chunks import query_chunks
 from ..utils.wording import words
@@ -167,10 +166,11 @@ def _check_limits(parts: Iterable[Watched]) -> None:
 
 
 def _note(ledger: Ledger, part: Watched, link: Link, end: str) -> None:
-    draft = Draft(0, {})
-    draft.key_text, draft.key_hash = link.key, link.key_hash
     what = f"the row of {part.model._meta.label} {link.object_pk} is gone from the legacy database"
-    ledger.note(part.step, MessageKind.REMOVED, draft, Note("", None, f"{what}; {end}"))
+    ledger.note(
+        part.step,
+        Message(MessageKind.REMOVED, f"{what}; {end}", key=link.key, key_hash=link.key_hash),
+    )
 
 
 class _Deletion:
