@@ -19,7 +19,7 @@ from django.db.models import BinaryField, Field, JSONField, Model
 from django.db.models.fields.related import RelatedField
 
 from ..models import BeforeImage, MigrationState
-from .deferrals import any_open, open_relations
+from .deferrals import DeferralBook
 from .links import Link
 from .statements import RowInsert
 
@@ -31,7 +31,7 @@ class Image(NamedTuple):
 
     ``values`` are in their stored form; :func:`former_values` reads them. ``number`` grows with
     time. ``deferred`` are the relations that were open, as
-    :func:`~data_migration.ledger.deferrals.open_relations` gives them.
+    :meth:`DeferralBook.find() <data_migration.ledger.deferrals.DeferralBook.find>` gives them.
     """
 
     key_hash: str
@@ -66,6 +66,7 @@ class Images:
         self._state = state
         self._database = database
         self._run = run
+        self._open = DeferralBook(state, database=database)
 
     def keep(self, snapshots: Iterable[Snapshot]) -> None:
         """Remember what objects were before they were changed."""
@@ -125,13 +126,13 @@ class Images:
     def _deferred(self, hashes: list[str]) -> Mapping[str, list[dict[str, Any]]]:
         if not hashes or not self._has_deferred:
             return {}
-        return open_relations(self._state, hashes, database=self._database)
+        return self._open.find(hashes)
 
     @cached_property
     def _has_deferred(self) -> bool:
         # Asked once: what a run leaves open of an object is newer than its first image of it,
         # and that is the one that counts.
-        return any_open(self._state, database=self._database)
+        return not self._open.is_empty()
 
     @property
     def rows(self) -> Any:

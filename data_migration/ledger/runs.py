@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
@@ -130,6 +130,22 @@ class Ledger:
             )
         return run
 
+    def add_step(
+        self, run: Run, label: str, *, position: int, status: RunStatus, counts: dict[str, int]
+    ) -> RunStep:
+        """Record a step that is done already; it took as long as its run until now."""
+        now = timezone.now()
+        return RunStep.objects.using(self.database).create(
+            run=run,
+            position=position,
+            migration=label,
+            status=status,
+            started_at=run.started_at,
+            finished_at=now,
+            seconds=(now - (run.started_at or now)).total_seconds(),
+            **counts,
+        )
+
     def start_step(self, step: RunStep) -> MigrationState:
         """Begin a step; returns what is remembered of its migration."""
         step.status = RunStatus.RUNNING
@@ -149,6 +165,19 @@ class Ledger:
         if message.kind != MessageKind.FAILURE:
             step.warnings += 1
         return self._messages[step].note(message)
+
+    def warn_afterwards(self, label: str, messages: Sequence[Message]) -> None:
+        """Keep warnings with the last committed step of a migration; dropped if it has none."""
+        step = self.states().get(label) if messages else None
+        if step is None:
+            return
+        state = MigrationState.objects.using(self.database).get(label=label)
+        kept = Messages(step, state, database=self.database)
+        for message in messages:
+            kept.note(message)
+        step.warnings += len(messages)
+        step.save(using=self.database, update_fields=["warnings"])
+        kept.save()
 
     @contextmanager
     def committing(self, step: RunStep) -> Iterator[None]:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from ..fields.digests import FieldDigests
+from ..ledger.deferrals import Deferral, DeferralBook
 from ..ledger.images import Images, Snapshot
 from ..ledger.links import Link, LinkBook
-from ..models import DeferredRelation, MigrationState
+from ..models import MigrationState
 from ..outcomes import LinkKind, Outcome, Unsettled
 from ..rows.drafts import Draft
 from ..rows.keys import key_text
@@ -187,29 +187,25 @@ class Deferrals:
     def __init__(
         self, state: MigrationState, value_of: Callable[[Draft, str], Any], *, database: str
     ) -> None:
-        self._state = state
         self._value_of = value_of
-        self._rows = DeferredRelation.objects.using(database)
+        self._book = DeferralBook(state, database=database)
 
     def keep(self, drafts: Sequence[Draft]) -> None:
         """Put the open relations of written drafts in place of what was open before."""
         # What a hook updates was not looked up, so it stays open.
         looked_up = [draft for draft in drafts if draft.existing is not None and draft.values]
-        known = [uuid.UUID(draft.key_hash) for draft in looked_up if draft.key_hash]
-        if known:
-            self._rows.filter(migration=self._state, key_hash__in=known).delete()
+        self._book.forget([draft.key_hash for draft in looked_up if draft.key_hash])
         written = [d for d in drafts if d.error is None and d.outcome != Outcome.SKIPPED]
-        self._rows.bulk_create(self._open(written))
+        self._book.add(self._open(written))
 
-    def _open(self, drafts: Iterable[Draft]) -> Iterable[DeferredRelation]:
+    def _open(self, drafts: Iterable[Draft]) -> Iterable[Deferral]:
         for draft in drafts:
             for column in draft.deferred:
-                yield DeferredRelation(
-                    migration=self._state,
+                yield Deferral(
                     column=column,
                     object_pk=str(draft.existing.pk if draft.existing is not None else draft.pk),
                     value=key_text(self._value_of(draft, column)),
-                    key_hash=uuid.UUID(draft.key_hash) if draft.key_hash else None,
-                    key=draft.key_text,
                     row_number=draft.number,
+                    key=draft.key_text,
+                    key_hash=draft.key_hash,
                 )

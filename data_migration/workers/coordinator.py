@@ -12,7 +12,7 @@ from django.db import Error
 from .. import exceptions
 from ..conf import settings
 from ..exceptions import DataMigrationError, Interrupted, LockLost, StepFailed
-from ..ledger.claims import give_back, holds_lock, ranges_of, save_sums, stop_ranges
+from ..ledger.claims import give_back, hand_out, holds_lock, ranges_of, save_sums, stop_ranges
 from ..models import StepRange
 from ..outcomes import RunStatus
 from ..sources import Reader
@@ -61,8 +61,7 @@ class SplitStep(StepRunner):
         self.step.split_reason = f"read in {len(ranges)} ranges of {ranges[0].column!r} by" + (
             f" {self._crew.name}"
         )
-        StepRange.objects.using(self.context.database).bulk_create(ranges)
-        self.step.save(using=self.context.database)
+        hand_out(self.step, ranges, database=self.context.database)
 
     def _read_elsewhere(self) -> None:
         self.progress.start(self.step.migration, *self.place, self.step.total)
