@@ -11,7 +11,7 @@ from django.db import transaction
 
 from .. import signals
 from ..exceptions import Interrupted, TooManyErrors
-from ..ledger import FINISHED, Ledger, LinkLookup
+from ..ledger import FINISHED, Ledger, LinkLookup, NewStep
 from ..models import Run, RunStep
 from ..options import RunOptions
 from ..outcomes import Mode, OnError, RunStatus
@@ -56,7 +56,10 @@ class Runner:
         self.progress = progress or Progress()
         self.error: BaseException | None = None
         self.run: Run = ledger.start_run(
-            plan, mode=options.mode, options=options.recorded(), queued=queued
+            [NewStep(step.label, is_skipped=step.migration.skip) for step in plan],
+            mode=options.mode,
+            options=options.recorded(),
+            queued=queued,
         )
         self.steps: list[RunStep] = list(
             self.run.steps.using(ledger.database).select_related("run")

@@ -20,7 +20,8 @@ from django.db import transaction
 from ..exceptions import RowFailure
 from ..fields.digests import FieldDigests, targets_digest
 from ..fields.lookup import field_of
-from ..ledger import Ledger, Link, LinkBook, Messages
+from ..ledger import Ledger, Link, LinkBook
+from ..ledger.deferrals import DeferralBook, open_columns
 from ..ledger.images import Images
 from ..ledger.lookup import LinkLookup
 from ..models import DeferredRelation, MigrationState, Run, RunStep
@@ -34,6 +35,8 @@ from ..transform.legacy_targets import Linked
 from ..transform.relations import RelationColumn, resolve
 from ..utils.masking import MASK, is_hidden
 from ..writers.late_relations import Filling
+from .recording import message_of
+from .remember import snapshot
 
 CHUNK = 500
 
@@ -56,11 +59,7 @@ def fill_deferred(
 
 def _open(plan: Plan, database: str) -> Iterator[tuple[PlanStep, str, MigrationState]]:
     """The relations with something to fill, in the order of the plan."""
-    rows = DeferredRelation.objects.using(database).order_by("column")
-    pairs = rows.values_list("migration__label", "column").distinct()
-    columns: dict[str, list[str]] = {}
-    for label, column in pairs:
-        columns.setdefault(label, []).append(column)
+    columns = open_columns(database)
     for plan_step in plan:
         for column in columns.get(plan_step.label, ()):
             if column in plan_step.migration.column_description:
@@ -109,6 +108,7 @@ class _Pass:
         self._is_final = is_final
         self._number = run
         self._book = LinkBook(state, database=ledger.database)
+        self._open = DeferralBook(state, database=ledger.database)
         self._images = Images(state, database=ledger.database, run=run)
         model = plan_step.migration.model
         self._objects = model._base_manager.using(ledger.database)
@@ -118,16 +118,11 @@ class _Pass:
     def run(self, step: RunStep | None) -> None:
         """Go through the open rows; ``step`` is the migration's own of this run, if it has one."""
         last = 0
-        while rows := list(self._rows.filter(pk__gt=last).order_by("pk")[:CHUNK]):
+        while rows := self._open.page(self._relation.column, after=last, size=CHUNK):
             last = rows[-1].pk
             with self._transaction(step):
                 warned = self._fill(rows)
                 self._warn(step, warned)
-
-    @property
-    def _rows(self) -> Any:
-        rows = DeferredRelation.objects.using(self._database)
-        return rows.filter(migration=self._state, column=self._relation.column)
 
     def _transaction(self, step: RunStep | None) -> AbstractContextManager[None]:
         if step is not None and self._mode == Mode.COMMIT:
@@ -191,7 +186,8 @@ class _Pass:
         """Keep what it takes to undo this run, where that does not delete the object."""
         here = {draft.identity.hash for draft in drafts if draft.link.run == self._number}
         made_here = here - self._images.kept_of(here) if here else here
-        self._images.keep(draft for draft in drafts if draft.identity.hash not in made_here)
+        kept = [draft for draft in drafts if draft.identity.hash not in made_here]
+        self._images.keep(map(snapshot, kept))
 
     def _rewritten(self, draft: Draft, link: Link) -> bytes:
         known = self._book.written(link)
@@ -213,26 +209,25 @@ class _Pass:
     def _close(self, drafts: dict[Draft, DeferredRelation]) -> None:
         """Remove the rows that are settled, and of the others what was found."""
         done = [row.pk for draft, row in drafts.items() if not draft.deferred]
-        self._rows.filter(pk__in=done).delete()
+        self._open.close(done)
         if self._relation.is_many:
             for draft, row in drafts.items():
                 left = key_text(self._relation.unresolved(draft)) if draft.deferred else row.value
                 if left != row.value:
-                    self._rows.filter(pk=row.pk).update(value=left)
+                    self._open.narrow(row.pk, left)
 
     def _warn(self, step: RunStep | None, drafts: list[Draft]) -> None:
         """Count and keep the warnings, with this run's step or the last committed one."""
-        notes = [(draft, self._masked(note)) for draft in drafts for note in draft.notes]
-        if step is not None:
-            for draft, note in notes:
-                self._ledger.note(step, MessageKind.WARNING, draft, note)
-        elif notes and (last := self._ledger.states().get(self._label)):
-            messages = Messages(last, self._state, database=self._database)
-            for draft, note in notes:
-                messages.note(MessageKind.WARNING, draft, note)
-            last.warnings += len(notes)
-            last.save(using=self._database, update_fields=["warnings"])
-            messages.save()
+        messages = [
+            message_of(draft, MessageKind.WARNING, self._masked(note))
+            for draft in drafts
+            for note in draft.notes
+        ]
+        if step is None:
+            self._ledger.warn_afterwards(self._label, messages)
+        else:
+            for message in messages:
+                self._ledger.note(step, message)
 
     def _masked(self, note: Note) -> Note:
         migration = self._migration

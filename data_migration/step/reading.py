@@ -9,6 +9,7 @@ from typing import Any
 
 from ..exceptions import DataMigrationError, SourceError, SpecError
 from ..ledger import Messages, open_keys
+from ..ledger.states import begin_pass, end_pass
 from ..outcomes import NullMarks
 from ..rows.keys import identify, key_of_text
 from ..sources import Reader, close_connection
@@ -112,10 +113,13 @@ class Reading:
         self._step.total = self._count()
         state = self._state
         if state.pass_run is None:
-            state.pass_run = self._step.run_id
-            if self._updates or not state.is_read:
-                state.fingerprint = fingerprint(type(self._migration))
-            state.save(using=self._options.database)
+            applies = self._updates or not state.is_read
+            begin_pass(
+                state,
+                run=self._step.run_id,
+                fingerprint=fingerprint(type(self._migration)) if applies else None,
+                database=self._options.database,
+            )
 
     def _take_mark(self, column: str | None) -> None:
         """Before the rows are read: one that changes meanwhile is read again by the next run."""
@@ -211,11 +215,12 @@ class Reading:
             return  # the next run goes on; without a key it would begin again
         if not self.is_incremental:
             self._close_what_is_gone(self._messages.not_met)
-        state = self._state
-        if self._mark is not None and self._is_read_up_to_mark:
-            state.high_water = self._written_mark()
-        state.is_read, state.pass_run = True, None
-        state.save(using=self._options.database)
+        has_mark = self._mark is not None and self._is_read_up_to_mark
+        end_pass(
+            self._state,
+            high_water=self._written_mark() if has_mark else None,
+            database=self._options.database,
+        )
 
     def _written_mark(self) -> str:
         try:

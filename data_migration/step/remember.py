@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from ..fields.digests import FieldDigests
-from ..ledger.images import Images
+from ..ledger.deferrals import Deferral, DeferralBook
+from ..ledger.images import Images, Snapshot
 from ..ledger.links import Link, LinkBook
-from ..models import DeferredRelation, MigrationState
+from ..models import MigrationState
 from ..outcomes import LinkKind, Outcome, Unsettled
 from ..rows.drafts import Draft
 from ..rows.keys import key_text
@@ -61,7 +61,7 @@ class Keeper:
         fresh = [draft for draft in done if draft.link is None]
         known = [draft for draft in done if draft.link is not None]
         former = [draft.link for draft in known]
-        self._images.keep([draft for draft in done if _leaves_an_image(draft)])
+        self._images.keep([snapshot(draft) for draft in done if _leaves_an_image(draft)])
         self._link(fresh, digests)
         for draft in known:
             draft.link = self._renewed(draft, digests)
@@ -170,6 +170,15 @@ def _values(draft: Draft) -> Mapping[str, Any]:
     return draft.values if draft.object is None else vars(draft.object)
 
 
+def snapshot(draft: Draft) -> Snapshot:
+    """The existing object as it was before, with the link as it is."""
+    assert draft.existing is not None, "what is new has no former values"
+    changes = draft.changes
+    return Snapshot(
+        draft.identity.hash, draft.existing, changes.before, changes.m2m_before, draft.link
+    )
+
+
 def _leaves_an_image(draft: Draft) -> bool:
     """Whether an object that was there before was changed, or taken over."""
     return draft.existing is not None and (draft.link is None or draft.outcome == Outcome.UPDATED)
@@ -187,30 +196,26 @@ class Deferrals:
     def __init__(
         self, state: MigrationState, value_of: Callable[[Draft, str], Any], *, database: str
     ) -> None:
-        self._state = state
         self._value_of = value_of
-        self._rows = DeferredRelation.objects.using(database)
+        self._book = DeferralBook(state, database=database)
 
     def keep(self, drafts: Sequence[Draft]) -> None:
         """Put the open relations of written drafts in place of what was open before."""
         # What a hook updates was not looked up, so it stays open.
         looked_up = [draft for draft in drafts if draft.existing is not None and draft.values]
         hashes = [draft.identity.hash for draft in looked_up]
-        known = [uuid.UUID(each) for each in hashes if each]
-        if known:
-            self._rows.filter(migration=self._state, key_hash__in=known).delete()
+        self._book.forget([each for each in hashes if each])
         written = [d for d in drafts if d.error is None and d.outcome != Outcome.SKIPPED]
-        self._rows.bulk_create(self._open(written))
+        self._book.add(self._open(written))
 
-    def _open(self, drafts: Iterable[Draft]) -> Iterable[DeferredRelation]:
+    def _open(self, drafts: Iterable[Draft]) -> Iterable[Deferral]:
         for draft in drafts:
             for column in draft.deferred:
-                yield DeferredRelation(
-                    migration=self._state,
+                yield Deferral(
                     column=column,
                     object_pk=str(draft.pk if draft.existing is None else draft.existing.pk),
                     value=key_text(self._value_of(draft, column)),
-                    key_hash=uuid.UUID(draft.identity.hash) if draft.identity.hash else None,
-                    key=draft.identity.text,
                     row_number=draft.number,
+                    key=draft.identity.text,
+                    key_hash=draft.identity.hash,
                 )

@@ -12,7 +12,7 @@ from .. import exceptions
 from ..conf import settings
 from ..exceptions import DataMigrationError, Interrupted, LockLost, StepFailed
 from ..ledger import LinkBook, Messages
-from ..ledger.claims import give_back, holds_lock, ranges_of, save_sums, stop_ranges
+from ..ledger.claims import give_back, hand_out, holds_lock, ranges_of, save_sums, stop_ranges
 from ..models import StepRange
 from ..outcomes import RunStatus
 from ..progress import Progress
@@ -60,8 +60,7 @@ class RangeCoordinator:
         step.split_reason = f"read in {len(ranges)} ranges of {ranges[0].column!r} by" + (
             f" {self._crew.name}"
         )
-        StepRange.objects.using(context.database).bulk_create(ranges)
-        step.save(using=context.database)
+        hand_out(step, ranges, database=context.database)
 
     def watch(self, context: StepContext, messages: Messages, progress: Progress) -> None:
         """Wait until every range has ended. Raises what ended one, or the wish to stop."""

@@ -23,7 +23,6 @@ from data_migration.ledger import (
 from data_migration.ledger.lock import Lock
 from data_migration.models import Run, RunLock
 from data_migration.outcomes import Mode
-from data_migration.plan.graph import Plan
 from data_migration.utils import processes
 from tests.support.engine import statements
 from tests.target.ledger.running import (
@@ -39,15 +38,13 @@ from tests.target.ledger.running import (
     wait_until,
 )
 
-NOTHING = Plan(())
-
 
 def queue(mode: Mode = Mode.COMMIT, **options: Any) -> Run:
     return queue_run(mode=mode, options=options, requested_by="Ada", database="default")
 
 
 def claim(run: Run) -> Run:
-    return Ledger("default").start_run(NOTHING, mode=Mode.COMMIT, options={}, queued=run)
+    return Ledger("default").start_run((), mode=Mode.COMMIT, options={}, queued=run)
 
 
 # ------------------------------------------------------------------ queued and claimed
@@ -95,7 +92,7 @@ def test_a_claim_makes_the_run_one_of_this_process_and_takes_the_lock() -> None:
 def test_a_run_is_claimed_once() -> None:
     run = queue()
     ledger = Ledger("default")
-    claimed = ledger.start_run(NOTHING, mode=Mode.COMMIT, options={}, queued=run)
+    claimed = ledger.start_run((), mode=Mode.COMMIT, options={}, queued=run)
     ledger.finish_run(claimed, "done")  # type: ignore[arg-type]
 
     with pytest.raises(RunRefused, match=f"Run {run.pk} does not wait for a worker: it is done"):

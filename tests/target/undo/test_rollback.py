@@ -432,7 +432,7 @@ def test_of_a_whole_migration_only_what_it_found_comes_back() -> None:
 def delete_as_a_run_does(label: str, *objects: Any) -> int:
     """Delete objects as ``removed = "delete"`` does; returns the run."""
     state = MigrationState.objects.get(label=label)
-    run = Ledger("default").start_run(Plan(()), mode=Mode.COMMIT, options={})
+    run = Ledger("default").start_run((), mode=Mode.COMMIT, options={})
     book = LinkBook(state, database="default")
     pairs = [(next(book.all(object_pk=str(each.pk))), each) for each in objects]
     images = Images(state, database="default", run=run.pk)
@@ -892,7 +892,7 @@ def test_a_class_that_is_gone_from_the_specs_is_left_and_told(
 
 @pytest.mark.parametrize("mode", [Mode.REHEARSAL, Mode.ROLLBACK])
 def test_only_a_run_that_wrote_can_be_undone(mode: Mode) -> None:
-    run = Ledger("default").start_run(Plan(()), mode=mode, options={})
+    run = Ledger("default").start_run((), mode=mode, options={})
     Ledger("default").finish_run(run, RunStatus.DONE)
 
     said = {"rehearsal": "was a rehearsal", "rollback": "is a rollback itself"}[mode.value]
