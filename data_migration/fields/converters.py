@@ -16,11 +16,12 @@ from typing import Any
 
 from django.conf import settings
 from django.core.exceptions import ValidationError
-from django.db import connections, models
+from django.db import models
 from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 
 from ..exceptions import ConversionError
+from ..utils.databases import database_of
 
 Converter = Callable[[Any], Any]
 
@@ -71,8 +72,7 @@ def key_converter(field: models.Field[Any, Any], column: str, *, database: str) 
     convert = converter(field, column)
     lowest = highest = None
     if isinstance(field, models.IntegerField):
-        ops = connections[database].ops
-        lowest, highest = ops.integer_field_range(field.get_internal_type())
+        lowest, highest = database_of(database).range_of(field)
 
     def convert_key(value: Any) -> Any:
         key = convert(value)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import datetime as dt
 import json
 from collections.abc import Callable, Iterable, Sequence
-from decimal import ROUND_HALF_EVEN, ROUND_HALF_UP, Context, Decimal
+from decimal import Context, Decimal
 from itertools import repeat
 from struct import Struct
 from typing import Any
@@ -21,6 +21,7 @@ from django.db import connections
 from django.db.models import Field, fields
 from django.utils import timezone
 
+from ..utils.databases import database_of
 from .converters import own_type
 
 #: A field whose digest is not known: its value was an expression, say. It equals every value.
@@ -121,11 +122,9 @@ def _stored(field: Any, database: str) -> Digest:
 
 
 def _decimal(field: Any, database: str) -> Digest:
-    vendor = connections[database].vendor
-    # Servers round halves up themselves; for SQLite Django rounds, to even.
-    rounding = ROUND_HALF_EVEN if vendor == "sqlite" else ROUND_HALF_UP
+    kind = database_of(database)
     # The default context refuses to round a number of more than 28 digits.
-    wide = Context(prec=1000, rounding=rounding)
+    wide = Context(prec=1000, rounding=kind.decimal_rounding)
     unit = None if field.decimal_places is None else Decimal(1).scaleb(-field.decimal_places)
 
     def rounded(value: Decimal) -> Decimal:
@@ -138,8 +137,8 @@ def _decimal(field: Any, database: str) -> Digest:
     def digest_of_real(value: Decimal) -> int:
         return digest(_REAL.create_decimal_from_float(float(rounded(value))))
 
-    # SQLite keeps a floating-point number, of which Django takes 15 digits.
-    is_real = vendor == "sqlite" and (field.max_digits or 16) > 15
+    # Django takes 15 digits of a floating-point number.
+    is_real = kind.keeps_decimals_as_floats and (field.max_digits or 16) > 15
     return digest_of_real if is_real else digest
 
 

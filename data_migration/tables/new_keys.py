@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from django.db import connections
 from django.db.models import AutoField, Model
+
+from ..utils.databases import database_of
 
 
 class NewKeys:
@@ -17,7 +18,7 @@ class NewKeys:
     """
 
     def __init__(self, model: type[Model], *, database: str) -> None:
-        self._connection = connections[database]
+        self._connection: Any = database_of(database).connection
         self._field: Any = model._meta.pk
         self._table = model._meta.db_table
         self._sequence: str | None = None

@@ -7,7 +7,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from types import NoneType
 from typing import Any, Final
 
-from django.db import connections
 from django.db.models import F, Field, Model, QuerySet
 
 from ..conf import settings
@@ -15,6 +14,7 @@ from ..exceptions import ConversionError
 from ..fields.converters import Converter, key_converter, own_type
 from ..fields.lookup import field_and_lookup
 from ..utils.chunks import chunks
+from ..utils.databases import database_of
 
 MISSING: Final = object()
 AMBIGUOUS: Final = object()
@@ -36,7 +36,7 @@ class Known(ABC):
         self._cache: dict[Any, Any] = {}
         #: Whether all of them are to be loaded at once, if they are no more than the limit.
         self.prefetches = False
-        self._chunk = min(connections[database].features.max_query_params or 10_000, 10_000)
+        self._chunk = database_of(database).values_in_query(at_most=10_000)
 
     def get(self, key: Any) -> Any:
         return self._cache.get(key, MISSING)

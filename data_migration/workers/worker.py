@@ -7,7 +7,7 @@ from contextlib import ExitStack, contextmanager
 from typing import Any
 
 from django.conf import settings as django_settings
-from django.db import OperationalError, connections, reset_queries
+from django.db import connections, reset_queries
 
 from ..exceptions import DataMigrationError, Interrupted, LockLost, SpecError
 from ..ledger import LinkBook, LinkLookup
@@ -32,13 +32,10 @@ from ..step.step import Keep, StepRunner
 from ..transform.legacy_targets import Linked
 from ..undo.removal import Removal
 from ..utils.collector import rare_collections
+from ..utils.databases import database_of
 from .divide import whole_groups
 
 Stop = Callable[[], bool]
-
-#: Two workers waited for each other, and the database chose one to begin again.
-_SQLSTATES = frozenset({"40001", "40P01"})
-_MYSQL_CODES = frozenset({1205, 1213})
 
 
 class LetGo(Exception):
@@ -101,7 +98,8 @@ def _end(ledger: RangeLedger, step: RunStep, error: BaseException) -> str:
     if isinstance(error, LockLost):
         return "lost"  # the row is somebody else's
     status, text, fault = RunStatus.FAILED, "", ""
-    if isinstance(error, LetGo) or not isinstance(error, Exception) or _is_deadlock(error):
+    is_deadlock = database_of(ledger.database).is_deadlock(error)
+    if isinstance(error, LetGo) or not isinstance(error, Exception) or is_deadlock:
         status = RunStatus.PENDING
         ledger.forget_failures(step)
     elif isinstance(error, Interrupted):
@@ -114,18 +112,6 @@ def _end(ledger: RangeLedger, step: RunStep, error: BaseException) -> str:
     if status == RunStatus.FAILED:  # now, not when the coordinator looks next
         stop_ranges(step, database=ledger.database)
     return status.value
-
-
-def _is_deadlock(error: BaseException | None) -> bool:
-    while error is not None:
-        if isinstance(error, OperationalError):
-            cause = error.__cause__ or error
-            state = getattr(cause, "sqlstate", None) or getattr(cause, "pgcode", None)
-            code = cause.args[0] if cause.args else None
-            if state in _SQLSTATES or code in _MYSQL_CODES:
-                return True
-        error = error.__cause__ or error.__context__
-    return False
 
 
 @contextmanager

@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Any, ClassVar
 
-from django.db import connections, transaction
+from django.db import transaction
 
 from ..fields.lookup import stored_values
 from ..outcomes import Outcome, WriterName
@@ -15,8 +15,8 @@ from ..spec.hooks import overridden_hook
 from ..spec.migration import Migration
 from ..tables import Meanwhile, nothing
 from ..transform.savepoints import raise_if_swallowed
+from ..utils.databases import database_of
 from .changes import changed_fields, named_values
-from .database_faults import is_fault_of_database
 from .hook_keys import HookKeys
 from .joins import Joins
 
@@ -32,7 +32,7 @@ class Writer(ABC):
         self.migration = migration
         self.model = migration.model
         self.database = database
-        self._connection = connections[database]
+        self._db = database_of(database)
         #: Whether an object with a key of the row's own was created.
         self.wrote_keys = False
         #: What may be done while the database takes new rows.
@@ -107,7 +107,7 @@ class Writer(ABC):
 
     def _run_hook(self, hook: Callable[..., Any], instance: Any, row: dict[str, Any]) -> None:
         hook(instance, row)
-        raise_if_swallowed(hook, self._connection)
+        raise_if_swallowed(hook, self._db.connection)
 
     def undo(self, drafts: list[Draft]) -> None:
         """Make the instances what they were before a savepoint that was rolled back."""
@@ -119,5 +119,5 @@ class Writer(ABC):
                     draft.instance.pk = None
 
     def raise_if_fault_of_database(self, error: Exception) -> None:
-        if is_fault_of_database(error, self.database):
+        if self._db.is_at_fault(error):
             raise error

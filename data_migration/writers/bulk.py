@@ -45,7 +45,7 @@ class BulkWriter(Writer):
 
     def _rows_at_once(self, drafts: list[Draft]) -> int:
         fields = [field for field in self.model._meta.concrete_fields if not field.generated]
-        return max(1, self._connection.ops.bulk_batch_size(fields, drafts))
+        return max(1, self._db.connection.ops.bulk_batch_size(fields, drafts))
 
     def _write_or_halve(self, drafts: list[Draft]) -> None:
         """Write together; when that fails, each half by itself, down to the bad rows."""
@@ -132,13 +132,11 @@ class BulkWriter(Writer):
                 rows.bulk_update(instances, names)
 
     def _may_be_cut(self, fields: list[Any], instances: list[Any]) -> bool:
-        """Whether PostgreSQL would cut a text that it refuses elsewhere.
+        """Whether the database may cut a text that it refuses elsewhere.
 
-        ``bulk_update`` casts all values to the column's type there, its length included.
+        On PostgreSQL ``bulk_update`` casts values to the column's type, its length included.
         """
-        if self._connection.vendor != "postgresql":
-            return False
-        return any(
+        return self._db.cuts_in_bulk_updates and any(
             not is_stock(field)
             or (
                 field.max_length is not None

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from types import NoneType
 
-from django.db import connections
 from django.db.models import Field, FileField, Model
 from django.db.models.fields.reverse_related import ManyToManyRel
 from django.db.models.signals import m2m_changed, post_init, post_save, pre_init, pre_save
@@ -15,6 +14,7 @@ from ..fields.lookup import field_of
 from ..outcomes import WriterName
 from ..spec.hooks import hook_is_overridden
 from ..spec.migration import Migration
+from ..utils.databases import database_of
 from .base import Writer
 from .bulk import BulkWriter, CopyWriter
 from .inserts import copy_cannot
@@ -47,7 +47,7 @@ def _fastest(model: type[Model], database: str) -> tuple[type[Writer], str]:
     if reason := next(_needs_save(model, database), ""):
         return SaveWriter, reason
     if reason := copy_cannot(model, database=database):
-        why = f", but no COPY: {reason}" if connections[database].vendor == "postgresql" else ""
+        why = f", but no COPY: {reason}" if database_of(database).takes_copy else ""
         return BulkWriter, f"nothing on the model needs save(){why}"
     return CopyWriter, "nothing on the model needs save(), and PostgreSQL takes COPY"
 
@@ -78,7 +78,7 @@ def _needs_save(model: type[Model], database: str) -> Iterator[str]:
     for field in model._meta.many_to_many:
         if m2m_changed.has_listeners(field.remote_field.through):
             yield f"m2m_changed receivers listen to {model.__name__}.{field.name}"
-    if not connections[database].features.can_return_rows_from_bulk_insert:
+    if not database_of(database).returns_new_keys:
         yield "the database does not return the keys of rows inserted in bulk"
 
 

@@ -6,12 +6,12 @@ from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import Any
 
-from django.db import connections
 from django.db.models import FileField, Model
 
 from ..fields.stock import copy_refusal, is_stock
 from ..rows.drafts import Draft
 from ..tables import Meanwhile, NewKeys, TableInsert, Unsuitable, has_own_way
+from ..utils.databases import database_of
 
 #: The values of each attribute, in the order of the rows.
 Columns = dict[str, list[Any]]
@@ -140,7 +140,7 @@ def _fill(field: Any, rows: list[dict[str, Any]]) -> None:
 def django_has_to(model: type[Model], *, database: str) -> str:
     """Why new objects go through ``bulk_create``, in one phrase; empty where they need not."""
     if not has_own_way(database):
-        return f"{connections[database].display_name} has no faster way"
+        return f"{database_of(database).name} has no faster way"
     return next(_hindrances(model, database), "")
 
 
@@ -151,14 +151,13 @@ def _hindrances(model: type[Model], database: str) -> Iterator[str]:
         if field.generated or field.has_db_default():
             yield f"the database computes {field.name}"
     new_keys = NewKeys(model, database=database)
-    can_return = connections[database].features.can_return_rows_from_bulk_insert
-    if new_keys.are_given and not new_keys and not can_return:
+    if new_keys.are_given and not new_keys and not database_of(database).returns_new_keys:
         yield "the database does not tell the keys of new rows"
 
 
 def copy_cannot(model: type[Model], *, database: str) -> str:
     """Why the new objects cannot go by COPY, in one phrase; empty where they can."""
-    if connections[database].vendor != "postgresql":
+    if not database_of(database).takes_copy:
         return "COPY is PostgreSQL's"
     if reason := django_has_to(model, database=database):
         return reason
