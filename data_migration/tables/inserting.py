@@ -9,7 +9,7 @@ from typing import Any
 
 from django.db.models import Model
 
-from ..fields.stock import target_of
+from ..fields.lookup import target_field_of
 from ..utils.databases import Database, database_of
 from .forms import Form, Unsuitable, Values, array, copied, literals, parameters, texts
 
@@ -221,7 +221,7 @@ _WAYS: dict[str, type[_Way]] = {"postgresql": _Arrays, "mysql": _Literals, "sqli
 
 def _array_type(field: Any, connection: Any) -> str:
     """The field's type without its length: a cast would cut what an INSERT refuses."""
-    named = target_of(field).cast_db_type(connection)
+    named = target_field_of(field).cast_db_type(connection)
     return str(named).partition("(")[0]
 
 

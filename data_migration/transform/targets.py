@@ -11,8 +11,9 @@ from django.db.models import F, Field, Model, QuerySet
 
 from ..conf import settings
 from ..exceptions import ConversionError
-from ..fields.converters import Converter, key_converter, own_type
-from ..fields.lookup import field_and_lookup
+from ..fields.converters import Converter, key_converter
+from ..fields.paths import AttributePath
+from ..fields.stock import fitting_type_of
 from ..utils.chunks import chunks
 from ..utils.databases import database_of
 
@@ -109,12 +110,13 @@ class Attribute:
 
     def __init__(self, klass: type[Model], name: str, *, database: str) -> None:
         self.name = name
-        field, self.lookup = field_and_lookup(klass, name)
+        path = AttributePath.follow(klass, name)
+        field, self.lookup = (path.field, path.lookup) if path is not None else (None, "")
         self.path = name.removesuffix(f"__{self.lookup}") if self.lookup else name
         self.is_text = field is None or field.empty_strings_allowed
         # Without a field of its own (a relation's other side) a value is searched as it is.
         self.convert: Converter = key_converter(field or Field(), name, database=database)
-        self.own_type = own_type(field) if field else None
+        self.own_type = fitting_type_of(field) if field else None
 
     def is_null(self, value: Any) -> bool:
         return not self.is_text and bool(value == "")

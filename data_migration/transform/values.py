@@ -13,8 +13,9 @@ from typing import Any
 from django.db.models import Field, ForeignKey, ManyToManyField
 
 from ..exceptions import UnknownColumn
-from ..fields.converters import QUICK, Converter, converter, own_type
+from ..fields.converters import QUICK, Converter, converter
 from ..fields.lookup import field_of
+from ..fields.stock import fitting_type_of
 from ..rows.drafts import Draft
 from ..spec.columns import Column, Relation
 from ..spec.hooks import hook_is_overridden, overridden_hook
@@ -156,7 +157,7 @@ class Transform:
         if isinstance(field, ManyToManyField) or field.generated:
             raise self._unknown(column)
         name = field.attname if column == "pk" else column
-        return name, own_type(field), converter(field, column)
+        return name, fitting_type_of(field), converter(field, column)
 
     def _add_entry(self, entry: str, *, is_column: bool = False) -> None:
         """Add the relation of an entry of ``column_description``, once."""

@@ -12,6 +12,7 @@ from ..fields.stock import copy_refusal, is_stock
 from ..rows.drafts import Draft
 from ..tables import Meanwhile, NewKeys, TableInsert, Unsuitable, has_own_way
 from ..utils.databases import database_of
+from .timestamps import is_clock
 
 #: The values of each attribute, in the order of the rows.
 Columns = dict[str, list[Any]]
@@ -84,7 +85,7 @@ class Inserts:
         objects = [vars(draft.instance) for draft in drafts]
         columns = {}
         for name, field in self._fields.items():
-            if _is_clock(field) or isinstance(field, FileField):
+            if is_clock(field) or isinstance(field, FileField):
                 columns[name] = [_saved(field, draft.instance) for draft in drafts]
             else:
                 columns[name] = [each[name] for each in objects]
@@ -96,7 +97,7 @@ class Inserts:
         if not given <= self._fields.keys() or len(set(map(len, rows))) > 1:
             raise Unsuitable("rows of different columns, or a column that is no field")
         for name, field in self._fields.items():
-            if name not in given or _is_clock(field):
+            if name not in given or is_clock(field):
                 _fill(field, rows)
         try:
             columns = {name: [row[name] for row in rows] for name in rows[0]}
@@ -114,11 +115,7 @@ def written_fields(model: type[Model]) -> list[Any]:
 def _saved(field: Any, instance: Any) -> Any:
     """What the field would save; a time that came with the row stays, see :mod:`.timestamps`."""
     given = vars(instance).get(field.attname)
-    return given if given is not None and _is_clock(field) else field.pre_save(instance, True)
-
-
-def _is_clock(field: Any) -> bool:
-    return bool(getattr(field, "auto_now", False) or getattr(field, "auto_now_add", False))
+    return given if given is not None and is_clock(field) else field.pre_save(instance, True)
 
 
 def _is_left_to_database(field: Any) -> bool:
@@ -128,7 +125,7 @@ def _is_left_to_database(field: Any) -> bool:
 def _fill(field: Any, rows: list[dict[str, Any]]) -> None:
     """Give the rows what ``Model(...)`` and ``save()`` give an object without the value."""
     name = field.attname
-    if _is_clock(field):
+    if is_clock(field):
         for row in rows:
             if row.get(name) is None:
                 row[name] = field.pre_save(SimpleNamespace(), True)
