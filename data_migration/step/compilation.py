@@ -11,7 +11,7 @@ from ..exceptions import SpecError, UnknownColumn
 from ..plan.graph import PlanStep
 from ..sources import Reader, close_connection
 from ..sources.narrowing import no_rows
-from ..spec.hooks import ROW_HOOKS, hook_is_overridden
+from ..spec.hooks import Hooks
 from ..spec.legacy_key import key_columns_of
 from ..spec.migration import Migration
 from ..transform.legacy_targets import Linked
@@ -19,8 +19,6 @@ from ..transform.relations import RelationColumn
 from ..transform.values import Transform
 from ..writers import Writer, choose_writer, instances_needed
 from .reading import open_source
-
-_ROW_HOOKS = (*ROW_HOOKS, "hook_error_creating_instance")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -91,7 +89,7 @@ def compile_step(
         writer_reason=writer_reason,
         instances=instances_needed(migration, writer, columns),
         key=key_columns_of(label, migration, columns),
-        hooks=tuple(name for name in _ROW_HOOKS if hook_is_overridden(type(migration), name)),
+        hooks=transform.hooks.see_rows,
         columns=tuple(_described(transform, columns)),
     )
 
@@ -141,9 +139,10 @@ def explain(steps: Iterable[PlanStep], *, database: str) -> Iterator[CompiledSte
 def _explained(
     step: PlanStep, migration: Migration, connection: Any, database: str
 ) -> CompiledStep:
-    writer, reason = choose_writer(step.label, migration, database=database)
+    hooks = Hooks(migration)
+    writer, reason = choose_writer(step.label, migration, database=database, hooks=hooks)
     linked = Linked(label=step.label, sources=step.sources, find=_no_links)
-    transform = Transform(migration, database=database, linked=linked)
+    transform = Transform(migration, database=database, hooks=hooks, linked=linked)
     reader = Reader(connection, step.label)
     try:
         reader.execute(*no_rows(connection, migration.query or "", migration.query_params))

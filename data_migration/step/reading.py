@@ -15,7 +15,6 @@ from ..sources import Reader
 from ..sources.narrowing import at_or_above, no_rows, with_keys, without_value
 from ..sources.rows import Rows
 from ..spec.fingerprint import fingerprint
-from ..spec.hooks import hook_is_overridden
 from ..spec.legacy_key import key_columns_of
 from ..spec.migration import Migration
 from ..utils.wording import printable_cause, words
@@ -35,6 +34,7 @@ class Reading:
         self._state = state = context.state
         self._options = options = context.options
         self._updates = context.updates
+        self._row_count = context.hooks.row_count
         self._messages = messages
         self._query, self._params = migration.query or "", migration.query_params
         self._rows_in_all: int | None = None
@@ -133,9 +133,8 @@ class Reading:
 
     def _count(self, reader: Reader) -> int | None:
         total: int | None
-        own = hook_is_overridden(type(self._migration), "hook_row_count")
-        if own and not self.is_incremental:
-            total = self._migration.hook_row_count(reader.connection, reader.cursor())
+        if self._row_count is not None and not self.is_incremental:
+            total = self._row_count(reader.connection, reader.cursor())
         else:
             total = reader.count(self._query, self._params)
         if total is None or total < 0:

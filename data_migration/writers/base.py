@@ -11,7 +11,7 @@ from django.db import transaction
 from ..fields.lookup import stored_values
 from ..outcomes import Outcome, WriterName
 from ..rows.drafts import Draft
-from ..spec.hooks import overridden_hook
+from ..spec.hooks import Hooks
 from ..spec.migration import Migration
 from ..tables import Meanwhile, nothing
 from ..transform.savepoints import raise_if_swallowed
@@ -28,7 +28,7 @@ class Writer(ABC):
     #: Whether a row is saved before the hooks of the next one run.
     is_row_by_row: ClassVar[bool] = False
 
-    def __init__(self, migration: Migration, *, database: str) -> None:
+    def __init__(self, migration: Migration, *, database: str, hooks: Hooks) -> None:
         self.migration = migration
         self.model = migration.model
         self.database = database
@@ -38,9 +38,8 @@ class Writer(ABC):
         #: What may be done while the database takes new rows.
         self.meanwhile: Meanwhile = nothing
         self.joins = self.make_joins()
-        self._after_save = overridden_hook(migration, "hook_after_save")
-        self._hook_keys = HookKeys(migration, database=database)
-        self._update_existing = overridden_hook(migration, "hook_update_existing")
+        self.hooks = hooks
+        self._hook_keys = HookKeys(self.model, database=database, hooks=hooks)
 
     @abstractmethod
     def write(self, drafts: list[Draft]) -> None:
@@ -77,17 +76,17 @@ class Writer(ABC):
             if draft.instance is not None:
                 draft.pk = draft.instance.pk
         self.joins.create(drafts)
-        if self._after_save is not None:
+        if self.hooks.after_save is not None:
             for draft in drafts:
-                self._run_hook(self._after_save, draft.instance, draft.row)
+                self._run_hook(self.hooks.after_save, draft.instance, draft.row)
         for draft in drafts:
             draft.outcome = Outcome.CREATED
         self.wrote_keys = self.wrote_keys or any(draft.has_key for draft in drafts)
 
     def _update(self, drafts: list[Draft]) -> None:
-        if self._update_existing is not None:
+        if self.hooks.update_existing is not None:
             for draft in drafts:
-                self._update_by_hook(self._update_existing, draft)
+                self._update_by_hook(self.hooks.update_existing, draft)
             return
         changed = [draft for draft in drafts if draft.changed]
         if changed:

@@ -8,6 +8,7 @@ from typing import Any
 from ..fields.stock import is_stock
 from ..outcomes import WriterName
 from ..rows.drafts import Draft
+from ..spec.hooks import Hooks
 from ..spec.migration import Migration
 from ..tables import Unsuitable
 from .base import Writer
@@ -23,8 +24,8 @@ class BulkWriter(Writer):
     name = WriterName.BULK
     by_copy = False
 
-    def __init__(self, migration: Migration, *, database: str) -> None:
-        super().__init__(migration, database=database)
+    def __init__(self, migration: Migration, *, database: str, hooks: Hooks) -> None:
+        super().__init__(migration, database=database, hooks=hooks)
         self._portion = Portions(database)
         #: Why ``bulk_create`` writes new objects; empty where it does not.
         self.django_writes = django_has_to(self.model, database=database)
@@ -87,7 +88,7 @@ class BulkWriter(Writer):
 
     def _what_hooks_may_change(self, drafts: list[Draft]) -> list[tuple[dict[str, Any], ...]]:
         """Instances and rows with a copy of each: a hook that runs again has to find the same."""
-        if self._after_save is None and self._update_existing is None:
+        if self.hooks.after_save is None and self.hooks.update_existing is None:
             return []
         objects = [draft.existing or draft.instance for draft in drafts]
         found = [vars(each) for each in objects if each is not None]

@@ -12,7 +12,7 @@ from django.db.models.signals import m2m_changed, post_init, post_save, pre_init
 from ..exceptions import SpecError
 from ..fields.lookup import field_of
 from ..outcomes import WriterName
-from ..spec.hooks import hook_is_overridden
+from ..spec.hooks import Hooks
 from ..spec.migration import Migration
 from ..utils.databases import database_of
 from .base import Writer
@@ -25,22 +25,26 @@ _WRITERS: dict[str, type[Writer]] = {
 }
 
 
-def choose_writer(label: str, migration: Migration, *, database: str) -> tuple[Writer, str]:
+def choose_writer(
+    label: str, migration: Migration, *, database: str, hooks: Hooks | None = None
+) -> tuple[Writer, str]:
     """Return the step's writer and the reason in one phrase; ``label`` is the migration's.
 
     ``auto`` takes the fastest that keeps what the model does. Raises :exc:`SpecError` for a
     writer that does not exist, or that cannot write the model.
     """
+    hooks = hooks or Hooks(migration)
     if migration.writer == WriterName.AUTO:
         cls, reason = _fastest(migration.model, database)
-        return cls(migration, database=database), reason
+        return cls(migration, database=database, hooks=hooks), reason
     if migration.writer not in _WRITERS:
         raise SpecError(
             f"{label}: writer {migration.writer!r} does not exist; choose"
             f" {', '.join(WriterName.values)}."
         )
     _refuse(label, migration, database)
-    return _WRITERS[migration.writer](migration, database=database), "the migration asks for it"
+    cls = _WRITERS[migration.writer]
+    return cls(migration, database=database, hooks=hooks), "the migration asks for it"
 
 
 def _fastest(model: type[Model], database: str) -> tuple[type[Writer], str]:
@@ -99,9 +103,8 @@ def _needs_instances(
     migration: Migration, writer: Writer, columns: Iterable[str]
 ) -> Iterator[str]:
     model = migration.model
-    for hook in ("hook_before_save", "hook_after_save"):
-        if hook_is_overridden(type(migration), hook):
-            yield f"{hook} gets it"
+    for hook in writer.hooks.see_new_instances:
+        yield f"{hook} gets it"
     if not isinstance(writer, BulkWriter):
         yield f"the writer {writer.name} saves it"
     elif writer.django_writes:

@@ -8,11 +8,8 @@ from django.db import IntegrityError
 from django.db.models import Field, ForeignKey, Model
 
 from ..rows.drafts import Draft
-from ..spec.hooks import hook_is_overridden
-from ..spec.migration import Migration
+from ..spec.hooks import OwnHooks
 from ..utils.databases import database_of
-
-_HOOKS = ("hook_before_save", "hook_after_save", "hook_update_existing")
 
 
 class HookKeys:
@@ -24,15 +21,11 @@ class HookKeys:
     each one. SQLite cannot, so what a hook put in place of the row's own key is looked up.
     """
 
-    def __init__(self, migration: Migration, *, database: str) -> None:
+    def __init__(self, model: type[Model], *, database: str, hooks: OwnHooks) -> None:
         self._database = database
         self._db = database_of(database)
-        has_hooks = any(hook_is_overridden(type(migration), hook) for hook in _HOOKS)
-        self._fields: list[Any] = [
-            field
-            for field in migration.model._meta.concrete_fields
-            if has_hooks and _judged(field)
-        ]
+        fields = model._meta.concrete_fields if hooks.see_instances else ()
+        self._fields: list[Any] = list(filter(_judged, fields))
 
     def check(self, drafts: list[Draft]) -> None:
         """Raise :exc:`IntegrityError` when a key of the drafts' stored objects leads nowhere."""

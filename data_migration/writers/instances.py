@@ -9,7 +9,7 @@ from django.db.models import Model
 from ..fields.lookup import stored_values
 from ..outcomes import Outcome
 from ..rows.drafts import Draft
-from ..spec.hooks import hook_is_overridden, overridden_hook
+from ..spec.hooks import Hooks
 from ..spec.migration import Migration
 from ..transform.savepoints import HookSavepoints
 from .changes import apply_to_existing, changed_fields, named_values
@@ -19,13 +19,14 @@ from .conflicts import Conflicts
 class Instances:
     """Makes the drafts of one step ready to be written; ``hook_before_save`` may skip some."""
 
-    def __init__(self, migration: Migration, *, database: str) -> None:
+    def __init__(self, migration: Migration, *, database: str, hooks: Hooks | None = None) -> None:
+        hooks = hooks or Hooks(migration)
         self._model = migration.model
-        self._before_save = overridden_hook(migration, "hook_before_save")
-        self._updates_by_hook = hook_is_overridden(type(migration), "hook_update_existing")
+        self._before_save = hooks.before_save
+        self._updates_by_hook = hooks.update_existing is not None
         parents = migration.model._meta.all_parents
         self._parent_keys = [p._meta.pk.attname for p in parents if p._meta.pk is not None]
-        self._hooks = HookSavepoints(database)
+        self._savepoints = HookSavepoints(database)
         #: Set where the ledger remembers what was written.
         self.conflicts: Conflicts | None = None
         #: Whether new objects are written from their values, since nobody needs an instance.
@@ -38,7 +39,7 @@ class Instances:
         """
         if self.only_existing:
             drafts = [draft for draft in drafts if draft.existing is not None]
-        with self._hooks.watching():
+        with self._savepoints.watching():
             for draft in drafts:
                 if draft.error is None:
                     try:
@@ -68,7 +69,7 @@ class Instances:
 
     def _is_kept(self, draft: Draft, instance: Model) -> bool:
         hook = self._before_save
-        if hook is None or self._hooks.run(hook, instance, draft.row) is not False:
+        if hook is None or self._savepoints.run(hook, instance, draft.row) is not False:
             return True
         draft.outcome = Outcome.SKIPPED
         return False

@@ -7,6 +7,8 @@ from typing import Any
 
 from ..outcomes import WriterName
 from ..rows.drafts import Draft
+from ..spec.hooks import Hooks
+from ..spec.migration import Migration
 from .base import Writer
 from .joins import Joins, ManagerJoins
 from .timestamps import auto_fields
@@ -18,8 +20,8 @@ class SaveWriter(Writer):
     name = WriterName.SAVE
     is_row_by_row = True
 
-    def __init__(self, migration: Any, *, database: str) -> None:
-        super().__init__(migration, database=database)
+    def __init__(self, migration: Migration, *, database: str, hooks: Hooks) -> None:
+        super().__init__(migration, database=database, hooks=hooks)
         self._auto_fields = auto_fields(self.model)
 
     def make_joins(self) -> Joins:
