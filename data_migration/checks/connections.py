@@ -14,7 +14,7 @@ from ..conf import settings
 from ..exceptions import SpecError
 from ..sources import ENGINES
 from ..sources.base import DISTRIBUTION, SETTING, Source
-from ..spec.hooks import hook_is_overridden
+from ..spec.hooks import OwnHooks
 from ..spec.migration import Migration
 from ..utils.wording import suggest
 from .texts import fault
@@ -54,7 +54,7 @@ def check_missing(migrations: Mapping[str, type[Migration]]) -> Iterator[CheckMe
 
 
 def _connects_by_setting(migration: type[Migration]) -> bool:
-    return not hook_is_overridden(migration, "open_db_connection")
+    return "open_db_connection" not in OwnHooks(migration)
 
 
 def _shortened(labels: list[str]) -> str:

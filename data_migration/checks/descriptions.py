@@ -12,7 +12,7 @@ from django.db.models import Model
 from ..fields.lookup import field_of
 from ..fields.paths import AttributePath, are_unique
 from ..spec.columns import Column, Relation
-from ..spec.hooks import hook_is_overridden
+from ..spec.hooks import OwnHooks
 from ..spec.migration import Migration
 from ..utils.wording import suggest
 from .attributes import is_usable_model
@@ -104,7 +104,7 @@ def _check_missing(
     label: str, migration: type[Migration], meaning: Column, field: Any, about: dict[str, str]
 ) -> Iterator[CheckMessage]:
     # A hook that sees the instance may fill the gap or skip the row.
-    hooked = hook_is_overridden(migration, "hook_before_save")
+    hooked = "hook_before_save" in OwnHooks(migration)
     must_have = getattr(field, "concrete", False) and not field.many_to_many and not field.null
     if meaning.skip_missing and must_have and not hooked:
         yield fault("W027", label, **about)

@@ -16,29 +16,15 @@ from typing import Any
 
 from django.conf import settings
 from django.core.exceptions import ValidationError
-from django.db import connections, models
+from django.db import models
 from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 
 from ..exceptions import ConversionError
+from ..utils.databases import database_of
+from .stock import Kind, fitting_type_of, kind_of
 
 Converter = Callable[[Any], Any]
-
-#: Stock field -> the type that needs no conversion. A subclass with its own ``to_python`` (and
-#: every field not named here) always converts.
-_OWN_TYPE: dict[type[models.Field[Any, Any]], type] = {
-    models.CharField: str,
-    models.TextField: str,
-    models.IntegerField: int,
-    models.FloatField: float,
-    models.DecimalField: Decimal,
-    models.BooleanField: bool,
-    models.DateField: dt.date,
-    models.TimeField: dt.time,
-    models.DurationField: dt.timedelta,
-    models.UUIDField: uuid.UUID,
-    models.BinaryField: bytes,
-}
 
 
 def converter(field: models.Field[Any, Any], column: str) -> Converter:
@@ -46,7 +32,7 @@ def converter(field: models.Field[Any, Any], column: str) -> Converter:
 
     It keeps ``None`` and raises :exc:`ConversionError` for a value that the field cannot take.
     """
-    own, to_python = own_type(field), _to_python(field)
+    own, to_python = fitting_type_of(field), _to_python(field)
 
     def convert(value: Any) -> Any:
         if value is None or type(value) is own:
@@ -71,8 +57,7 @@ def key_converter(field: models.Field[Any, Any], column: str, *, database: str) 
     convert = converter(field, column)
     lowest = highest = None
     if isinstance(field, models.IntegerField):
-        ops = connections[database].ops
-        lowest, highest = ops.integer_field_range(field.get_internal_type())
+        lowest, highest = database_of(database).range_of(field)
 
     def convert_key(value: Any) -> Any:
         key = convert(value)
@@ -89,21 +74,10 @@ def key_converter(field: models.Field[Any, Any], column: str, *, database: str) 
     return convert_key
 
 
-def own_type(field: models.Field[Any, Any]) -> type | None:
-    """The type of which every value fits ``field`` as it is; None when each is converted."""
-    for stock in type(field).__mro__:
-        if stock in _OWN_TYPE:
-            own = field.to_python.__func__ is stock.to_python  # type: ignore[attr-defined]
-            return _OWN_TYPE[stock] if own else None
-    return None
-
-
 def _to_python(field: models.Field[Any, Any]) -> Converter:
     """``field.to_python`` behind the repair that its kind of field needs."""
-    for kind, repair in _REPAIRS.items():
-        if isinstance(field, kind):
-            return lambda value: repair(value, field)
-    return field.to_python
+    repair = _REPAIRS.get(kind_of(field))
+    return field.to_python if repair is None else lambda value: repair(value, field)
 
 
 def _text(value: Any, field: models.Field[Any, Any]) -> Any:
@@ -198,7 +172,7 @@ QUICK: dict[tuple[Any, ...], Callable[[list[Any]], list[Any]]] = {
     (float, int): lambda values: list(map(float, values)),
 }
 
-_REPAIRS: dict[type[models.Field[Any, Any]], Callable[[Any, models.Field[Any, Any]], Any]] = {
+_REPAIRS: dict[Kind | None, Callable[[Any, models.Field[Any, Any]], Any]] = {
     models.DateTimeField: _date_time,
     models.CharField: _text,
     models.TextField: _text,

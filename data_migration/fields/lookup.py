@@ -1,4 +1,4 @@
-"""The field that a name, or a path such as ``profile__code``, stands for in a model."""
+"""The field that a name stands for in a model, and the values of an object's fields."""
 
 from __future__ import annotations
 
@@ -6,12 +6,7 @@ from collections.abc import Collection
 from typing import Any
 
 from django.core.exceptions import FieldDoesNotExist
-from django.db.models import (
-    Field,
-    ForeignKey,
-    ForeignObjectRel,
-    Model,
-)
+from django.db.models import ForeignKey, ForeignObjectRel, Model
 
 
 def field_of(model: type[Model], name: str) -> Any:
@@ -29,29 +24,11 @@ def field_of(model: type[Model], name: str) -> Any:
     return None if isinstance(field, ForeignObjectRel) else field
 
 
-def field_at(klass: type[Model], attr: str) -> Field[Any, Any] | None:
-    """The field that a search attribute ends at, None for one with a lookup after it."""
-    field, lookup = field_and_lookup(klass, attr)
-    return None if lookup else field
-
-
-def field_and_lookup(klass: type[Model], attr: str) -> tuple[Field[Any, Any] | None, str]:
-    """The field at the end of a lookup path, and the lookup (``iexact``) after it, if any."""
-    model: Any = klass
-    field: Any = None
-    for position, part in enumerate(parts := attr.split("__")):
-        try:
-            field = model._meta.pk if part == "pk" else model._meta.get_field(part)
-        except (FieldDoesNotExist, AttributeError):
-            return _plain(field), "__".join(parts[position:])
-        model = field.related_model
-    return _plain(field), ""
-
-
-def _plain(field: Any) -> Field[Any, Any] | None:
+def target_field_of(field: Any) -> Any:
+    """The field itself; of a foreign key the one, at the end of all, whose values it holds."""
     while isinstance(field, ForeignKey):
         field = field.target_field
-    return field if isinstance(field, Field) else None
+    return field
 
 
 def stored_values(instance: Any) -> dict[str, Any]:

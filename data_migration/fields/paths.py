@@ -7,27 +7,38 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.core.exceptions import FieldDoesNotExist
-from django.db.models import Model, UniqueConstraint
+from django.db.models import Field, Model, UniqueConstraint
+
+from .lookup import target_field_of
 
 
 @dataclass(frozen=True, slots=True)
 class AttributePath:
-    """The fields that a path walks through; lookups at its end are left out."""
+    """The fields that a path walks through, and the ``lookup`` (``iexact``) at its end, if any."""
 
     fields: tuple[Any, ...]
+    lookup: str = ""
 
     @classmethod
     def follow(cls, model: type[Model], attr: str) -> AttributePath | None:
         """Return the path, or None if ``model`` has no such one."""
         fields: list[Any] = []
         target: Any = model
-        for part in attr.split("__"):
+        parts = attr.split("__")
+        for position, part in enumerate(parts):
             field = _field(target, part)
             if field is None:
-                return cls(tuple(fields)) if fields and _looks_up(fields[-1], part) else None
+                is_lookup = bool(fields) and _looks_up(fields[-1], part)
+                return cls(tuple(fields), "__".join(parts[position:])) if is_lookup else None
             fields.append(field)
             target = field.related_model
         return cls(tuple(fields))
+
+    @property
+    def field(self) -> Field[Any, Any] | None:
+        """The field whose values are compared; None for the other side of a relation."""
+        field = target_field_of(self.fields[-1])
+        return field if isinstance(field, Field) else None
 
     @property
     def is_unique(self) -> bool:

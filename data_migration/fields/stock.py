@@ -1,17 +1,22 @@
-"""Which fields can be written without asking each of them for each of its values."""
+"""Django's own fields: the types of their values, and who else has a say in them."""
 
 from __future__ import annotations
 
 import datetime as dt
 import uuid
+from collections.abc import Iterable
 from decimal import Decimal
 from typing import Any
 
 from django.db.models import Field, fields
 
-#: Stock field -> the type that its values have in Python. The first that fits: a datetime field
-#: is a date field as well.
-OWN_TYPES: dict[type[Field[Any, Any]], type] = {
+from .lookup import target_field_of
+
+Kind = type["Field[Any, Any]"]
+
+#: Stock field -> the type that its values have in Python; None where they may have any. The first
+#: that fits a field counts: a datetime field is a date field as well.
+OWN_TYPES: dict[Kind, type | None] = {
     fields.BooleanField: bool,
     fields.IntegerField: int,
     fields.FloatField: float,
@@ -26,45 +31,66 @@ OWN_TYPES: dict[type[Field[Any, Any]], type] = {
     fields.files.FileField: str,
     fields.CharField: str,
     fields.TextField: str,
+    fields.json.JSONField: None,
 }
+
+#: Of these, a value of the own type may have to take another form: a moment another zone, an
+#: address another spelling, a file its name.
+_CONVERTED = frozenset(
+    {fields.DateTimeField, fields.GenericIPAddressField, fields.files.FileField}
+)
 
 _CONVERSIONS = (
     *("from_db_value", "get_db_prep_save", "get_db_prep_value", "get_prep_value", "to_python"),
-    *("pre_save", "get_placeholder", "get_placeholder_sql"),
 )
+_WRITING = ("pre_save", "get_placeholder", "get_placeholder_sql")
 
 
-def target_of(field: Any) -> Any:
-    """The field itself, or at the end of foreign keys the one whose values they hold."""
-    while field.remote_field is not None and hasattr(field, "target_field"):
-        field = field.target_field
-    return field
+def kind_of(field: Any) -> Kind | None:
+    """The stock field that the field is or inherits from; None for any other."""
+    return next((stock for stock in OWN_TYPES if isinstance(field, stock)), None)
+
+
+def fitting_type_of(field: Any) -> type | None:
+    """The type of which every value fits the field as it is; None where each is converted."""
+    kind = kind_of(field)
+    if kind is None or kind in _CONVERTED:
+        return None
+    is_own = field.to_python.__func__ is kind.to_python
+    return OWN_TYPES[kind] if is_own else None
+
+
+def written_type_of(field: Any) -> type | None:
+    """The type whose values the field writes as they are; None where it has to be asked."""
+    kind = kind_of(field)
+    return OWN_TYPES[kind] if kind is not None and is_stock(field) else None
+
+
+def is_converted_by_django(field: Any) -> bool:
+    """Whether Django's own methods bring the field's values into the database and back."""
+    return _are_djangos(field, _CONVERSIONS)
 
 
 def is_stock(field: Any) -> bool:
-    """Whether Django's own methods bring the field's values into the database and back."""
+    """Whether Django's own methods alone decide what is written for the field."""
+    return is_converted_by_django(field) and _are_djangos(field, _WRITING)
+
+
+def _are_djangos(field: Any, names: Iterable[str]) -> bool:
     return all(
         getattr(method, "__module__", "").startswith("django.db.models.")
-        for name in _CONVERSIONS
+        for name in names
         if (method := getattr(type(field), name, None)) is not None
     )
 
 
-def own_type_of(field: Any) -> type | None:
-    """The type whose values the field writes as they are; None where it has to be asked."""
-    for stock, own in OWN_TYPES.items():
-        if isinstance(field, stock):
-            return own if is_stock(field) else None
-    return None
-
-
 def is_json(field: Any) -> bool:
-    return isinstance(field, fields.json.JSONField) and is_stock(field)
+    return kind_of(field) is fields.json.JSONField and is_stock(field)
 
 
 def copy_refusal(field: Any) -> str:
     """Why COPY cannot write the field, in one phrase; empty where it can."""
-    field = target_of(field)
-    if own_type_of(field) is None and not is_json(field):
+    field = target_field_of(field)
+    if written_type_of(field) is None and not is_json(field):
         return f"{field.name} is a {type(field).__name__}, which has a form of its own"
     return ""

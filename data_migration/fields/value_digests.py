@@ -9,7 +9,7 @@ from __future__ import annotations
 import datetime as dt
 import json
 from collections.abc import Callable, Iterable, Sequence
-from decimal import ROUND_HALF_EVEN, ROUND_HALF_UP, Context, Decimal
+from decimal import Context, Decimal
 from itertools import repeat
 from struct import Struct
 from typing import Any
@@ -18,10 +18,12 @@ from zlib import crc32
 from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.db import connections
-from django.db.models import Field, fields
+from django.db.models import fields
 from django.utils import timezone
 
-from .converters import own_type
+from ..utils.databases import database_of
+from .lookup import target_field_of
+from .stock import OWN_TYPES, Kind, is_converted_by_django, kind_of
 
 #: A field whose digest is not known: its value was an expression, say. It equals every value.
 UNKNOWN = 0
@@ -42,8 +44,7 @@ def ways_to_digest(field: Any, database: str) -> tuple[Digests, Digest]:
 
     :data:`LEFT_OUT` and what the field cannot read are :data:`UNKNOWN`.
     """
-    while field.remote_field is not None and hasattr(field, "target_field"):
-        field = field.target_field
+    field = target_field_of(field)
     own, plain = _plain_digest(field, database)
 
     def digest(value: Any) -> int:
@@ -78,34 +79,18 @@ def unwrapped(value: Any) -> Any:
 
 def _plain_digest(field: Any, database: str) -> tuple[type | None, Digest]:
     """The type that most values have, and how they are digested: by what the database keeps."""
-    if not _is_stock(field):
+    kind = kind_of(field)
+    if not is_converted_by_django(field):
         return None, _stored(field, database)
-    if isinstance(field, fields.DecimalField):
+    if kind is None:
+        return None, _any
+    if kind is fields.DecimalField:
         return Decimal, _decimal(field, database)
-    if isinstance(field, fields.json.JSONField):
+    if kind is fields.json.JSONField:
         return None, _json(field.encoder)
-    for kind, (own, digest) in _DIGESTS.items():
-        if isinstance(field, kind):
-            return own, digest
-    return own_type(field), _any
-
-
-def _is_stock(field: Any) -> bool:
-    """Whether Django's own methods bring the field's values into the database and back."""
-    return all(
-        getattr(method, "__module__", "").startswith("django.db.models.")
-        for name in _CONVERSIONS
-        if (method := getattr(type(field), name, None)) is not None
-    )
-
-
-_CONVERSIONS = (
-    "from_db_value",
-    "get_db_prep_save",
-    "get_db_prep_value",
-    "get_prep_value",
-    "to_python",
-)
+    # An address is brought into one spelling first.
+    own = None if kind is fields.GenericIPAddressField else OWN_TYPES[kind]
+    return own, _DIGESTS.get(kind, _any)
 
 
 def _stored(field: Any, database: str) -> Digest:
@@ -121,11 +106,9 @@ def _stored(field: Any, database: str) -> Digest:
 
 
 def _decimal(field: Any, database: str) -> Digest:
-    vendor = connections[database].vendor
-    # Servers round halves up themselves; for SQLite Django rounds, to even.
-    rounding = ROUND_HALF_EVEN if vendor == "sqlite" else ROUND_HALF_UP
+    kind = database_of(database)
     # The default context refuses to round a number of more than 28 digits.
-    wide = Context(prec=1000, rounding=rounding)
+    wide = Context(prec=1000, rounding=kind.decimal_rounding)
     unit = None if field.decimal_places is None else Decimal(1).scaleb(-field.decimal_places)
 
     def rounded(value: Decimal) -> Decimal:
@@ -138,8 +121,8 @@ def _decimal(field: Any, database: str) -> Digest:
     def digest_of_real(value: Decimal) -> int:
         return digest(_REAL.create_decimal_from_float(float(rounded(value))))
 
-    # SQLite keeps a floating-point number, of which Django takes 15 digits.
-    is_real = vendor == "sqlite" and (field.max_digits or 16) > 15
+    # Django takes 15 digits of a floating-point number.
+    is_real = kind.keeps_decimals_as_floats and (field.max_digits or 16) > 15
     return digest_of_real if is_real else digest
 
 
@@ -215,17 +198,16 @@ def _any(value: Any) -> int:
     return crc32(repr(value).encode("utf-8", "surrogatepass")) or 1
 
 
-#: The first that fits; a datetime field is a date field as well.
-_DIGESTS: dict[type[Field[Any, Any]], tuple[type | None, Digest]] = {
-    fields.BooleanField: (bool, _whole_number),
-    fields.IntegerField: (int, _whole_number),
-    fields.FloatField: (float, _real),
-    fields.DateTimeField: (dt.datetime, _moment),
-    fields.DateField: (dt.date, dt.date.toordinal),
-    fields.TimeField: (dt.time, lambda value: _text(value.isoformat())),  # without the fold
-    fields.BinaryField: (bytes, lambda value: crc32(value) or 1),
-    fields.CharField: (str, _text),
-    fields.TextField: (str, _text),
-    fields.GenericIPAddressField: (None, _address),
-    fields.files.FileField: (None, lambda value: _text(str(value))),
+_DIGESTS: dict[Kind, Digest] = {
+    fields.BooleanField: _whole_number,
+    fields.IntegerField: _whole_number,
+    fields.FloatField: _real,
+    fields.DateTimeField: _moment,
+    fields.DateField: dt.date.toordinal,
+    fields.TimeField: lambda value: _text(value.isoformat()),  # without the fold
+    fields.BinaryField: lambda value: crc32(value) or 1,
+    fields.CharField: _text,
+    fields.TextField: _text,
+    fields.GenericIPAddressField: _address,
+    fields.files.FileField: lambda value: _text(str(value)),
 }

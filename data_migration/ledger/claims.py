@@ -6,7 +6,7 @@ import os
 from collections.abc import Collection, Iterable
 from typing import Any
 
-from django.db import connections, transaction
+from django.db import transaction
 from django.db.models import Exists, OuterRef, Subquery, Sum
 from django.utils import timezone
 
@@ -16,6 +16,7 @@ from ..models.counts import COUNTS, is_fresh
 from ..outcomes import RunStatus
 from ..rows.keys import key_text
 from ..utils import processes
+from ..utils.databases import database_of
 from .heartbeat import Heartbeat
 from .links import LinkBook
 from .lock import Lock
@@ -24,8 +25,6 @@ from .runs import Ledger
 
 #: How often a range is taken before it counts as one that kills its workers.
 MAX_CLAIMS = 5
-
-_SHARED = {"postgresql": " FOR SHARE", "mysql": " LOCK IN SHARE MODE"}
 
 
 def ranges_of(step: RunStep, database: str) -> Any:
@@ -177,15 +176,15 @@ class SharedLock(Lock):
         return f"{self._row.step.migration}: range {self._row.number}"
 
     def _fetch(self) -> tuple[Any, ...] | None:
-        connection = connections[self.database]
+        database = database_of(self.database)
         rows = self._query
-        if connection.vendor not in _SHARED:
+        if not database.share_lock:
             rows = rows.select_for_update()
             return rows.first()  # type: ignore[no-any-return]
         compiler = rows.query.get_compiler(self.database)
         sql, params = compiler.as_sql()
-        with connection.cursor() as cursor:
-            cursor.execute(sql + _SHARED[connection.vendor], params)
+        with database.connection.cursor() as cursor:
+            cursor.execute(sql + database.share_lock, params)
             found = cursor.fetchall()
         converters = compiler.get_converters([column[0] for column in compiler.select])
         return next((tuple(row) for row in compiler.apply_converters(found, converters)), None)
@@ -229,7 +228,7 @@ class RangeBook(LinkBook):
         if str(layout) in self.state.layouts:
             return
         # Locked until the batch is committed, once for each layout and worker.
-        no_key = connections[self.database].features.has_select_for_no_key_update
+        no_key = database_of(self.database).locks_all_but_the_key
         rows = MigrationState.objects.using(self.database).select_for_update(no_key=no_key)
         self.state.layouts = rows.values_list("layouts", flat=True).get(pk=self.state.pk)
         super().know_layout(layout, names)

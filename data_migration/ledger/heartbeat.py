@@ -13,19 +13,13 @@ from django.utils import timezone
 from ..conf import settings
 from ..models import Run
 from ..outcomes import RunStatus
+from ..utils.databases import database_of
 from .queue import stop_requested
 
 Live = Callable[[], dict[str, Any]]
 
 #: How long the end of a run waits for a beat that is under way, in seconds.
 _PATIENCE = 2.0
-
-#: The row of the run is the heartbeat's alone while the run is going. Should somebody lock it all
-#: the same, the beat is given up after a second and tried again at its next time.
-_SHORT_WAIT = {
-    "postgresql": "SET LOCAL lock_timeout = '1s'",
-    "mysql": "SET SESSION innodb_lock_wait_timeout = 1",
-}
 
 
 def write_beat(run: Run, live: dict[str, Any], database: str) -> None:
@@ -70,11 +64,13 @@ class Heartbeat:
             self._close()
 
     def _beat(self) -> None:
-        connection = connections[self._database]
+        database = database_of(self._database)
         try:
             with transaction.atomic(using=self._database):
-                if statement := _SHORT_WAIT.get(connection.vendor):
-                    with connection.cursor() as cursor:
+                # The row of the run is the heartbeat's alone while the run is going. Should
+                # somebody lock it all the same, the beat is given up and tried again at its time.
+                if statement := database.short_wait:
+                    with database.connection.cursor() as cursor:
                         cursor.execute(statement)
                 self._write()
         except Exception:

@@ -16,8 +16,8 @@ from typing import Any, NamedTuple
 
 from django.db import connections
 from django.db.models import BinaryField, Field, JSONField, Model
-from django.db.models.fields.related import RelatedField
 
+from ..fields.lookup import target_field_of
 from ..models import BeforeImage, MigrationState
 from .deferrals import DeferralBook
 from .links import Link
@@ -203,7 +203,7 @@ def _all_values(instance: Any) -> dict[str, Any]:
 
 def _stored(field: Field[Any, Any], value: Any) -> Any:
     if isinstance(value, Model):
-        value = getattr(value, _target(field).attname)
+        value = getattr(value, target_field_of(field).attname)
     if value is None:
         return None
     if isinstance(field, JSONField):
@@ -217,14 +217,7 @@ def _restored(field: Field[Any, Any], value: Any) -> Any:
     if isinstance(field, JSONField):
         return json.loads(json.dumps(value), cls=field.decoder) if field.decoder else value
     value = field.to_python(value)
-    return bytes(value) if isinstance(_target(field), BinaryField) else value
-
-
-def _target(field: Any) -> Any:
-    """The field whose values a relation holds; any other field itself."""
-    while isinstance(field, RelatedField):
-        field = field.target_field
-    return field
+    return bytes(value) if isinstance(target_field_of(field), BinaryField) else value
 
 
 def _texts(targets: Iterable[Any]) -> list[str]:

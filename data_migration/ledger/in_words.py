@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from django.db import connections
 from django.utils import timezone
 
 from ..models import Run
 from ..outcomes import Mode, RunStatus
+from ..utils.databases import database_of
 
 
 def going_on(run: Run) -> str:
@@ -47,7 +47,7 @@ def _sign_of_life(run: Run) -> str:
 
 
 def _is_on_sqlite(run: Run) -> bool:
-    return connections[run._state.db or "default"].vendor == "sqlite"
+    return database_of(run._state.db or "default").has_one_writer
 
 
 def _ago(seconds: float) -> str:

@@ -18,6 +18,7 @@ from ..exceptions import LockLost, RunRefused
 from ..models import Run, RunLock, RunStep
 from ..outcomes import RunStatus
 from ..utils import processes
+from ..utils.databases import database_of
 from .heartbeat import Heartbeat, Live, write_beat
 from .in_words import going_on, host_of, seen_at, who
 
@@ -52,7 +53,7 @@ class Lock:
         self._next_beat = 0.0
         #: Whether somebody wants the run to end, as far as :meth:`check` and the beats saw it.
         self.stop_requested = False
-        self._beats_here = connections[database].vendor == "sqlite"
+        self._beats_here = database_of(database).has_one_writer
 
     def refuse_second(self) -> None:
         """Raise :exc:`RunRefused` when a living run holds the lock. Writes nothing.
@@ -158,15 +159,14 @@ class Lock:
 
     def _take(self, run: Run, former: Run | None) -> bool:
         """Whether the lock passed from ``former`` to ``run``; not if it is another's by now."""
-        connection = connections[self.database]
-        nowait = connection.features.has_select_for_update_nowait
+        nowait = database_of(self.database).locks_without_waiting
         try:
             with transaction.atomic(using=self.database):
                 # The UPDATE by itself would wait, maybe without end, for a row that is locked.
                 list(self._rows().select_for_update(nowait=nowait))
                 return bool(self._rows().filter(run=former).update(run=run))
         except OperationalError:
-            if connection.needs_rollback:
+            if connections[self.database].needs_rollback:
                 raise  # it was more than a row that is locked
             return False
 

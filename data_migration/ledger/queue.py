@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from django.db import Error, connections
+from django.db import Error
 from django.utils import timezone
 
 from ..exceptions import LedgerError, RunRefused
 from ..models import Run
 from ..outcomes import Mode, RunStatus
 from ..utils import processes
+from ..utils.databases import database_of
 
 
 def queue_run(
@@ -124,7 +125,7 @@ def _not_queued(run: Run) -> str:
 
 def _cannot_ask(run: Run, error: Error, database: str) -> str:
     where = f" on {run.host}" if run.host != processes.host() else ""
-    if connections[database].vendor == "sqlite":
+    if database_of(database).has_one_writer:
         return (
             f"Run {run.pk} has the SQLite database to itself until it ends, so it cannot be asked"
             f" to stop. Ctrl-C in its terminal, or kill {run.process}{where}."

@@ -14,6 +14,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import BinaryField, JSONField, Model, UUIDField
 
 from ..tables import Meanwhile, TableInsert, nothing
+from ..utils.databases import database_of
 
 #: Hashes in one statement: 400 kB of it, which even old servers take.
 _CHUNK = 10_000
@@ -33,7 +34,7 @@ class RowInsert:
             model,
             [model._meta.get_field("migration"), *fields],
             database=connection.alias,
-            by_copy=connection.vendor == "postgresql",
+            by_copy=database_of(connection.alias).takes_copy,
             ready=[field.name for field in fields if isinstance(field, (UUIDField, JSONField))],
         )
 

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from django.db import connections
-
 from ..exceptions import SpecError
 from ..launch.handover import availability, enqueue
 from ..options import RunOptions
 from ..plan.graph import PlanStep
+from ..utils.databases import database_of
 from ..workers import outlook
 
 #: How many workers the ranges are made for where nobody says how many listen.
@@ -27,7 +26,7 @@ def refuse_workers(options: dict[str, Any]) -> None:
         if options["atomic"]:
             raise SpecError(f"--{name} makes no sense with --atomic, which is one transaction.")
         is_one = name == "workers" and options["workers"] == 1
-        if not is_one and connections[options["database"]].vendor == "sqlite":
+        if not is_one and database_of(options["database"]).has_one_writer:
             raise SpecError(
                 f"--{name}: SQLite takes one writer at a time, so that workers would wait for each"
                 " other. Leave it out, or import into PostgreSQL, MySQL or MariaDB."

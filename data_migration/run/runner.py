@@ -183,7 +183,13 @@ class Runner:
         StepRunner(
             context,
             self.ledger,
-            Compiler(plan_step, migration, database=database, find=LinkLookup(database)),
+            Compiler(
+                plan_step,
+                migration,
+                context.hooks,
+                database=database,
+                find=LinkLookup(database),
+            ),
             place=(step.position, len(self.steps)),
             record=Recorder(context, self.ledger, steps=self.steps, progress=self.progress),
             removal=self.removal,

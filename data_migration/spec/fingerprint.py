@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from hashlib import blake2b
 
-from .hooks import ROW_HOOKS, hook_is_overridden
+from .hooks import ROW_HOOKS, OwnHooks
 from .migration import Migration
 
 
@@ -14,20 +14,19 @@ def fingerprint(migration: type[Migration]) -> str:
 
     A hook counts with its source text; what it calls elsewhere is not seen.
     """
+    own = OwnHooks(migration)
     said = [
         " ".join((migration.query or "").split()),
         repr(migration.query_params),
         migration.model._meta.label,
         repr(migration.legacy_key),
         *(f"{name}: {each!r}" for name, each in sorted(migration.column_description.items())),
-        *(_source_of(migration, name) for name in ROW_HOOKS),
+        *(_source_of(migration, name) if name in own else "" for name in ROW_HOOKS),
     ]
     return blake2b("\n".join(said).encode(), digest_size=16).hexdigest()
 
 
 def _source_of(migration: type[Migration], name: str) -> str:
-    if not hook_is_overridden(migration, name):
-        return ""
     try:
         return inspect.getsource(getattr(migration, name))
     except (OSError, TypeError):  # made at run time

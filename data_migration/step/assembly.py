@@ -10,7 +10,6 @@ from django.db import connections
 from ..ledger import LinkBook
 from ..sources.feed import Feed
 from ..spec.fingerprint import fingerprint
-from ..spec.hooks import hook_is_overridden
 from ..spec.legacy_key import search_attrs_of
 from ..tables import nothing
 from ..transform.existing import Existing
@@ -56,9 +55,9 @@ def assemble(
     """
     migration, database, transform = context.migration, context.database, compiler.transform
     is_first = links is None or links.book.is_empty()
-    updates_by_hook = hook_is_overridden(type(migration), "hook_update_existing")
+    hooks = context.hooks
     # Every row will be transformed, and no hook may touch the database for that.
-    transforms_ahead = transform.is_pure and is_first and not updates_by_hook
+    transforms_ahead = transform.is_pure and is_first and hooks.update_existing is None
     seed = fingerprint(type(migration))
     preparation = Preparation(
         Identification(compiled.key, feed.columns, seed) if links is not None else None,
@@ -102,11 +101,16 @@ def assemble(
         instances=Instances(
             migration,
             database=database,
+            hooks=hooks,
             conflicts=conflicts,
             only_existing=not compiled.instances,
         ),
         writer=compiler.choice.writer(
-            migration, database=database, conflicts=conflicts, meanwhile=memory.while_written
+            migration,
+            database=database,
+            hooks=hooks,
+            conflicts=conflicts,
+            meanwhile=memory.while_written,
         ),
         record=record,
     )
@@ -114,14 +118,14 @@ def assemble(
 
 
 def _rerun(context: StepContext, failed: Collection[str]) -> Rerun:
-    migration, run = context.migration, context.step.run_id
-    own_hook = hook_is_overridden(type(migration), "hook_update_existing")
+    run = context.step.run_id
+    own_hook = context.hooks.update_existing is not None
     return Rerun(
         run=run,
         pass_run=context.state.pass_run or run,
         updates=context.updates,
         full=context.options.full,
-        calls_hook=own_hook and not migration.track_changes,
+        calls_hook=own_hook and not context.migration.track_changes,
         failed=failed,
         is_first=not context.state.is_read,
     )

@@ -10,7 +10,7 @@ from ..conf import settings
 from ..exceptions import SpecError, UnknownColumn
 from ..plan.graph import PlanStep
 from ..sources import close_connection
-from ..spec.hooks import ROW_HOOKS, hook_is_overridden
+from ..spec.hooks import Hooks
 from ..spec.legacy_key import key_columns_of
 from ..spec.migration import Migration
 from ..transform.legacy_targets import Find, Linked
@@ -18,8 +18,6 @@ from ..transform.relations import RelationColumn
 from ..transform.values import Transform
 from ..writers import choose_writer, instances_needed
 from .reading import opened
-
-_ROW_HOOKS = (*ROW_HOOKS, "hook_error_creating_instance")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -73,13 +71,22 @@ class Compiler:
     does not exist, or that cannot write the model.
     """
 
-    def __init__(self, plan_step: PlanStep, migration: Migration, *, database: str, find: Find):
+    def __init__(
+        self,
+        plan_step: PlanStep,
+        migration: Migration,
+        hooks: Hooks,
+        *,
+        database: str,
+        find: Find,
+    ) -> None:
         self._label = plan_step.label
         self._migration = migration
+        self._hooks = hooks
         self._database = database
         self.choice = choose_writer(plan_step.label, migration, database=database)
         linked = Linked(label=plan_step.label, sources=plan_step.sources, find=find)
-        self.transform = Transform(migration, database=database, linked=linked)
+        self.transform = Transform(migration, database=database, hooks=hooks, linked=linked)
 
     def compile(self, columns: Sequence[str]) -> CompiledStep:
         """Decide what depends on the columns.
@@ -96,9 +103,11 @@ class Compiler:
             label=self._label,
             writer=writer.name,
             writer_reason=reason,
-            instances=instances_needed(migration, writer, columns, database=self._database),
+            instances=instances_needed(
+                migration.model, writer, columns, hooks=self._hooks, database=self._database
+            ),
             key=key_columns_of(self._label, migration, columns),
-            hooks=tuple(name for name in _ROW_HOOKS if hook_is_overridden(type(migration), name)),
+            hooks=self._hooks.see_rows,
             columns=tuple(_described(self.transform, columns)),
         )
 
@@ -137,8 +146,9 @@ def explain(steps: Iterable[PlanStep], *, database: str) -> Iterator[CompiledSte
     try:
         for step in steps:
             migration: Migration = step.migration()
-            compiler = Compiler(step, migration, database=database, find=_no_links)
-            with opened(step.label, migration, connections.append) as feed:
+            hooks = Hooks(migration)
+            compiler = Compiler(step, migration, hooks, database=database, find=_no_links)
+            with opened(step.label, migration, hooks, connections.append) as feed:
                 feed.look()
                 columns = feed.columns
             yield compiler.compile(columns)

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 from ..conf import settings
 from ..models import MigrationState, RunStep
 from ..options import RunOptions
+from ..spec.hooks import Hooks
 from ..spec.migration import Migration
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class StepContext:
     """One migration within a run.
 
@@ -22,6 +24,11 @@ class StepContext:
     migration: Migration
     state: MigrationState
     options: RunOptions
+
+    @cached_property
+    def hooks(self) -> Hooks:
+        """The migration's own hooks."""
+        return Hooks(self.migration)
 
     @property
     def label(self) -> str:

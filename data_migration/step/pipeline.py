@@ -9,7 +9,6 @@ from django.db import transaction
 from ..exceptions import RowFailure
 from ..outcomes import Outcome
 from ..rows.drafts import Draft
-from ..spec.hooks import hook_is_overridden
 from ..transform.existing import Existing
 from ..transform.relations import RelationColumn, resolve
 from ..transform.trees import Waiting
@@ -45,7 +44,7 @@ class Pipeline:
     ) -> None:
         self._step = context.step
         self._compares = context.updates
-        self._migration = migration = context.migration
+        self._migration = context.migration
         self.database = database = context.database
         self._transform = transform
         self._is_transformed = is_transformed
@@ -54,7 +53,7 @@ class Pipeline:
         self._instances = instances
         self.writer = writer
         self.record = record
-        self._updates_by_hook = hook_is_overridden(type(migration), "hook_update_existing")
+        self._updates_by_hook = context.hooks.update_existing is not None
         self._deferrals = Deferrals(context.state, transform.legacy_value, database=database)
         #: Rows that need others of the query to be written before them.
         self.waiting = Waiting(transform.relations)

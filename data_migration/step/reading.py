@@ -17,7 +17,7 @@ from ..sources.feed import Feed
 from ..sources.query import QueryFeed
 from ..sources.rows import Rows
 from ..spec.fingerprint import fingerprint
-from ..spec.hooks import hook_is_overridden
+from ..spec.hooks import Hooks
 from ..spec.legacy_key import key_columns_of
 from ..spec.migration import Migration
 from ..utils.wording import printable_cause, words
@@ -33,7 +33,7 @@ Keep = Callable[[Any], Any]
 
 
 @contextmanager
-def opened(label: str, migration: Migration, keep_open: Keep) -> Iterator[QueryFeed]:
+def opened(label: str, migration: Migration, hooks: Hooks, keep_open: Keep) -> Iterator[QueryFeed]:
     """The feed of a migration, closed at the end.
 
     ``keep_open`` receives a connection that a spec opened by itself, since it may hand out the
@@ -53,7 +53,7 @@ def opened(label: str, migration: Migration, keep_open: Keep) -> Iterator[QueryF
         yield feed
     finally:
         feed.close()
-        if hook_is_overridden(type(migration), "open_db_connection"):
+        if "open_db_connection" in hooks:
             keep_open(connection)
         else:
             close_connection(connection)
@@ -68,6 +68,7 @@ class Reading:
         self._state = state = context.state
         self._options = options = context.options
         self._updates = context.updates
+        self._row_count = context.hooks.row_count
         self._messages = messages
         self._feed = feed
         self._rows_in_all: int | None = None
@@ -162,9 +163,8 @@ class Reading:
             )
 
     def _count(self) -> int | None:
-        own = hook_is_overridden(type(self._migration), "hook_row_count")
-        if own and not self.is_incremental:
-            total = self._feed.count_by(self._migration.hook_row_count)
+        if self._row_count is not None and not self.is_incremental:
+            total = self._feed.count_by(self._row_count)
         else:
             total = self._feed.count()
         if total is None or total < 0:

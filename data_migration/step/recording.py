@@ -16,7 +16,6 @@ from ..models import RowError, Run, RunStep
 from ..outcomes import MessageKind, OnError, Outcome
 from ..progress import Progress
 from ..rows.drafts import Draft, Note
-from ..spec.hooks import hook_is_overridden
 from ..utils.masking import MASK, is_hidden, masked_text
 from ..utils.wording import words
 from ..writers import describe, hook_of
@@ -46,9 +45,7 @@ class Recorder:
         self._ledger = ledger
         self._steps = steps
         self._progress = progress
-        self._own_error_hook = hook_is_overridden(
-            type(context.migration), "hook_error_creating_instance"
-        )
+        self._has_own_error_hook = "hook_error_creating_instance" in context.hooks
 
     def __call__(self, drafts: list[Draft]) -> None:
         """Count the drafts and keep their messages.
@@ -104,7 +101,7 @@ class Recorder:
 
     def _call_error_hook(self, error: Exception, row: dict[str, Any]) -> None:
         # A hook may write (a log table, say); what it writes before it raises must not stay.
-        own = self._own_error_hook
+        own = self._has_own_error_hook
         with transaction.atomic(using=self._options.database) if own else nullcontext():
             self._migration.hook_error_creating_instance(error, row)
 

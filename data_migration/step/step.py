@@ -84,7 +84,9 @@ class StepRunner:
         with ExitStack() as whole:
             whole.enter_context(self._transaction())
             self._migration.hook_before_all()
-            with opened(self._context.label, self._migration, self._keep_open) as feed:
+            with opened(
+                self._context.label, self._migration, self._context.hooks, self._keep_open
+            ) as feed:
                 reading = Reading(self._context, self._messages, feed)
                 if self._coordinator is not None and self._coordinator.divide(
                     self._context, feed, is_incremental=reading.is_incremental

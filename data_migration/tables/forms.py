@@ -19,7 +19,8 @@ from django.conf import settings
 from django.db.backends.base.operations import BaseDatabaseOperations
 from django.db.models import fields
 
-from ..fields.stock import is_json, own_type_of, target_of
+from ..fields.lookup import target_field_of
+from ..fields.stock import Kind, is_json, kind_of, written_type_of
 
 Values = Sequence[Any]
 #: The values of a column, in their order -> as many written ones.
@@ -38,7 +39,7 @@ def parameters(field: Any, connection: Any) -> Form:
             raise Unsuitable(f"{field.name} is an expression")
         return field.get_db_prep_save(value, connection)
 
-    target = target_of(field)
+    target = target_field_of(field)
     return _form(target, _adapter(target, connection), each)
 
 
@@ -47,10 +48,10 @@ def texts(field: Any) -> Form:
 
     Needs a field that :func:`.stock.copy_refusal` has nothing against.
     """
-    target = target_of(field)
+    target = target_field_of(field)
     if is_json(target):
         return lambda values: _around_nulls(_json(target), values)
-    own = own_type_of(target)
+    own = written_type_of(target)
     assert own is not None, "copy_refusal() comes first"
     written = _TEXTS[own]
 
@@ -132,7 +133,7 @@ _SPECIAL_IN_LITERAL = re.compile("[\0\n\r\x1a\"'\\\\\ud800-\udfff]")
 
 def _form(target: Any, written: Form | None, each: Callable[[Any], Any]) -> Form:
     """Values of the field's own type by ``written``, all together; any other by ``each``."""
-    own = own_type_of(target)
+    own = written_type_of(target)
     plain, with_nulls = {own}, {own, type(None)}
 
     def form(values: Values) -> Values:
@@ -169,26 +170,27 @@ def _around_nulls(form: Form, values: Values, null: Any = None) -> Values:
 
 def _adapter(field: Any, connection: Any) -> Form | None:
     """How values of the own type become parameters; None where the field is to be asked."""
-    ops = connection.ops
-    if isinstance(field, _AS_THEY_ARE):
+    ops, kind = connection.ops, kind_of(field)
+    if kind in _AS_THEY_ARE:
         return lambda values: values
-    if isinstance(field, fields.DecimalField):
+    if kind is fields.DecimalField:
         digits, places = field.max_digits, field.decimal_places
         return lambda values: [ops.adapt_decimalfield_value(v, digits, places) for v in values]
-    for kind, name in _ADAPTERS.items():
-        if isinstance(field, kind):
-            adapt = getattr(ops, name)
-            if name == "adapt_datefield_value" and _is_plain_text(ops):
-                adapt = str
-            return lambda values: list(map(adapt, values))
+    if kind is fields.DateField and _is_plain_text(ops):
+        return lambda values: list(map(str, values))
+    if kind in _ADAPTERS:
+        adapt = getattr(ops, _ADAPTERS[kind])
+        return lambda values: list(map(adapt, values))
     return None
 
 
-_AS_THEY_ARE = (
-    *(fields.BooleanField, fields.IntegerField, fields.FloatField),
-    *(fields.CharField, fields.TextField, fields.files.FileField, fields.BinaryField),
+_AS_THEY_ARE: frozenset[Kind | None] = frozenset(
+    {
+        *(fields.BooleanField, fields.IntegerField, fields.FloatField),
+        *(fields.CharField, fields.TextField, fields.files.FileField, fields.BinaryField),
+    }
 )
-_ADAPTERS: dict[Any, str] = {
+_ADAPTERS: dict[Kind | None, str] = {
     fields.DateTimeField: "adapt_datetimefield_value",
     fields.DateField: "adapt_datefield_value",
     fields.TimeField: "adapt_timefield_value",

@@ -4,18 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
-from functools import cached_property
 from itertools import chain
 from typing import Any
 
-from django.db import connections
 from django.db.models import Model
 
-from ..fields.stock import target_of
-from .forms import Form, Values, array, copied, literals, parameters, texts
+from ..fields.lookup import target_field_of
+from ..utils.databases import Database, database_of
+from .forms import Form, Unsuitable, Values, array, copied, literals, parameters, texts
 
-#: Databases with a way of their own here; on any other, Django writes.
-_VENDORS = ("postgresql", "mysql", "sqlite")
 _BYTES_OF_A_CHARACTER = 4  # at most, in UTF-8
 
 
@@ -33,6 +30,9 @@ def nothing() -> None:
 @contextmanager
 def _kept_for_later(meanwhile: Meanwhile) -> Iterator[Meanwhile]:
     """What ``meanwhile`` raises comes when the connection is done with its statement."""
+    if meanwhile is nothing:
+        yield nothing
+        return
     raised: list[BaseException] = []
 
     def call() -> None:
@@ -63,8 +63,8 @@ class _Source:
 
 
 def has_own_way(database: str) -> bool:
-    """Whether :class:`TableInsert` knows the kind of database."""
-    return connections[database].vendor in _VENDORS
+    """Whether :class:`TableInsert` knows the kind of database; on any other, Django writes."""
+    return database_of(database).vendor in _WAYS
 
 
 class TableInsert:
@@ -83,20 +83,9 @@ class TableInsert:
         by_copy: bool = False,
         ready: Collection[str] = (),
     ) -> None:
-        self._connection = connections[database]
-        self._by_copy = by_copy
-        self._vendor = self._connection.vendor
-        quote = self._connection.ops.quote_name
-        named = ", ".join(quote(field.column) for field in fields)
-        self._target = f"{quote(model._meta.db_table)} ({named})"
-        self._fields = fields
-        self._forms = [self._form(field, field.name in ready) for field in fields]
-
-    def _form(self, field: Any, is_ready: bool) -> Form:
-        if self._vendor == "postgresql":
-            return list if is_ready else texts(field)
-        form = list if is_ready else parameters(field, self._connection)
-        return literals(form, self._connection) if self._vendor == "mysql" else form
+        target = database_of(database)
+        self._way = way = _WAYS[target.vendor](target, model, fields, by_copy=by_copy)
+        self._forms = [way.form(field, is_ready=field.name in ready) for field in fields]
 
     def __call__(self, columns: Sequence[Values], meanwhile: Meanwhile = nothing) -> None:
         """Insert the rows whose values stand in ``columns``, one sequence for each field.
@@ -107,24 +96,65 @@ class TableInsert:
         """
         written = self._written(columns)
         with _kept_for_later(meanwhile) as call:
-            if self._by_copy:
-                self._copy(written, call)
-            elif self._vendor == "sqlite":
-                self._one_by_one(written)
-            elif meanwhile is not nothing and hasattr(self._connection.connection, "send_query"):
-                self._send(written, call)
-            else:
-                for _ in self._many(written):
-                    pass
+            self._way.insert(written, call)
 
     def returning(self, columns: Sequence[Values], field: Any) -> list[Any]:
         """Insert the rows; the values that the database gave ``field``, in their order."""
-        name = self._connection.ops.quote_name(field.column)
-        returned = self._many(self._written(columns), f" RETURNING {name}")
-        return [value for (value,) in chain.from_iterable(returned)]
+        return self._way.returning(self._written(columns), field)
 
     def _written(self, columns: Sequence[Values]) -> list[Values]:
         return [form(values) for form, values in zip(self._forms, columns, strict=True)]
+
+
+class _Way:
+    """How one kind of database takes rows: as few INSERTs as can be."""
+
+    def __init__(
+        self, database: Database, model: type[Model], fields: Sequence[Any], *, by_copy: bool
+    ) -> None:
+        self._db = database
+        self._connection: Any = database.connection
+        self._fields = fields
+        self._by_copy = by_copy
+        quote = self._connection.ops.quote_name
+        named = ", ".join(quote(field.column) for field in fields)
+        self._target = f"{quote(model._meta.db_table)} ({named})"
+
+    def form(self, field: Any, *, is_ready: bool) -> Form:
+        """What :meth:`insert` is given for the values of ``field``."""
+        return list if is_ready else parameters(field, self._connection)
+
+    def insert(self, columns: Sequence[Values], meanwhile: Meanwhile) -> None:
+        for _ in self._execute(columns):
+            pass
+
+    def returning(self, columns: Sequence[Values], field: Any) -> list[Any]:
+        name = self._connection.ops.quote_name(field.column)
+        returned = self._execute(columns, f" RETURNING {name}")
+        return [value for (value,) in chain.from_iterable(returned)]
+
+    def _execute(self, columns: Sequence[Values], suffix: str = "") -> Iterator[Sequence[Any]]:
+        """What each of the INSERTs returns."""
+        with self._connection.cursor() as cursor:
+            for sql, params in self._statements(columns):
+                cursor.execute(sql + suffix, params)
+                yield cursor.fetchall() if suffix else ()
+
+    def _statements(self, columns: Sequence[Values]) -> Statements:
+        raise NotImplementedError
+
+
+class _Arrays(_Way):
+    """PostgreSQL: COPY, or one parameter for each column, which every driver quotes at once."""
+
+    def form(self, field: Any, *, is_ready: bool) -> Form:
+        return list if is_ready else texts(field)
+
+    def insert(self, columns: Sequence[Values], meanwhile: Meanwhile) -> None:
+        if self._by_copy:
+            self._copy(columns, meanwhile)
+        else:
+            super().insert(columns, meanwhile)
 
     def _copy(self, columns: Sequence[Values], meanwhile: Meanwhile) -> None:
         text = "\n".join(map("\t".join, zip(*map(copied, columns), strict=True)))
@@ -139,36 +169,25 @@ class TableInsert:
                     copy.write(data)
                     meanwhile()
 
-    def _one_by_one(self, columns: Sequence[Values]) -> None:
-        marks = ", ".join(["%s"] * len(self._fields))
-        with self._connection.cursor() as cursor:
-            rows = list(zip(*columns, strict=True))
-            cursor.executemany(f"INSERT INTO {self._target} VALUES ({marks})", rows)
-
-    def _many(self, columns: Sequence[Values], suffix: str = "") -> Iterator[Sequence[Any]]:
-        """INSERTs of many rows; what each of them returns."""
-        with self._connection.cursor() as cursor:
-            for sql, params in self._statements(columns):
-                cursor.execute(sql + suffix, params)
-                yield cursor.fetchall() if suffix else ()
-
     def _statements(self, columns: Sequence[Values]) -> Statements:
-        sql = f"INSERT INTO {self._target} "
-        statements = self._unnested(columns)
-        if self._vendor == "mysql":
-            statements = _values(columns, self._packet // _BYTES_OF_A_CHARACTER - len(sql))
-        return ((sql + rows, params) for rows, params in statements)
+        types = (_array_type(field, self._connection) for field in self._fields)
+        arrays = ", ".join(f"%s::{each}[]" for each in types)
+        rows = f"SELECT * FROM unnest({arrays})"
+        yield f"INSERT INTO {self._target} {rows}", list(map(array, columns))
 
-    @cached_property
-    def _packet(self) -> int:
-        """Bytes of the longest statement; MySQL closes the connection on a longer one."""
-        with self._connection.cursor() as cursor:
-            cursor.execute("SELECT @@max_allowed_packet")
-            return int(cursor.fetchone()[0])
 
-    def _send(self, columns: Sequence[Values], meanwhile: Meanwhile) -> None:
-        """The same on MySQL, without waiting while the server works on the first of them."""
+class _Literals(_Way):
+    """MySQL and MariaDB: literals, in statements that are no longer than a packet."""
+
+    def form(self, field: Any, *, is_ready: bool) -> Form:
+        return literals(super().form(field, is_ready=is_ready), self._connection)
+
+    def insert(self, columns: Sequence[Values], meanwhile: Meanwhile) -> None:
         raw = self._connection.connection
+        if meanwhile is nothing or not hasattr(raw, "send_query"):
+            super().insert(columns, meanwhile)
+            return
+        # Not waiting while the server works on the first of them.
         for sql, _ in self._statements(columns):
             with self._connection.wrap_database_errors:
                 raw.send_query(sql.encode(raw.encoding))
@@ -176,28 +195,45 @@ class TableInsert:
                 raw.read_query_result()
             meanwhile = nothing
 
-    def _unnested(self, columns: Sequence[Values]) -> Statements:
-        """One parameter for each column, which every driver quotes at once."""
-        types = (_array_type(field, self._connection) for field in self._fields)
-        arrays = ", ".join(f"%s::{each}[]" for each in types)
-        yield f"SELECT * FROM unnest({arrays})", list(map(array, columns))
+    def _statements(self, columns: Sequence[Values]) -> Statements:
+        sql = f"INSERT INTO {self._target} "
+        longest = self._db.longest_statement
+        assert longest is not None
+        for rows in _values(columns, longest // _BYTES_OF_A_CHARACTER - len(sql)):
+            yield sql + rows, None
+
+
+class _Prepared(_Way):
+    """SQLite: one prepared INSERT, executed for each row."""
+
+    def insert(self, columns: Sequence[Values], meanwhile: Meanwhile) -> None:
+        marks = ", ".join(["%s"] * len(self._fields))
+        with self._connection.cursor() as cursor:
+            rows = list(zip(*columns, strict=True))
+            cursor.executemany(f"INSERT INTO {self._target} VALUES ({marks})", rows)
+
+    def returning(self, columns: Sequence[Values], field: Any) -> list[Any]:
+        raise Unsuitable("a prepared INSERT of many rows returns nothing")
+
+
+_WAYS: dict[str, type[_Way]] = {"postgresql": _Arrays, "mysql": _Literals, "sqlite": _Prepared}
 
 
 def _array_type(field: Any, connection: Any) -> str:
     """The field's type without its length: a cast would cut what an INSERT refuses."""
-    named = target_of(field).cast_db_type(connection)
+    named = target_field_of(field).cast_db_type(connection)
     return str(named).partition("(")[0]
 
 
-def _values(columns: Sequence[Values], limit: int) -> Statements:
-    """The rows of literals in as few statements as it takes, of ``limit`` characters each."""
+def _values(columns: Sequence[Values], limit: int) -> Iterator[str]:
+    """The rows of literals in as few VALUES as it takes, of ``limit`` characters each."""
     portion: list[str] = []
     size = 0
     for row in map(", ".join, zip(*columns, strict=True)):
         if portion and size + len(row) > limit:
-            yield f"VALUES ({'), ('.join(portion)})", None
+            yield f"VALUES ({'), ('.join(portion)})"
             portion, size = [], 0
         portion.append(row)
         size += len(row) + 4
     if portion:
-        yield f"VALUES ({'), ('.join(portion)})", None
+        yield f"VALUES ({'), ('.join(portion)})"

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
-from django.db import connections
 from django.db.models import AutoField, Model
+
+from ..utils.databases import database_of
+
+Take = Callable[[int], Iterable[int]]
 
 
 class NewKeys:
@@ -17,53 +20,63 @@ class NewKeys:
     """
 
     def __init__(self, model: type[Model], *, database: str) -> None:
-        self._connection = connections[database]
-        self._field: Any = model._meta.pk
-        self._table = model._meta.db_table
-        self._sequence: str | None = None
-        self._sql = self._statement() if self.are_given else ""
-
-    @property
-    def are_given(self) -> bool:
-        """Whether a row without a value for its primary key gets a new number."""
-        return isinstance(self._field, AutoField)
+        target = database_of(database)
+        #: Whether a row without a value for its primary key gets a new number.
+        self.are_given = isinstance(model._meta.pk, AutoField)
+        way = _WAYS.get(target.vendor) if self.are_given else None
+        self._take = way(target.connection, model) if way is not None else None
 
     def __bool__(self) -> bool:
         """Whether keys can be had like this."""
-        return bool(self._sql)
-
-    def _statement(self) -> str:
-        quote = self._connection.ops.quote_name
-        table, column = quote(self._table), quote(self._field.column)
-        if self._connection.vendor == "postgresql":
-            self._sequence = self._sequence_of(table)
-            return "SELECT nextval(%s) FROM generate_series(1, %s)" if self._sequence else ""
-        if self._connection.vendor == "sqlite":
-            return f"SELECT MAX({column}) FROM {table}"
-        return ""
-
-    def _sequence_of(self, table: str) -> str | None:
-        with self._connection.cursor() as cursor:
-            arguments = [table, self._field.column]
-            cursor.execute("SELECT pg_get_serial_sequence(%s, %s)", arguments)
-            (name,) = cursor.fetchone()
-        return None if name is None else str(name)
+        return self._take is not None
 
     def take(self, count: int) -> Iterable[int]:
         """``count`` new keys in ascending order."""
-        with self._connection.cursor() as cursor:
-            if self._connection.vendor == "postgresql":
-                cursor.execute(self._sql, [self._sequence, count])
-                return [key for (key,) in cursor.fetchall()]
-            cursor.execute(self._sql)
-            highest = max(cursor.fetchone()[0] or 0, self._ever_given(cursor))
-        return range(highest + 1, highest + 1 + count)
+        assert self._take is not None, "keys can be had"
+        return self._take(count)
 
-    def _ever_given(self, cursor: Any) -> int:
-        """The highest key there ever was; Django's tables on SQLite do not give one twice."""
+
+def _from_sequence(connection: Any, model: Any) -> Take | None:
+    """None for a column whose numbers come from elsewhere."""
+    with connection.cursor() as cursor:
+        table = connection.ops.quote_name(model._meta.db_table)
+        cursor.execute("SELECT pg_get_serial_sequence(%s, %s)", [table, model._meta.pk.column])
+        (sequence,) = cursor.fetchone()
+    if sequence is None:
+        return None
+
+    def take(count: int) -> Iterable[int]:
+        with connection.cursor() as cursor:
+            sql = "SELECT nextval(%s) FROM generate_series(1, %s)"
+            cursor.execute(sql, [sequence, count])
+            return [key for (key,) in cursor.fetchall()]
+
+    return take
+
+
+def _above_the_highest(connection: Any, model: Any) -> Take:
+    """Django's tables on SQLite do not give a key twice: the highest there ever was counts."""
+    table, quote = model._meta.db_table, connection.ops.quote_name
+    highest_there_is = f"SELECT MAX({quote(model._meta.pk.column)}) FROM {quote(table)}"
+
+    def ever_given(cursor: Any) -> int:
         cursor.execute("SELECT 1 FROM sqlite_master WHERE name = 'sqlite_sequence'")
         if cursor.fetchone() is None:
             return 0
-        cursor.execute("SELECT seq FROM sqlite_sequence WHERE name = %s", [self._table])
+        cursor.execute("SELECT seq FROM sqlite_sequence WHERE name = %s", [table])
         found = cursor.fetchone()
         return int(found[0]) if found else 0
+
+    def take(count: int) -> Iterable[int]:
+        with connection.cursor() as cursor:
+            cursor.execute(highest_there_is)
+            highest = max(cursor.fetchone()[0] or 0, ever_given(cursor))
+        return range(highest + 1, highest + 1 + count)
+
+    return take
+
+
+_WAYS: dict[str, Callable[[Any, Any], Take | None]] = {
+    "postgresql": _from_sequence,
+    "sqlite": _above_the_highest,
+}

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any, cast
+from typing import Any
 
-from django.db.models import Field, ForeignKey, Model
+from django.db.models import Field, Model
 
 from ..exceptions import ConversionError, MissingTarget
 from ..fields.converters import key_converter
+from ..fields.lookup import target_field_of
 from ..rows.drafts import Draft
 from ..spec.columns import Column
 
@@ -25,7 +26,7 @@ class Existing:
             for attr in attrs
         ]
         self._converters = [
-            key_converter(_plain(field), attr, database=database)
+            key_converter(target_field_of(field), attr, database=database)
             for field, attr in zip(self._fields, attrs, strict=True)
         ]
         self._queryset = model._base_manager.using(database)
@@ -94,12 +95,6 @@ class Existing:
             column=self.attrs[0],
             value=key[0] if len(key) == 1 else key,
         )
-
-
-def _plain(field: Any) -> Field[Any, Any]:
-    while isinstance(field, ForeignKey):
-        field = field.target_field
-    return cast("Field[Any, Any]", field)
 
 
 def _whole(key: Key) -> Key | None:

@@ -6,7 +6,7 @@ from typing import Any
 
 from django.db.models import ForeignKey, Model
 
-from ..fields.lookup import field_at
+from ..fields.paths import AttributePath
 from ..rows.drafts import Draft
 from ..spec.columns import Column
 
@@ -20,12 +20,12 @@ def own_attrs(description: Column) -> list[tuple[str, str]]:
 
 def _own_name(klass: type[Model], attr: str) -> str:
     """The attribute itself, empty for one of another object or with a lookup."""
-    searched = field_at(klass, attr)
-    if searched is None or "__" in attr:
+    path = AttributePath.follow(klass, attr)
+    if path is None or path.field is None or "__" in attr:
         return ""
-    field = None if attr == "pk" else klass._meta.get_field(attr)
+    (field,) = path.fields
     is_reference = isinstance(field, ForeignKey) and not field.primary_key
-    return field.attname if is_reference else searched.attname  # type: ignore[union-attr]
+    return field.attname if is_reference else path.field.attname
 
 
 def own_value(draft: Draft, attname: str, attr: str) -> Any:

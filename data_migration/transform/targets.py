@@ -7,14 +7,15 @@ from collections.abc import Iterable, Iterator, Sequence
 from types import NoneType
 from typing import Any, Final
 
-from django.db import connections
 from django.db.models import F, Field, Model, QuerySet
 
 from ..conf import settings
 from ..exceptions import ConversionError
-from ..fields.converters import Converter, key_converter, own_type
-from ..fields.lookup import field_and_lookup
+from ..fields.converters import Converter, key_converter
+from ..fields.paths import AttributePath
+from ..fields.stock import fitting_type_of
 from ..utils.chunks import chunks
+from ..utils.databases import database_of
 
 MISSING: Final = object()
 AMBIGUOUS: Final = object()
@@ -36,7 +37,7 @@ class Known(ABC):
         self._cache: dict[Any, Any] = {}
         #: Whether all of them are to be loaded at once, if they are no more than the limit.
         self.prefetches = False
-        self._chunk = min(connections[database].features.max_query_params or 10_000, 10_000)
+        self._chunk = database_of(database).values_in_query(at_most=10_000)
 
     def get(self, key: Any) -> Any:
         return self._cache.get(key, MISSING)
@@ -109,12 +110,13 @@ class Attribute:
 
     def __init__(self, klass: type[Model], name: str, *, database: str) -> None:
         self.name = name
-        field, self.lookup = field_and_lookup(klass, name)
+        path = AttributePath.follow(klass, name)
+        field, self.lookup = (path.field, path.lookup) if path is not None else (None, "")
         self.path = name.removesuffix(f"__{self.lookup}") if self.lookup else name
         self.is_text = field is None or field.empty_strings_allowed
         # Without a field of its own (a relation's other side) a value is searched as it is.
         self.convert: Converter = key_converter(field or Field(), name, database=database)
-        self.own_type = own_type(field) if field else None
+        self.own_type = fitting_type_of(field) if field else None
 
     def is_null(self, value: Any) -> bool:
         return not self.is_text and bool(value == "")

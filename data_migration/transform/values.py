@@ -13,11 +13,12 @@ from typing import Any
 from django.db.models import Field, ForeignKey, ManyToManyField
 
 from ..exceptions import UnknownColumn
-from ..fields.converters import QUICK, Converter, converter, own_type
+from ..fields.converters import QUICK, Converter, converter
 from ..fields.lookup import field_of
+from ..fields.stock import fitting_type_of
 from ..rows.drafts import Draft
 from ..spec.columns import Column, Relation
-from ..spec.hooks import hook_is_overridden, overridden_hook
+from ..spec.hooks import Hooks
 from ..spec.migration import Migration
 from .legacy_targets import Linked
 from .relations import RelationColumn
@@ -35,19 +36,20 @@ class Transform:
     """
 
     def __init__(
-        self, migration: Migration, *, database: str, linked: Linked | None = None
+        self,
+        migration: Migration,
+        *,
+        database: str,
+        hooks: Hooks | None = None,
+        linked: Linked | None = None,
     ) -> None:
         self.migration = migration
         self.model = migration.model
         self.actions = _Actions(self)
         self.relations: list[RelationColumn] = []
-        self._before = overridden_hook(migration, "hook_before_transformation")
-        # Hooks that see the instance may ask for the related object, so they get it.
-        self._hooks_see_targets = any(
-            hook_is_overridden(type(migration), hook)
-            for hook in ("hook_before_save", "hook_after_save")
-        )
-        self._hooks = HookSavepoints(database)
+        self.hooks = hooks or Hooks(migration)
+        self._before = self.hooks.before_transformation
+        self._savepoints = HookSavepoints(database)
         self._database = database
         self._linked = linked
         described = migration.column_description.items()
@@ -92,7 +94,7 @@ class Transform:
         """Fill each draft's ``values``; a draft whose row cannot be transformed fails."""
         if self._before is None and self._by_column(drafts):
             return
-        with self._hooks.watching():
+        with self._savepoints.watching():
             for draft in drafts:
                 try:
                     self._transform(draft)
@@ -123,7 +125,7 @@ class Transform:
     def _transform(self, draft: Draft) -> None:
         row, values, actions = draft.row, draft.values, self.actions
         if self._before is not None:
-            self._hooks.run(self._before, row)
+            self._savepoints.run(self._before, row)
         for column, value in row.items():
             action = actions[column]
             if action is not None:
@@ -156,7 +158,7 @@ class Transform:
         if isinstance(field, ManyToManyField) or field.generated:
             raise self._unknown(column)
         name = field.attname if column == "pk" else column
-        return name, own_type(field), converter(field, column)
+        return name, fitting_type_of(field), converter(field, column)
 
     def _add_entry(self, entry: str, *, is_column: bool = False) -> None:
         """Add the relation of an entry of ``column_description``, once."""
@@ -181,7 +183,8 @@ class Transform:
                 field,
                 model=self.model,
                 database=self._database,
-                with_instances=self._hooks_see_targets and not description.assign_by_id,
+                # Hooks that see the instance may ask for the related object, so they get it.
+                with_instances=bool(self.hooks.see_new_instances) and not description.assign_by_id,
                 linked=self._linked,
             )
         )

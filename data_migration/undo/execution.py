@@ -20,6 +20,7 @@ from ..models import Run, RunStep
 from ..outcomes import Mode, RunStatus
 from ..plan.graph import Plan
 from ..utils.chunks import query_chunks
+from ..utils.databases import database_of
 from ..utils.wording import words
 from .deletion import delete
 from .rollback_plan import plan_rollback
@@ -165,7 +166,7 @@ class _Objects:
 
         The others check them when the transaction ends.
         """
-        if self._connection.vendor != "mysql" or not self._recreates:
+        if not database_of(self._database).checks_keys_at_once or not self._recreates:
             return nullcontext()
         return _CheckedLater(self._connection, list(self._undos))
 

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Iterator
 from itertools import islice
 from typing import Any
 
-from django.db import connections
+from .databases import database_of
 
 #: Keys in one query, where the database would take more.
 _KEYS = 1000
@@ -21,5 +21,4 @@ def chunks(values: Collection[Any], size: int) -> Iterator[list[Any]]:
 
 def query_chunks(keys: Iterable[Any], database: str) -> Iterator[list[Any]]:
     """The keys in order, in lists that fit into one query."""
-    size = min(connections[database].features.max_query_params or _KEYS, _KEYS)
-    yield from chunks(sorted(keys), size)
+    yield from chunks(sorted(keys), database_of(database).values_in_query(at_most=_KEYS))

@@ -17,6 +17,7 @@ from ..exceptions import SpecError, StepFailed
 from ..models import RunStep
 from ..options import RunOptions
 from ..outcomes import Mode
+from ..utils.databases import database_of
 
 #: How long workers that have nothing to do may take to end, in seconds.
 _PATIENCE = 5.0
@@ -49,8 +50,7 @@ class Crew(Protocol):
 
 def crew_for(options: RunOptions) -> Crew | None:
     """The crew of a run; None where this process is to do it alone, or has to."""
-    is_one_writer = connections[options.database].vendor == "sqlite"
-    if options.mode != Mode.COMMIT or is_one_writer:
+    if options.mode != Mode.COMMIT or database_of(options.database).has_one_writer:
         return None
     if options.enqueue is not None:
         return Distributed(options.enqueue)

@@ -9,12 +9,11 @@ from django.db.models import Model
 
 from ..options import RunOptions
 from ..outcomes import Removed
-from ..spec.hooks import ROW_HOOKS, hook_is_overridden
+from ..spec.hooks import OwnHooks
 from ..spec.migration import Migration
 
 #: They run in the coordinator, and may put something into memory that the others look for.
 _ONCE = ("hook_before_all", "hook_after_all")
-_FOR_ROWS = (*ROW_HOOKS, "hook_error_creating_instance")
 
 #: Fewer batches than that are not worth the boundaries.
 BATCHES = 4
@@ -78,6 +77,6 @@ def _are_relatives(one: Any, other: Any) -> bool:
 
 
 def _hooks_that_may_share(migration: type[Migration]) -> str:
-    once = [name for name in _ONCE if hook_is_overridden(migration, name)]
-    each = [name for name in _FOR_ROWS if hook_is_overridden(migration, name)]
-    return f"{once[0]} and {each[0]}" if once and each else ""
+    own = OwnHooks(migration)
+    once = [name for name in _ONCE if name in own]
+    return f"{once[0]} and {own.see_rows[0]}" if once and own.see_rows else ""

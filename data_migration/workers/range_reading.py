@@ -38,7 +38,9 @@ def read_range(
     Raises what ends it early, :exc:`LetGo` where the worker is to stop.
     """
     step, migration, database = context.step, context.migration, context.database
-    compiler = Compiler(plan_step, migration, database=database, find=LinkLookup(database))
+    compiler = Compiler(
+        plan_step, migration, context.hooks, database=database, find=LinkLookup(database)
+    )
     others = step.run.steps.using(database).exclude(pk=step.pk)
     record = Recorder(
         context,
@@ -56,7 +58,7 @@ def read_range(
             raise LetGo
 
     transaction = partial(ledger.committing, step)
-    with opened(context.label, migration, keep_open) as whole:
+    with opened(context.label, migration, context.hooks, keep_open) as whole:
         feed = whole.in_range(range_of(row))
         feed.open()
         book = RangeBook(context.state, database=database, had_links=row.had_links)

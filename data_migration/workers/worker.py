@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from django.db import OperationalError, connections
+from django.db import connections
 
 from ..exceptions import DataMigrationError, Interrupted, LockLost, SpecError
 from ..ledger.claims import RangeHeartbeat, RangeLedger, claim, claim_next, stop_ranges
@@ -23,13 +23,10 @@ from ..step.context import StepContext
 from ..step.reading import Keep
 from ..step.recording import error_text, what_is_kept
 from ..utils.collector import rare_collections
+from ..utils.databases import database_of
 from .range_reading import LetGo, read_range
 
 Stop = Callable[[], bool]
-
-#: Two workers waited for each other, and the database chose one to begin again.
-_SQLSTATES = frozenset({"40001", "40P01"})
-_MYSQL_CODES = frozenset({1205, 1213})
 
 
 def execute_range(number: int, database: str, *, should_stop: Stop = never) -> str:
@@ -88,7 +85,8 @@ def _end(ledger: RangeLedger, step: RunStep, error: BaseException) -> str:
     if isinstance(error, LockLost):
         return "lost"  # the row is somebody else's
     status, text, fault = RunStatus.FAILED, "", ""
-    if isinstance(error, LetGo) or not isinstance(error, Exception) or _is_deadlock(error):
+    is_deadlock = database_of(ledger.database).is_deadlock(error)
+    if isinstance(error, LetGo) or not isinstance(error, Exception) or is_deadlock:
         status = RunStatus.PENDING
         ledger.forget_failures(step)
     elif isinstance(error, Interrupted):
@@ -101,18 +99,6 @@ def _end(ledger: RangeLedger, step: RunStep, error: BaseException) -> str:
     if status == RunStatus.FAILED:  # now, not when the coordinator looks next
         stop_ranges(step, database=ledger.database)
     return status.value
-
-
-def _is_deadlock(error: BaseException | None) -> bool:
-    while error is not None:
-        if isinstance(error, OperationalError):
-            cause = error.__cause__ or error
-            state = getattr(cause, "sqlstate", None) or getattr(cause, "pgcode", None)
-            code = cause.args[0] if cause.args else None
-            if state in _SQLSTATES or code in _MYSQL_CODES:
-                return True
-        error = error.__cause__ or error.__context__
-    return False
 
 
 @contextmanager

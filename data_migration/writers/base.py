@@ -6,17 +6,17 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Any, ClassVar
 
-from django.db import connections, transaction
+from django.db import transaction
 
 from ..fields.lookup import stored_values
 from ..outcomes import Outcome, WriterName
 from ..rows.drafts import Changes, Draft
-from ..spec.hooks import overridden_hook
+from ..spec.hooks import Hooks
 from ..spec.migration import Migration
 from ..transform.savepoints import raise_if_swallowed
+from ..utils.databases import database_of
 from .changes import changed_fields, named_values
 from .conflicts import Conflicts
-from .database_faults import is_fault_of_database
 from .hook_keys import HookKeys
 from .joins import Joins
 
@@ -37,20 +37,20 @@ class Writer(ABC):
         migration: Migration,
         *,
         database: str,
+        hooks: Hooks,
         conflicts: Conflicts | None = None,
         meanwhile: Callable[[list[Draft]], None] = lambda drafts: None,
     ) -> None:
         self.migration = migration
         self.model = migration.model
         self.database = database
-        self._connection = connections[database]
+        self._db = database_of(database)
         #: Whether an object with a key of the row's own was created.
         self.wrote_keys = False
         self.meanwhile = meanwhile
         self.joins = self.make_joins(conflicts)
-        self._after_save = overridden_hook(migration, "hook_after_save")
-        self._hook_keys = HookKeys(migration, database=database)
-        self._update_existing = overridden_hook(migration, "hook_update_existing")
+        self.hooks = hooks
+        self._hook_keys = HookKeys(self.model, database=database, hooks=hooks)
 
     @abstractmethod
     def write(self, drafts: list[Draft]) -> None:
@@ -87,17 +87,17 @@ class Writer(ABC):
             if draft.instance is not None:
                 draft.pk = draft.instance.pk
         self.joins.create(drafts)
-        if self._after_save is not None:
+        if self.hooks.after_save is not None:
             for draft in drafts:
-                self._run_hook(self._after_save, draft.instance, draft.row)
+                self._run_hook(self.hooks.after_save, draft.instance, draft.row)
         for draft in drafts:
             draft.outcome = Outcome.CREATED
         self.wrote_keys = self.wrote_keys or any(draft.has_key for draft in drafts)
 
     def _update(self, drafts: list[Draft]) -> None:
-        if self._update_existing is not None:
+        if self.hooks.update_existing is not None:
             for draft in drafts:
-                self._update_by_hook(self._update_existing, draft)
+                self._update_by_hook(self.hooks.update_existing, draft)
             return
         changed = [draft for draft in drafts if draft.changes.fields]
         if changed:
@@ -117,7 +117,7 @@ class Writer(ABC):
 
     def _run_hook(self, hook: Callable[..., Any], instance: Any, row: dict[str, Any]) -> None:
         hook(instance, row)
-        raise_if_swallowed(hook, self._connection)
+        raise_if_swallowed(hook, self._db.connection)
 
     def undo(self, drafts: list[Draft]) -> None:
         """Make the instances what they were before a savepoint that was rolled back."""
@@ -129,5 +129,5 @@ class Writer(ABC):
                     draft.instance.pk = None
 
     def raise_if_fault_of_database(self, error: Exception) -> None:
-        if is_fault_of_database(error, self.database):
+        if self._db.is_at_fault(error):
             raise error

@@ -47,7 +47,7 @@ class BulkWriter(Writer):
 
     def _rows_at_once(self, drafts: list[Draft]) -> int:
         fields = [field for field in self.model._meta.concrete_fields if not field.generated]
-        return max(1, self._connection.ops.bulk_batch_size(fields, drafts))
+        return max(1, self._db.connection.ops.bulk_batch_size(fields, drafts))
 
     def _write_or_halve(self, drafts: list[Draft]) -> None:
         """Write together; when that fails, each half by itself, down to the bad rows."""
@@ -89,7 +89,7 @@ class BulkWriter(Writer):
 
     def _what_hooks_may_change(self, drafts: list[Draft]) -> list[tuple[dict[str, Any], ...]]:
         """Instances and rows with a copy of each: a hook that runs again has to find the same."""
-        if self._after_save is None and self._update_existing is None:
+        if self.hooks.after_save is None and self.hooks.update_existing is None:
             return []
         objects = [draft.object for draft in drafts]
         found = [vars(each) for each in objects if each is not None]
@@ -134,13 +134,11 @@ class BulkWriter(Writer):
                 rows.bulk_update(instances, names)
 
     def _may_be_cut(self, fields: list[Any], instances: list[Any]) -> bool:
-        """Whether PostgreSQL would cut a text that it refuses elsewhere.
+        """Whether the database may cut a text that it refuses elsewhere.
 
-        ``bulk_update`` casts all values to the column's type there, its length included.
+        On PostgreSQL ``bulk_update`` casts values to the column's type, its length included.
         """
-        if self._connection.vendor != "postgresql":
-            return False
-        return any(
+        return self._db.cuts_in_bulk_updates and any(
             not is_stock(field)
             or (
                 field.max_length is not None

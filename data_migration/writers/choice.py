@@ -6,7 +6,6 @@ from collections.abc import Iterable, Iterator
 from types import NoneType
 from typing import NamedTuple
 
-from django.db import connections
 from django.db.models import Field, FileField, Model
 from django.db.models.fields.reverse_related import ManyToManyRel
 from django.db.models.signals import m2m_changed, post_init, post_save, pre_init, pre_save
@@ -14,8 +13,9 @@ from django.db.models.signals import m2m_changed, post_init, post_save, pre_init
 from ..exceptions import SpecError
 from ..fields.lookup import field_of
 from ..outcomes import WriterName
-from ..spec.hooks import hook_is_overridden
+from ..spec.hooks import Hooks
 from ..spec.migration import Migration
+from ..utils.databases import database_of
 from .base import Writer
 from .bulk import BulkWriter, CopyWriter
 from .inserts import copy_cannot, django_has_to
@@ -54,7 +54,7 @@ def _fastest(model: type[Model], database: str) -> Choice:
     if reason := next(_needs_save(model, database), ""):
         return Choice(SaveWriter, reason)
     if reason := copy_cannot(model, database=database):
-        why = f", but no COPY: {reason}" if connections[database].vendor == "postgresql" else ""
+        why = f", but no COPY: {reason}" if database_of(database).takes_copy else ""
         return Choice(BulkWriter, f"nothing on the model needs save(){why}")
     return Choice(CopyWriter, "nothing on the model needs save(), and PostgreSQL takes COPY")
 
@@ -85,7 +85,7 @@ def _needs_save(model: type[Model], database: str) -> Iterator[str]:
     for field in model._meta.many_to_many:
         if m2m_changed.has_listeners(field.remote_field.through):
             yield f"m2m_changed receivers listen to {model.__name__}.{field.name}"
-    if not connections[database].features.can_return_rows_from_bulk_insert:
+    if not database_of(database).returns_new_keys:
         yield "the database does not return the keys of rows inserted in bulk"
 
 
@@ -95,22 +95,29 @@ def _has_parent_tables(model: type[Model]) -> bool:
 
 
 def instances_needed(
-    migration: Migration, writer: type[Writer], columns: Iterable[str], *, database: str
+    model: type[Model],
+    writer: type[Writer],
+    columns: Iterable[str],
+    *,
+    hooks: Hooks,
+    database: str,
 ) -> str:
     """Why each new row becomes a model instance, in one phrase; empty where none does.
 
     ``columns`` are the query's.
     """
-    return next(_needs_instances(migration, writer, columns, database), "")
+    return next(_needs_instances(model, writer, columns, hooks, database), "")
 
 
 def _needs_instances(
-    migration: Migration, writer: type[Writer], columns: Iterable[str], database: str
+    model: type[Model],
+    writer: type[Writer],
+    columns: Iterable[str],
+    hooks: Hooks,
+    database: str,
 ) -> Iterator[str]:
-    model = migration.model
-    for hook in ("hook_before_save", "hook_after_save"):
-        if hook_is_overridden(type(migration), hook):
-            yield f"{hook} gets it"
+    for hook in hooks.see_new_instances:
+        yield f"{hook} gets it"
     if not issubclass(writer, BulkWriter):
         yield f"the writer {writer.name} saves it"
     elif reason := django_has_to(model, database=database):

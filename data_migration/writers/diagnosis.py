@@ -16,6 +16,7 @@ from django.db.models import Field, ForeignKey
 
 from ..exceptions import RowFailure
 from ..rows.drafts import Draft, Note
+from .timestamps import is_clock
 
 
 def describe(draft: Draft, *, database: str) -> Note:
@@ -72,8 +73,7 @@ def _is_refused(field: Field[Any, Any], value: Any, draft: Draft) -> str:
 
 def _is_filled_in(field: Field[Any, Any]) -> bool:
     """Whether Django or the database replaces an empty value."""
-    is_clock = getattr(field, "auto_now", False) or getattr(field, "auto_now_add", False)
-    return is_clock or field.has_db_default() or field.auto_created or field.primary_key
+    return is_clock(field) or field.has_db_default() or field.auto_created or field.primary_key
 
 
 def _is_invalid(field: Field[Any, Any], value: Any) -> str:

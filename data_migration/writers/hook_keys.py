@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.db import IntegrityError, connections
+from django.db import IntegrityError
 from django.db.models import Field, ForeignKey, Model
 
 from ..rows.drafts import Draft
-from ..spec.hooks import hook_is_overridden
-from ..spec.migration import Migration
-
-_HOOKS = ("hook_before_save", "hook_after_save", "hook_update_existing")
+from ..spec.hooks import OwnHooks
+from ..utils.databases import database_of
 
 
 class HookKeys:
@@ -23,22 +21,18 @@ class HookKeys:
     each one. SQLite cannot, so what a hook put in place of the row's own key is looked up.
     """
 
-    def __init__(self, migration: Migration, *, database: str) -> None:
-        self._connection = connections[database]
+    def __init__(self, model: type[Model], *, database: str, hooks: OwnHooks) -> None:
         self._database = database
-        has_hooks = any(hook_is_overridden(type(migration), hook) for hook in _HOOKS)
-        self._fields: list[Any] = [
-            field
-            for field in migration.model._meta.concrete_fields
-            if has_hooks and _judged(field)
-        ]
+        self._db = database_of(database)
+        fields = model._meta.concrete_fields if hooks.see_instances else ()
+        self._fields: list[Any] = list(filter(_judged, fields))
 
     def check(self, drafts: list[Draft]) -> None:
         """Raise :exc:`IntegrityError` when a key of the drafts' stored objects leads nowhere."""
-        if not self._fields or self._connection.vendor == "mysql":
+        if not self._fields or self._db.checks_keys_at_once:
             return
-        if self._connection.vendor == "postgresql":
-            self._connection.check_constraints()
+        if self._db.checks_keys_when_told:
+            self._db.connection.check_constraints()
             return
         for field in self._fields:
             if keys := {key for draft in drafts for key in _keys_of_hooks(draft, field)}:

@@ -6,12 +6,13 @@ from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import Any
 
-from django.db import connections
 from django.db.models import FileField, Model
 
 from ..fields.stock import copy_refusal, is_stock
 from ..rows.drafts import Draft
 from ..tables import Meanwhile, NewKeys, TableInsert, Unsuitable, has_own_way
+from ..utils.databases import database_of
+from .timestamps import is_clock
 
 #: The values of each attribute, in the order of the rows.
 Columns = dict[str, list[Any]]
@@ -84,7 +85,7 @@ class Inserts:
         objects = [vars(draft.instance) for draft in drafts]
         columns = {}
         for name, field in self._fields.items():
-            if _is_clock(field) or isinstance(field, FileField):
+            if is_clock(field) or isinstance(field, FileField):
                 columns[name] = [_saved(field, draft.instance) for draft in drafts]
             else:
                 columns[name] = [each[name] for each in objects]
@@ -96,7 +97,7 @@ class Inserts:
         if not given <= self._fields.keys() or len(set(map(len, rows))) > 1:
             raise Unsuitable("rows of different columns, or a column that is no field")
         for name, field in self._fields.items():
-            if name not in given or _is_clock(field):
+            if name not in given or is_clock(field):
                 _fill(field, rows)
         try:
             columns = {name: [row[name] for row in rows] for name in rows[0]}
@@ -114,11 +115,7 @@ def written_fields(model: type[Model]) -> list[Any]:
 def _saved(field: Any, instance: Any) -> Any:
     """What the field would save; a time that came with the row stays, see :mod:`.timestamps`."""
     given = vars(instance).get(field.attname)
-    return given if given is not None and _is_clock(field) else field.pre_save(instance, True)
-
-
-def _is_clock(field: Any) -> bool:
-    return bool(getattr(field, "auto_now", False) or getattr(field, "auto_now_add", False))
+    return given if given is not None and is_clock(field) else field.pre_save(instance, True)
 
 
 def _is_left_to_database(field: Any) -> bool:
@@ -128,7 +125,7 @@ def _is_left_to_database(field: Any) -> bool:
 def _fill(field: Any, rows: list[dict[str, Any]]) -> None:
     """Give the rows what ``Model(...)`` and ``save()`` give an object without the value."""
     name = field.attname
-    if _is_clock(field):
+    if is_clock(field):
         for row in rows:
             if row.get(name) is None:
                 row[name] = field.pre_save(SimpleNamespace(), True)
@@ -140,7 +137,7 @@ def _fill(field: Any, rows: list[dict[str, Any]]) -> None:
 def django_has_to(model: type[Model], *, database: str) -> str:
     """Why new objects go through ``bulk_create``, in one phrase; empty where they need not."""
     if not has_own_way(database):
-        return f"{connections[database].display_name} has no faster way"
+        return f"{database_of(database).name} has no faster way"
     return next(_hindrances(model, database), "")
 
 
@@ -151,14 +148,13 @@ def _hindrances(model: type[Model], database: str) -> Iterator[str]:
         if field.generated or field.has_db_default():
             yield f"the database computes {field.name}"
     new_keys = NewKeys(model, database=database)
-    can_return = connections[database].features.can_return_rows_from_bulk_insert
-    if new_keys.are_given and not new_keys and not can_return:
+    if new_keys.are_given and not new_keys and not database_of(database).returns_new_keys:
         yield "the database does not tell the keys of new rows"
 
 
 def copy_cannot(model: type[Model], *, database: str) -> str:
     """Why the new objects cannot go by COPY, in one phrase; empty where they can."""
-    if connections[database].vendor != "postgresql":
+    if not database_of(database).takes_copy:
         return "COPY is PostgreSQL's"
     if reason := django_has_to(model, database=database):
         return reason

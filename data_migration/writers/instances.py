@@ -9,7 +9,7 @@ from django.db.models import Model
 from ..fields.lookup import stored_values
 from ..outcomes import Outcome
 from ..rows.drafts import Changes, Draft
-from ..spec.hooks import hook_is_overridden, overridden_hook
+from ..spec.hooks import Hooks
 from ..spec.migration import Migration
 from ..transform.savepoints import HookSavepoints
 from .changes import apply_to_existing, changed_fields, named_values
@@ -28,15 +28,16 @@ class Instances:
         migration: Migration,
         *,
         database: str,
+        hooks: Hooks,
         conflicts: Conflicts | None = None,
         only_existing: bool = False,
     ) -> None:
         self._model = migration.model
-        self._before_save = overridden_hook(migration, "hook_before_save")
-        self._updates_by_hook = hook_is_overridden(type(migration), "hook_update_existing")
+        self._before_save = hooks.before_save
+        self._updates_by_hook = hooks.update_existing is not None
         parents = migration.model._meta.all_parents
         self._parent_keys = [p._meta.pk.attname for p in parents if p._meta.pk is not None]
-        self._hooks = HookSavepoints(database)
+        self._savepoints = HookSavepoints(database)
         self._conflicts = conflicts
         self._only_existing = only_existing
 
@@ -47,7 +48,7 @@ class Instances:
         """
         if self._only_existing:
             drafts = [draft for draft in drafts if draft.existing is not None]
-        with self._hooks.watching():
+        with self._savepoints.watching():
             for draft in drafts:
                 if draft.error is None:
                     try:
@@ -77,7 +78,7 @@ class Instances:
 
     def _is_kept(self, draft: Draft, instance: Model) -> bool:
         hook = self._before_save
-        if hook is None or self._hooks.run(hook, instance, draft.row) is not False:
+        if hook is None or self._savepoints.run(hook, instance, draft.row) is not False:
             return True
         draft.outcome = Outcome.SKIPPED
         return False

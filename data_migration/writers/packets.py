@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from django.db import connections
-
 from ..rows.drafts import Draft
+from ..utils.databases import database_of
 
 #: Bytes of a statement for one character: UTF-8 takes up to four, an escape takes two.
 _BYTES = 4
@@ -16,12 +15,8 @@ class Portions:
     """Splits a batch so that the statement of each portion is one that ``database`` takes."""
 
     def __init__(self, database: str) -> None:
-        self._characters: int | None = None
-        connection = connections[database]
-        if connection.vendor == "mysql":
-            with connection.cursor() as cursor:
-                cursor.execute("SELECT @@max_allowed_packet")
-                self._characters = int(cursor.fetchone()[0]) // _BYTES
+        longest = database_of(database).longest_statement
+        self._characters = None if longest is None else longest // _BYTES
 
     def __call__(self, drafts: list[Draft]) -> Iterator[list[Draft]]:
         """The drafts in their order, in as few portions as it takes."""

@@ -12,13 +12,14 @@ from typing import Any
 from django.db.models import Field, Model, QuerySet
 
 
+def is_clock(field: Any) -> bool:
+    """Whether Django overwrites the field with the current time."""
+    return bool(getattr(field, "auto_now", False) or getattr(field, "auto_now_add", False))
+
+
 def auto_fields(model: type[Model]) -> list[Field[Any, Any]]:
-    """The fields that Django would overwrite with the current time."""
-    return [
-        field
-        for field in model._meta.concrete_fields
-        if getattr(field, "auto_now", False) or getattr(field, "auto_now_add", False)
-    ]
+    """The fields of ``model`` that Django would overwrite with the current time."""
+    return list(filter(is_clock, model._meta.concrete_fields))
 
 
 def keeping_queryset(model: type[Model], database: str) -> QuerySet[Any]:

@@ -9,7 +9,7 @@ import pytest
 
 from data_migration import BaseMigration, Migration
 from data_migration.exceptions import SpecError
-from data_migration.spec.hooks import hook_is_overridden
+from data_migration.spec.hooks import Hooks, OwnHooks
 
 HOOKS = [name for name in vars(Migration) if name.startswith("hook_")]
 #: The arguments that the engine hands to each hook.
@@ -70,7 +70,7 @@ def test_every_hook_may_be_any_kind_of_method(hook: str, form: str) -> None:
         "staticmethod": staticmethod(lambda *given: ("called", given)),
     }[form]
     migration = subclass(**{hook: attribute})
-    assert hook_is_overridden(migration, hook)
+    assert hook in OwnHooks(migration)
     assert getattr(migration(), hook)(*arguments) == ("called", arguments)
 
 
@@ -94,14 +94,14 @@ def test_a_plain_method_may_call_super() -> None:
     assert Careful().hook_before_save(None, {}) == "own"
 
 
-# ---------------------------------------------------------------- hook_is_overridden
+# ---------------------------------------------------------------- own hooks
 
 
 @pytest.mark.parametrize("hook", [*HOOKS, "open_db_connection"])
 def test_nothing_is_overridden_in_a_bare_subclass(hook: str) -> None:
-    assert not hook_is_overridden(Migration, hook)
-    assert not hook_is_overridden(BaseMigration, hook)
-    assert not hook_is_overridden(subclass(), hook)
+    assert hook not in OwnHooks(Migration)
+    assert hook not in OwnHooks(BaseMigration)
+    assert hook not in OwnHooks(subclass())
 
 
 def test_an_inherited_hook_is_overridden() -> None:
@@ -112,8 +112,8 @@ def test_an_inherited_hook_is_overridden() -> None:
     class Child(Parent):
         pass
 
-    assert hook_is_overridden(Child, "hook_before_all")
-    assert not hook_is_overridden(Child, "hook_after_all")
+    assert "hook_before_all" in OwnHooks(Child)
+    assert "hook_after_all" not in OwnHooks(Child)
 
 
 def test_a_hook_of_a_mixin_is_overridden_where_it_wins() -> None:
@@ -121,20 +121,45 @@ def test_a_hook_of_a_mixin_is_overridden_where_it_wins() -> None:
         def hook_before_all(self) -> None:
             pass
 
-    assert hook_is_overridden(type("First", (Mixin, Migration), {}), "hook_before_all")
-    assert not hook_is_overridden(type("Last", (Migration, Mixin), {}), "hook_before_all")
+    assert "hook_before_all" in OwnHooks(type("First", (Mixin, Migration), {}))
+    assert "hook_before_all" not in OwnHooks(type("Last", (Migration, Mixin), {}))
 
 
 def test_a_patched_hook_is_overridden_as_long_as_it_is_patched() -> None:
     migration = subclass()
     with mock.patch.object(migration, "hook_after_all") as hook:
-        assert hook_is_overridden(migration, "hook_after_all")
+        assert "hook_after_all" in OwnHooks(migration)
         migration().hook_after_all()
     hook.assert_called_once_with()
-    assert not hook_is_overridden(migration, "hook_after_all")
+    assert "hook_after_all" not in OwnHooks(migration)
 
 
 def test_a_hook_assigned_later_is_overridden() -> None:
     migration = subclass()
     setattr(migration, "hook_after_all", classmethod(lambda cls: None))  # noqa: B010  mypy
-    assert hook_is_overridden(migration, "hook_after_all")
+    assert "hook_after_all" in OwnHooks(migration)
+
+
+def test_own_hooks_are_told_apart_by_what_they_see() -> None:
+    migration = subclass(
+        hook_error_creating_instance=lambda self, exception, row: None,
+        hook_after_save=lambda self, instance, row: None,
+        hook_update_existing=lambda self, instance, row: None,
+        hook_before_all=lambda self: None,
+    )
+    own = OwnHooks(migration)
+    assert own.see_rows == (
+        "hook_after_save",
+        "hook_update_existing",
+        "hook_error_creating_instance",
+    )
+    assert own.see_instances == ("hook_after_save", "hook_update_existing")
+    assert own.see_new_instances == ("hook_after_save",)
+
+
+def test_the_hooks_of_a_step_are_those_of_its_instance() -> None:
+    migration = subclass(hook_row_count=lambda self, connection, cursor: self)()
+    hooks = Hooks(migration)
+    assert hooks.row_count is not None
+    assert hooks.row_count(None, None) is migration
+    assert hooks.before_save is None

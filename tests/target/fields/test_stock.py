@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 from django.db import models
 
-from data_migration.fields.stock import copy_refusal, is_stock, own_type_of, target_of
+from data_migration.fields.lookup import target_field_of
+from data_migration.fields.stock import copy_refusal, is_stock, written_type_of
 from tests.apps.shop.models import Custom, Everything, Product, Token
 
 STOCK = [field.name for field in Everything._meta.concrete_fields]
@@ -47,20 +48,20 @@ def test_each_of_djangos_fields_is_stock_and_goes_by_copy(name: str) -> None:
     field = Everything._meta.get_field(name)
     assert is_stock(field)
     assert copy_refusal(field) == ""
-    assert (own_type_of(field) is None) is (name == "json")
+    assert (written_type_of(field) is None) is (name == "json")
 
 
 @pytest.mark.parametrize("field", [Shouted(), Packed(), Custom._meta.get_field("upper")])
 def test_a_conversion_of_its_own_makes_a_field_that_has_to_be_asked(field: Any) -> None:
     field = field if field.name else named(field)
     assert not is_stock(field)
-    assert own_type_of(field) is None
+    assert written_type_of(field) is None
     assert "which has a form of its own" in copy_refusal(field)
 
 
 def test_a_subclass_without_conversions_is_stock() -> None:
     assert is_stock(Named())
-    assert own_type_of(Named()) is str
+    assert written_type_of(Named()) is str
 
 
 def test_a_type_that_is_not_known_is_refused_by_name() -> None:
@@ -76,5 +77,5 @@ def test_a_type_that_is_not_known_is_refused_by_name() -> None:
     ],
 )
 def test_a_foreign_key_is_what_it_refers_to(field: Any, target: str) -> None:
-    assert target_of(field).name == target
+    assert target_field_of(field).name == target
     assert copy_refusal(field) == ""

@@ -15,6 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from data_migration.tables import TableInsert, Unsuitable, has_own_way
+from data_migration.utils.databases import MySQL
 from tests.apps.shop.models import Brand, Everything, Product
 from tests.support.engine import statements, undone
 from tests.support.examples import examples
@@ -224,7 +225,7 @@ def lengths() -> Iterator[list[int]]:
 @only_mysql
 def test_no_statement_is_longer_than_a_packet(monkeypatch: pytest.MonkeyPatch) -> None:
     # The limit of a session cannot be set, that of the server is everybody's.
-    monkeypatch.setattr(TableInsert, "_packet", 16 * 1024)
+    monkeypatch.setattr(MySQL, "longest_statement", 16 * 1024)
     names = ["é'\\😀" * (number % 12) for number in range(1500)]
     codes = [str(number) for number in range(1500)]
 
@@ -238,7 +239,7 @@ def test_no_statement_is_longer_than_a_packet(monkeypatch: pytest.MonkeyPatch) -
 
 @only_mysql
 def test_keys_come_back_from_every_statement(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(TableInsert, "_packet", 4096)
+    monkeypatch.setattr(MySQL, "longest_statement", 4096)
     codes = [str(number) for number in range(500)]
 
     with lengths() as found:
@@ -250,7 +251,7 @@ def test_keys_come_back_from_every_statement(monkeypatch: pytest.MonkeyPatch) ->
 
 @only_mysql
 def test_a_row_above_the_limit_goes_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(TableInsert, "_packet", 4096)
+    monkeypatch.setattr(MySQL, "longest_statement", 4096)
     insert = TableInsert(Everything, [Everything._meta.get_field("long_text")], database="default")
     values = ["a", "b" * 9000, "c", "d"]
 

@@ -13,7 +13,7 @@ from data_migration.exceptions import StepFailed
 from data_migration.migration import Migration
 from data_migration.models import RowError, RunStep
 from data_migration.outcomes import OnError, RunStatus
-from data_migration.writers.database_faults import is_fault_of_database
+from data_migration.utils.databases import database_of
 from tests import settings
 from tests.apps.shop.models import Brand, Product
 from tests.support.engine import Result, migrate, statements
@@ -76,7 +76,7 @@ def test_what_fails_after_the_loss_is_no_fault_of_a_row() -> None:
         for _ in range(2):  # psycopg's second error has no SQLSTATE, psycopg2's is another
             with pytest.raises(Error) as caught:
                 Brand.objects.exists()
-            assert is_fault_of_database(caught.value, "default")
+            assert database_of("default").is_at_fault(caught.value)
     finally:
         connection.close()
 
@@ -131,8 +131,8 @@ def test_what_a_row_does_wrong_is_no_fault_of_the_database() -> None:
     )
     migrate(migration, [{"code": "a", "name": "x"}, {"code": "b", "name": None}])
     assert [isinstance(error, DatabaseError) for error in seen] == [True, True]
-    assert not any(is_fault_of_database(error, "default") for error in seen)
-    assert not is_fault_of_database(ValueError("no"), "default")
+    assert not any(database_of("default").is_at_fault(error) for error in seen)
+    assert not database_of("default").is_at_fault(ValueError("no"))
 
 
 @pytest.mark.django_db

@@ -1,0 +1,181 @@
+"""What the target database can do, where its limits are, and what its errors mean.
+
+The rest of the package asks for what it needs (:attr:`Database.takes_copy`), not for names of
+vendors. What has to be written differently for each of them is a table by ``vendor`` in the module
+that writes it.
+"""
+
+from __future__ import annotations
+
+from decimal import ROUND_HALF_EVEN, ROUND_HALF_UP
+from functools import cached_property
+from typing import Any, ClassVar
+
+from django.db import Error, OperationalError, connections
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.models import Field
+
+
+class Database:
+    """A database behind one of Django's connections. This class is one of any other vendor.
+
+    Cheap to make: what has to be asked of the server is asked when it is needed first.
+    """
+
+    #: Whether rows may go by COPY.
+    takes_copy: ClassVar[bool] = False
+    #: Whether a connection that writes keeps all others from writing.
+    has_one_writer: ClassVar[bool] = False
+    #: Whether a foreign key that leads nowhere is refused with its row, not at the commit.
+    checks_keys_at_once: ClassVar[bool] = False
+    #: Whether ``check_constraints`` checks the rows of the transaction, not whole tables.
+    checks_keys_when_told: ClassVar[bool] = False
+    #: Whether ``bulk_update`` cuts a text that is too long where it should refuse it.
+    cuts_in_bulk_updates: ClassVar[bool] = False
+    #: How a decimal of too many places is rounded: servers do that themselves.
+    decimal_rounding: ClassVar[str] = ROUND_HALF_UP
+    #: Whether decimals are kept as floating-point numbers.
+    keeps_decimals_as_floats: ClassVar[bool] = False
+    #: What to append to a SELECT so that others may read the rows but not write them; empty where
+    #: there is no such lock.
+    share_lock: ClassVar[str] = ""
+    #: The statement after which a transaction waits no longer than a second for a lock.
+    short_wait: ClassVar[str] = ""
+    #: Bytes of the longest statement; None where nothing has to be split because of them.
+    longest_statement: int | None = None
+
+    #: Codes of errors that any row would meet: here SQLSTATEs for a missing table or column and a
+    #: missing privilege.
+    _faults: ClassVar[frozenset[Any]] = frozenset({"42P01", "42703", "42501"})
+    #: Codes that tell of two transactions which waited for each other.
+    _deadlocks: ClassVar[frozenset[Any]] = frozenset({"40001", "40P01"})
+
+    def __init__(self, connection: BaseDatabaseWrapper) -> None:
+        self.connection = connection
+
+    @property
+    def vendor(self) -> str:
+        return self.connection.vendor
+
+    @property
+    def name(self) -> str:
+        """What people call it, such as ``PostgreSQL``."""
+        return self.connection.display_name
+
+    @property
+    def returns_new_keys(self) -> bool:
+        """Whether an INSERT of many rows tells the keys that they got."""
+        return self.connection.features.can_return_rows_from_bulk_insert
+
+    @property
+    def locks_without_waiting(self) -> bool:
+        """Whether a SELECT FOR UPDATE may fail at once instead of waiting."""
+        return self.connection.features.has_select_for_update_nowait
+
+    @property
+    def locks_all_but_the_key(self) -> bool:
+        """Whether a row may be locked so that others may still refer to it."""
+        return self.connection.features.has_select_for_no_key_update
+
+    def values_in_query(self, at_most: int) -> int:
+        """How many values one query takes, ``at_most`` where the database would take more."""
+        return min(self.connection.features.max_query_params or at_most, at_most)
+
+    def range_of(self, field: Field[Any, Any]) -> tuple[int | None, int | None]:
+        """The lowest and the highest number that a column of ``field`` takes."""
+        return self.connection.ops.integer_field_range(field.get_internal_type())
+
+    def is_at_fault(self, error: BaseException) -> bool:
+        """Whether ``error`` would have met any row: server gone, disk full, table missing."""
+        if not isinstance(error, Error):
+            return False
+        connection = self.connection
+        if connection.connection is None or connection.needs_rollback:
+            return True  # the savepoint could not be rolled back: the transaction is lost
+        if getattr(connection.connection, "closed", False):
+            return True  # psycopg's errors say so without a SQLSTATE
+        return self._is_fault(error.__cause__ or error)
+
+    def is_deadlock(self, error: BaseException | None) -> bool:
+        """Whether two transactions waited for each other, and this one has to begin again."""
+        while error is not None:
+            if (
+                isinstance(error, OperationalError)
+                and self._code(error.__cause__ or error) in self._deadlocks
+            ):
+                return True
+            error = error.__cause__ or error.__context__
+        return False
+
+    def _is_fault(self, cause: BaseException) -> bool:
+        state = self._code(cause)
+        return state in self._faults or state[:2] in _FAULT_CLASSES
+
+    def _code(self, cause: BaseException) -> Any:
+        """How the driver names what went wrong: by its SQLSTATE, in most."""
+        return getattr(cause, "sqlstate", None) or getattr(cause, "pgcode", None) or ""
+
+
+#: Classes of SQLSTATEs (PostgreSQL, "Error Codes"): connection, transaction rollback, resources,
+#: operator intervention, system errors.
+_FAULT_CLASSES = frozenset({"08", "40", "53", "57", "58"})
+
+
+class PostgreSQL(Database):
+    takes_copy = True
+    checks_keys_when_told = True
+    cuts_in_bulk_updates = True
+    share_lock = " FOR SHARE"
+    short_wait = "SET LOCAL lock_timeout = '1s'"
+
+
+class MySQL(Database):
+    """MariaDB as well."""
+
+    checks_keys_at_once = True
+    share_lock = " LOCK IN SHARE MODE"
+    short_wait = "SET SESSION innodb_lock_wait_timeout = 1"
+
+    #: Disk or table full, lock wait, deadlock, read-only, server gone, missing table or column,
+    #: missing privilege.
+    _faults = frozenset({1021, 1054, 1114, 1142, 1146, 1205, 1213, 1290, 2006, 2013, 2055})
+    _deadlocks = frozenset({1205, 1213})
+
+    @cached_property
+    def longest_statement(self) -> int:  # type: ignore[override]
+        """The server closes the connection on a longer one."""
+        with self.connection.cursor() as cursor:
+            cursor.execute("SELECT @@max_allowed_packet")
+            return int(cursor.fetchone()[0])
+
+    def _is_fault(self, cause: BaseException) -> bool:
+        return self._code(cause) in self._faults
+
+    def _code(self, cause: BaseException) -> Any:
+        return cause.args[0] if cause.args else None
+
+
+class SQLite(Database):
+    has_one_writer = True
+    decimal_rounding = ROUND_HALF_EVEN  # by Django
+    keeps_decimals_as_floats = True
+
+    def _is_fault(self, cause: BaseException) -> bool:
+        is_told = any(words in str(cause) for words in _SQLITE_WORDS)
+        return is_told or self._code(cause).startswith(_SQLITE_NAMES)
+
+    def _code(self, cause: BaseException) -> Any:
+        return getattr(cause, "sqlite_errorname", "")
+
+
+#: SQLite's names for the same (https://www.sqlite.org/rescode.html); longer ones tell more.
+_SQLITE_NAMES = ("SQLITE_FULL", "SQLITE_IOERR", "SQLITE_BUSY", "SQLITE_LOCKED", "SQLITE_READONLY")
+_SQLITE_WORDS = ("no such table", "has no column")
+
+_KINDS: dict[str, type[Database]] = {"postgresql": PostgreSQL, "mysql": MySQL, "sqlite": SQLite}
+
+
+def database_of(alias: str) -> Database:
+    """The database behind this thread's connection of that name in ``DATABASES``."""
+    connection: Any = connections[alias]
+    return _KINDS.get(connection.vendor, Database)(connection)
