@@ -44,7 +44,7 @@ from data_migration.graph import build_plan
 from data_migration.ledger import Ledger
 from data_migration.options import RunOptions
 from data_migration.outcomes import Mode
-from data_migration.runner import Runner
+from data_migration.run.runner import Runner
 from tests.apps.music.models import Artist
 
 
