@@ -6,11 +6,13 @@ import os
 import secrets
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import pytest
 from django.conf import LazySettings
 
+from tests.support import throwaway
+from tests.support.absence import absent
 from tests.support.legacy import execute
 from tests.support.paths import SHARED_DATA
 from tests.support.specs import new_app  # noqa: F401  a fixture for every test
@@ -96,14 +98,8 @@ def target_environment() -> dict[str, str]:
 
 
 def _server(engine: str) -> ServerURL:
-    url = ServerURL.from_environment(engine)
-    return url or _absent(f"{SERVICES[engine]} names no {engine} server")
-
-
-def _absent(reason: str) -> NoReturn:
-    if os.environ.get("DATA_MIGRATION_TEST_REQUIRE") == "1":
-        pytest.fail(f"{reason}, and DATA_MIGRATION_TEST_REQUIRE=1 wants every test to run")
-    pytest.skip(reason)
+    reason = f"{SERVICES[engine]} names no {engine} server, and none is installed"
+    return throwaway.server(engine) or absent(reason)
 
 
 def _databases(server: ServerURL, drop: str) -> Iterator[Callable[[], ServerURL]]:

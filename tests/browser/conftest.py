@@ -21,7 +21,7 @@ from django.core.management import call_command
 from django.db import connection
 
 from data_migration.models import Run
-from tests.conftest import _absent
+from tests.support.absence import absent
 from tests.support.specs import NewApp
 
 #: Where to put a picture of each page; none are taken without it.
@@ -117,7 +117,7 @@ def browser() -> Iterator[Any]:
     playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
     path = next(filter(None, map(shutil.which, _BROWSERS)), None)
     if path is None:
-        _absent("there is no Chromium on the PATH")
+        absent("there is no Chromium on the PATH")
     # Playwright has an event loop in this thread, in which Django suspects asynchronous code.
     os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "1"
     with playwright.sync_playwright() as driver:
