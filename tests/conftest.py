@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 from django.conf import LazySettings
+from hypothesis import HealthCheck
+from hypothesis import settings as hypothesis_settings
 
 from tests.support import throwaway
 from tests.support.absence import absent
@@ -18,6 +20,15 @@ from tests.support.paths import SHARED_DATA
 from tests.support.specs import new_app  # noqa: F401  a fixture for every test
 from tests.support.urls import SERVICES, ServerURL
 from tests.support.writers import USUAL, forced
+
+# How long an example takes says more of the machine than of us. That the examples of one test
+# share its fixtures is meant: what they write is undone.
+hypothesis_settings.register_profile(
+    "tests",
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
+)
+hypothesis_settings.load_profile("tests")
 
 
 @pytest.fixture(scope="session")

@@ -26,6 +26,7 @@ from data_migration.outcomes import Mode
 from data_migration.plan.graph import Plan
 from data_migration.utils import processes
 from tests.support.engine import statements
+from tests.support.waiting import wait_until
 from tests.target.ledger.running import (
     ON_SQLITE,
     Start,
@@ -36,7 +37,6 @@ from tests.target.ledger.running import (
     only_servers,
     seconds_ago,
     start_fixture,  # noqa: F401
-    wait_until,
 )
 
 NOTHING = Plan(())
