@@ -40,11 +40,11 @@ import django
 django.setup()
 from django.test.utils import override_settings
 from data_migration import Migration
-from data_migration.graph import build_plan
+from data_migration.plan.graph import build_plan
 from data_migration.ledger import Ledger
 from data_migration.options import RunOptions
 from data_migration.outcomes import Mode
-from data_migration.runner import Runner
+from data_migration.run.runner import Runner
 from tests.apps.music.models import Artist
 
 

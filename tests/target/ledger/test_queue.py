@@ -25,6 +25,7 @@ from data_migration.models import Run, RunLock
 from data_migration.outcomes import Mode
 from data_migration.utils import processes
 from tests.support.engine import statements
+from tests.support.waiting import wait_until
 from tests.target.ledger.running import (
     ON_SQLITE,
     Start,
@@ -35,7 +36,6 @@ from tests.target.ledger.running import (
     only_servers,
     seconds_ago,
     start_fixture,  # noqa: F401
-    wait_until,
 )
 
 

@@ -337,7 +337,7 @@ def test_a_batch_costs_two_lookups_and_known_keys_none() -> None:
     assert len(asked) == 1
 
 
-@hypothesis_settings(max_examples=examples(20), deadline=None)
+@hypothesis_settings(max_examples=examples(20))
 @given(st.data())
 def test_every_reference_arrives_in_whatever_form_and_order(data: st.DataObject) -> None:
     """A forest of typed keys: parents before or after their children, keys as text or number."""

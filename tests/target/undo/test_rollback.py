@@ -1023,7 +1023,7 @@ def put(rows: dict[str, Any]) -> None:
 
 @pytest.mark.slow
 class EveryImport(TestCase):
-    @settings(max_examples=examples(40), deadline=None)
+    @settings(max_examples=examples(40))
     @given(there=ROWS, first=ROWS, second=ROWS, removed=st.sampled_from(["keep", "delete"]))
     def test_a_rollback_leaves_the_target_as_it_was(
         self,

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from django.db import models
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from data_migration import BaseMigration, is_a
@@ -148,9 +148,7 @@ def _check_position(table: Keyed, part: KeyRange, rows: list[dict[str, Any]], cu
     assert numbers_of(done[:committed] + left) == numbers_of(rows)
 
 
-slowly = settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+slowly = settings(max_examples=60)
 
 
 @pytest.mark.parametrize("name", NUMBERS)

@@ -16,6 +16,7 @@ from data_migration.launch.engines import ENGINES, Celery, DjangoTasks, Process
 from data_migration.ledger import queue_run
 from data_migration.models import Run
 from data_migration.outcomes import Mode
+from tests.support.waiting import PATIENCE
 from tests.target.ledger.running import committing, wait_until
 
 
@@ -141,7 +142,11 @@ def test_the_tasks_can_be_imported_without_celery() -> None:
 
 def _python(program: str) -> str:
     done = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, check=False, timeout=60
+        [sys.executable, "-c", program],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=PATIENCE,
     )
     assert done.returncode == 0, done.stderr
     return done.stdout
