@@ -14,7 +14,7 @@ from django.utils import timezone
 from ..conf import settings
 from ..exceptions import LedgerError
 from ..models import MigrationState, RowError, RowLink, Run, RunStep
-from ..outcomes import MessageKind, Mode, RunStatus
+from ..outcomes import MessageKind, Mode, RunKind, RunStatus
 from .lock import Lock
 from .messages import Message, Messages, messages_of, open_failures
 from .queue import claim, this_process
@@ -55,7 +55,8 @@ class Ledger:
 
     def states(self) -> dict[str, RunStep]:
         """The last committed step of each migration, by label."""
-        told = ~Q(status__in=(RunStatus.PENDING, RunStatus.SKIPPED)) | Q(run__mode=Mode.ROLLBACK)
+        undone = Q(run__kind=RunKind.ROLLBACK)
+        told = ~Q(status__in=(RunStatus.PENDING, RunStatus.SKIPPED)) | undone
         steps = RunStep.objects.using(self.database)
         committed = steps.filter(told).exclude(run__mode=Mode.REHEARSAL).order_by()
         last = dict(committed.values_list("migration").annotate(last=Max("run")))
@@ -102,15 +103,16 @@ class Ledger:
         self,
         steps: Iterable[NewStep],
         *,
+        kind: RunKind,
         mode: Mode,
         options: dict[str, Any],
         queued: Run | None = None,
     ) -> Run:
         """Record a run with its steps, none of them started; skipped ones are marked.
 
-        ``queued`` is the run that was recorded when it was asked for; it has mode and options
-        already. Raises :exc:`RunRefused` while another run is going on, and when another process
-        has claimed ``queued``.
+        ``queued`` is the run that was recorded when it was asked for; it has kind, mode
+        and options already. Raises :exc:`RunRefused` while another run is going on, and when
+        another process has claimed ``queued``.
         """
         steps = list(steps)
         self.lock.refuse_second()
@@ -118,8 +120,13 @@ class Ledger:
             if queued is not None:
                 run = claim(queued, database=self.database)
             else:
-                fields = {"status": RunStatus.RUNNING, "mode": mode, "options": options}
-                run = Run.objects.using(self.database).create(**fields, **this_process())
+                run = Run.objects.using(self.database).create(
+                    status=RunStatus.RUNNING,
+                    kind=kind,
+                    mode=mode,
+                    options=options,
+                    **this_process(),
+                )
             self.lock.acquire(run)
             RunStep.objects.using(self.database).bulk_create(
                 _new_step(run, position, step) for position, step in enumerate(steps, start=1)

@@ -17,7 +17,7 @@ from ..ledger import Ledger
 from ..ledger.forgetting import forget_undone
 from ..ledger.images import Image, former_values, merged
 from ..models import Run, RunStep
-from ..outcomes import Mode, RunStatus
+from ..outcomes import Mode, RunKind, RunStatus
 from ..plan.graph import Plan
 from ..utils.chunks import query_chunks
 from ..utils.databases import database_of
@@ -52,7 +52,9 @@ def roll_back(
     the database refuses.
     """
     options = {**selection.recorded(), "force": force}
-    run = ledger.start_run((), mode=Mode.ROLLBACK, options=options, queued=queued)
+    run = ledger.start_run(
+        (), kind=RunKind.ROLLBACK, mode=Mode.ROLLBACK, options=options, queued=queued
+    )
     # Steps are recorded with what they did, so a refused or killed rollback has none.
     with (
         ledger.lock.beating(run, dict),

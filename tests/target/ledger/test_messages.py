@@ -9,7 +9,7 @@ import pytest
 from data_migration.ledger import Ledger, Message, Messages, NewStep, dismiss, open_keys
 from data_migration.ledger.messages import messages_of, open_failures
 from data_migration.models import MigrationState, RowError, RunStep
-from data_migration.outcomes import MessageKind, Mode, RunStatus
+from data_migration.outcomes import MessageKind, Mode, RunKind, RunStatus
 from data_migration.rows.keys import identify
 
 pytestmark = pytest.mark.django_db
@@ -19,7 +19,7 @@ FAILURE = MessageKind.FAILURE
 def begin(label: str = "a.Kept", mode: Mode = Mode.COMMIT) -> Messages:
     """The messages of a new run's step."""
     ledger = Ledger("default")
-    run = ledger.start_run([NewStep(label)], mode=mode, options={})
+    run = ledger.start_run([NewStep(label)], kind=RunKind.IMPORT, mode=mode, options={})
     step = run.steps.get()
     ledger.start_step(step)
     ledger.finish_run(run, RunStatus.DONE)  # so that the next one may begin

@@ -9,7 +9,7 @@ import pytest
 from data_migration.exceptions import LedgerError
 from data_migration.ledger import Ledger, Message, NewStep
 from data_migration.models import MigrationState, RowError, RowLink, RunStep
-from data_migration.outcomes import MessageKind, Mode, Outcome, RunStatus
+from data_migration.outcomes import MessageKind, Mode, Outcome, RunKind, RunStatus
 from data_migration.rows.keys import identify
 from tests.apps.library.models import Genre
 
@@ -27,7 +27,7 @@ def ledger() -> Ledger:
 
 def run_once(ledger: Ledger, status: RunStatus, mode: Mode = Mode.COMMIT) -> RunStep:
     """A run of the plan whose first step ended so."""
-    run = ledger.start_run(STEPS, mode=mode, options={})
+    run = ledger.start_run(STEPS, kind=RunKind.IMPORT, mode=mode, options={})
     step = run.steps.first()
     assert step is not None
     ledger.start_step(step)
@@ -39,7 +39,8 @@ def run_once(ledger: Ledger, status: RunStatus, mode: Mode = Mode.COMMIT) -> Run
 
 def started(ledger: Ledger, mode: Mode = Mode.COMMIT) -> RunStep:
     """The first step of a new run, begun."""
-    step = ledger.start_run(STEPS, mode=mode, options={}).steps.get(position=1)
+    run = ledger.start_run(STEPS, kind=RunKind.IMPORT, mode=mode, options={})
+    step = run.steps.get(position=1)
     ledger.start_step(step)
     return step
 
@@ -60,7 +61,7 @@ def test_a_run_starts_with_its_steps_and_who_runs_it(ledger: Ledger) -> None:
     import os
     import socket
 
-    run = ledger.start_run(STEPS, mode=Mode.COMMIT, options={"limit": 3})
+    run = ledger.start_run(STEPS, kind=RunKind.IMPORT, mode=Mode.COMMIT, options={"limit": 3})
 
     assert (run.status, run.mode, run.options) == ("running", "commit", {"limit": 3})
     assert (run.host, run.process) == (socket.gethostname(), os.getpid())
@@ -135,7 +136,7 @@ def test_the_last_run_decides(ledger: Ledger) -> None:
 
 
 def test_a_rehearsed_step_is_not_written_when_it_starts(ledger: Ledger) -> None:
-    run = ledger.start_run(STEPS, mode=Mode.REHEARSAL, options={})
+    run = ledger.start_run(STEPS, kind=RunKind.IMPORT, mode=Mode.REHEARSAL, options={})
     step = run.steps.get(position=1)
     ledger.start_step(step)
 
@@ -247,7 +248,7 @@ def test_messages_of_the_last_run_rehearsals_included(ledger: Ledger) -> None:
 
 def test_runs_of_some_migrations(ledger: Ledger) -> None:
     first = run_once(ledger, RunStatus.DONE).run
-    other = ledger.start_run(STEPS[1:], mode=Mode.COMMIT, options={})
+    other = ledger.start_run(STEPS[1:], kind=RunKind.IMPORT, mode=Mode.COMMIT, options={})
 
     assert list(ledger.runs()) == [other, first]
     assert list(ledger.runs(["a.Kept"])) == [first]
