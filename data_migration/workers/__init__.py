@@ -1,4 +1,7 @@
-"""One step in ranges of keys, for several processes: here, or on any worker of the project."""
+"""One step in ranges of keys, for several processes: here, or on any worker of the project.
+
+Puts the parts of a step together in another way than the step itself; imports ``step`` and below.
+"""
 
 from __future__ import annotations
 
