@@ -7,11 +7,10 @@ from contextlib import suppress
 from typing import Any
 
 from django.core.checks import ERROR, CheckMessage
-from django.db import Error
 
 from ..checks import check_specs
 from ..checks.connections import check_missing
-from ..exceptions import DataMigrationError, SpecError
+from ..exceptions import SpecError
 from ..ledger import Ledger, give_up, queued_run
 from ..models import Run
 from ..options import RunOptions, never, silent
@@ -22,7 +21,7 @@ from ..progress import Progress
 from ..run.runner import Runner
 from ..spec.discovery import discover
 from ..undo import Rollback, Selection, roll_back
-from ..utils.wording import words
+from ..utils.wording import error_text
 
 
 def whole_plan(database: str) -> Plan:
@@ -85,7 +84,8 @@ def execute(
             return _roll_back(queued, whole, ledger)
         return _run_queued(queued, whole, ledger, progress, callbacks)
     except Exception as error:
-        give_up(number, reason(error), database=database)  # unless it had begun: it tells itself
+        # Unless it had begun: then it tells that itself.
+        give_up(number, error_text(error), database=database)
         raise
 
 
@@ -130,11 +130,3 @@ def _run_queued(
     )
     steps = todo(whole, ledger, options)
     return run(steps, options, whole, ledger, progress, queued=queued)
-
-
-def reason(error: Exception) -> str:
-    """Why something could not begin, for people; without secrets."""
-    if isinstance(error, DataMigrationError):
-        return str(error)
-    says = "The target database says: " if isinstance(error, Error) else ""
-    return f"{says}{type(error).__name__}: {words(error)}."

@@ -5,7 +5,7 @@ from __future__ import annotations
 from .base import Writer
 from .choice import choose_writer, instances_needed
 from .conflicts import Conflicts
-from .diagnosis import describe, hook_of
+from .diagnosis import describe
 from .instances import Instances
 
 __all__ = [
@@ -14,6 +14,5 @@ __all__ = [
     "Writer",
     "choose_writer",
     "describe",
-    "hook_of",
     "instances_needed",
 ]
