@@ -1,4 +1,7 @@
-"""One batch of drafts -> objects. A bad row is found and pinned, the rest is kept."""
+"""One batch of drafts -> objects. A bad row is found and pinned, the rest is kept.
+
+Writes the target's tables and nothing of the ledger's, whose digests are handed in.
+"""
 
 from __future__ import annotations
 
