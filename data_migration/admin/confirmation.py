@@ -12,10 +12,11 @@ from django.utils.translation import ngettext
 
 from ..exceptions import DataMigrationError, SpecError
 from ..launch.handover import availability
-from ..launch.jobs import reason, refuse_missing_sources, todo, warnings_of, whole_plan
+from ..launch.jobs import refuse_missing_sources, todo, warnings_of, whole_plan
 from ..ledger import Ledger
 from ..plan.graph import Plan
 from ..undo import RollbackPlan, plan_rollback
+from ..utils.wording import error_text
 from .intents import Action, Intent
 from .live import active_run
 from .standing import Standing, standings
@@ -65,7 +66,7 @@ def confirm(intent: Intent, database: str) -> Confirmation:
     try:
         return judge(intent, whole_plan(database), Ledger(database))
     except (DataMigrationError, Error) as error:
-        return Confirmation(intent=intent, sentence="", problems=[reason(error)])
+        return Confirmation(intent=intent, sentence="", problems=[error_text(error)])
 
 
 def _run(intent: Intent, whole: Plan, ledger: Ledger) -> Confirmation:

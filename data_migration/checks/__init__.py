@@ -16,7 +16,7 @@ from ..exceptions import SpecError, SpecImportError
 from ..spec.discovery import discover
 from ..spec.migration import Migration
 from . import attributes, connections, dependencies, descriptions, legacy_keys, names, project
-from .texts import FAULTS, fault
+from .faults import FAULTS, fault
 
 __all__ = ["FAULTS", "TAG", "check_project", "check_specs"]
 

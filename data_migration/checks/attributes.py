@@ -16,7 +16,7 @@ from ..fields.lookup import field_of
 from ..outcomes import NullMarks, OnConflict, Removed, WriterName
 from ..spec.migration import Migration
 from ..utils.wording import suggest
-from .texts import fault
+from .faults import fault
 
 #: A query either has one of the first two in it or starts with one of the others.
 _READS = re.compile(r"\b(SELECT|WITH)\b|^\s*(CALL|EXEC(UTE)?|PRAGMA|SHOW|TABLE|VALUES)\b", re.I)

@@ -17,7 +17,7 @@ from ..sources.base import DISTRIBUTION, SETTING, Source
 from ..spec.hooks import OwnHooks
 from ..spec.migration import Migration
 from ..utils.wording import suggest
-from .texts import fault
+from .faults import fault
 
 
 class Driver(NamedTuple):

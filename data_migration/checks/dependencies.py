@@ -10,7 +10,7 @@ from django.core.checks import CheckMessage
 from ..exceptions import DependencyCycle, UnknownDependency
 from ..plan.graph import build_plan
 from ..spec.migration import Migration
-from .texts import fault
+from .faults import fault
 
 
 def check_order(migrations: Mapping[str, type[Migration]]) -> Iterator[CheckMessage]:

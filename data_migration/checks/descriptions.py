@@ -16,7 +16,7 @@ from ..spec.hooks import OwnHooks
 from ..spec.migration import Migration
 from ..utils.wording import suggest
 from .attributes import is_usable_model
-from .texts import fault
+from .faults import fault
 
 
 def check_column_description(label: str, migration: type[Migration]) -> Iterator[CheckMessage]:

@@ -13,7 +13,7 @@ from ..spec.columns import Column
 from ..spec.migration import Migration
 from ..utils.wording import suggest
 from .attributes import declared_key, is_usable_model, lacks_key
-from .texts import fault
+from .faults import fault
 
 Migrations = Mapping[str, type[Migration]]
 

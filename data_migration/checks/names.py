@@ -13,7 +13,7 @@ from django.core.checks import CheckMessage
 from ..spec.discovery import SPEC_MODULE
 from ..spec.migration import Migration
 from ..utils.wording import suggest
-from .texts import fault
+from .faults import fault
 
 _PACKAGE = Migration.__module__.partition(".")[0]
 #: So alike that it is hardly a name of the author's own.

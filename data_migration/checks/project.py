@@ -10,7 +10,7 @@ from django.core.checks import CheckMessage
 
 from ..conf import BACKGROUNDS, NAMES, PREFIX, settings
 from .attributes import is_positive
-from .texts import fault
+from .faults import fault
 
 #: Setting -> (what it has to be, its types).
 _NUMBERS: dict[str, tuple[str, tuple[type, ...]]] = {

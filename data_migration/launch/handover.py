@@ -18,8 +18,8 @@ from ..models import Run
 from ..options import RunOptions
 from ..outcomes import Mode, RunKind
 from ..undo import Selection
+from ..utils.wording import error_text
 from .engines import ENGINES, Engine
-from .jobs import reason
 
 
 class Availability(NamedTuple):
@@ -112,5 +112,5 @@ def _hand_over(number: int, database: str) -> None:
     try:
         enqueue("execute_run", number, database)
     except Exception as error:
-        text = f"It could not be handed over to the background. {reason(error)}"
+        text = f"It could not be handed over to the background. {error_text(error)}"
         give_up(number, text, database=database)

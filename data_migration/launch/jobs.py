@@ -7,11 +7,10 @@ from types import NoneType
 from typing import Any
 
 from django.core.checks import ERROR, CheckMessage
-from django.db import Error
 
 from ..checks import check_specs
 from ..checks.connections import check_missing
-from ..exceptions import DataMigrationError, SpecError
+from ..exceptions import SpecError
 from ..ledger import Ledger, give_up, queued_run
 from ..models import Run
 from ..options import RunOptions, never, silent
@@ -22,7 +21,7 @@ from ..progress import Progress
 from ..run.runner import Import, run_import
 from ..spec.discovery import discover
 from ..undo import Rollback, Selection, roll_back
-from ..utils.wording import words
+from ..utils.wording import error_text
 
 
 def whole_plan(database: str) -> Plan:
@@ -87,7 +86,8 @@ def execute(
             )
         return EXECUTORS[queued.kind](queued, database, progress, callbacks)
     except Exception as error:
-        give_up(number, reason(error), database=database)  # unless it had begun: it tells itself
+        # Unless it had begun: then it tells that itself.
+        give_up(number, error_text(error), database=database)
         raise
 
 
@@ -139,11 +139,3 @@ EXECUTORS: dict[str, Callable[[Run, str, Progress | None, dict[str, Any]], Impor
     RunKind.IMPORT: _import,
     RunKind.ROLLBACK: _roll_back,
 }
-
-
-def reason(error: Exception) -> str:
-    """Why something could not begin, for people; without secrets."""
-    if isinstance(error, DataMigrationError):
-        return str(error)
-    says = "The target database says: " if isinstance(error, Error) else ""
-    return f"{says}{type(error).__name__}: {words(error)}."

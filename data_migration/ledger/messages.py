@@ -11,6 +11,7 @@ from django.db.models import Exists, OuterRef, Q, QuerySet
 from ..models import MigrationState, RowError, RunStep, shown
 from ..outcomes import MessageKind
 from ..rows.keys import hash_of_text
+from ..utils.chunks import chunks
 from .causes import pattern_of
 
 _CHUNK = 500
@@ -121,10 +122,9 @@ class Messages:
     def _close(self, hashes: Collection[str]) -> None:
         if not hashes:  # as with most batches
             return
-        listed = sorted(hashes)
         rows = open_failures(self._database).filter(migration=self._state)
-        for start in range(0, len(listed), _CHUNK):
-            rows.filter(key_hash__in=listed[start : start + _CHUNK]).update(is_open=False)
+        for chunk in chunks(sorted(hashes), _CHUNK):
+            rows.filter(key_hash__in=chunk).update(is_open=False)
 
 
 def _storable(text: str) -> str:
@@ -142,10 +142,10 @@ def dismiss(messages: Collection[int], *, database: str) -> int:
 
     The rows stay as they are: no run tries them again by itself.
     """
-    numbers, rows = sorted(messages), open_failures(database)
+    rows = open_failures(database)
     return sum(
-        rows.filter(pk__in=numbers[start : start + _CHUNK]).update(is_open=False)
-        for start in range(0, len(numbers), _CHUNK)
+        rows.filter(pk__in=chunk).update(is_open=False)
+        for chunk in chunks(sorted(messages), _CHUNK)
     )
 
 

@@ -10,6 +10,7 @@ from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from ..models import BeforeImage, RowError, Run
 from ..outcomes import LinkKind, RunStatus
+from ..utils.chunks import chunks
 from .messages import open_failures
 from .runs import Ledger
 
@@ -34,8 +35,7 @@ def prune(before: datetime, *, database: str) -> Pruned:
     with transaction.atomic(using=database):
         numbers = list(_old_runs(before, database).values_list("pk", flat=True))
         messages = images = 0
-        for start in range(0, len(numbers), _CHUNK):
-            chunk = numbers[start : start + _CHUNK]
+        for chunk in chunks(numbers, _CHUNK):
             rows = RowError.objects.using(database).filter(step__run__in=chunk)
             messages += rows.count()
             images += _spare_images(chunk, database).delete()[0]

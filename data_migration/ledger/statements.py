@@ -14,6 +14,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import BinaryField, JSONField, Model, UUIDField
 
 from ..tables import Meanwhile, TableInsert, nothing
+from ..utils.chunks import chunks
 from ..utils.databases import database_of
 
 #: Hashes in one statement: 400 kB of it, which even old servers take.
@@ -135,9 +136,8 @@ def _statements(
     """``verb`` for the rows that belong to ``migrations`` and have one of ``hashes``."""
     table = connection.ops.quote_name(model._meta.db_table)
     among = ", ".join(str(int(each)) for each in migrations)
-    listed = list(hashes)
-    for start in range(0, len(listed), _CHUNK):
-        found, params = _among(connection.vendor, listed[start : start + _CHUNK])
+    for chunk in chunks(hashes, _CHUNK):
+        found, params = _among(connection.vendor, chunk)
         condition = f"migration_id IN ({among}) AND key_hash {found}"
         if connection.vendor == "postgresql":
             # The planner takes every link of the migration into its hands when it has no

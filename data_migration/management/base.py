@@ -14,8 +14,9 @@ from django.db import DEFAULT_DB_ALIAS, connections
 from django.db.utils import Error
 
 from ..exceptions import DataMigrationError, SpecError
-from ..launch.jobs import reason, whole_plan
+from ..launch.jobs import whole_plan
 from ..plan.graph import Plan
+from ..utils.wording import error_text
 
 #: Refused, failed, or some rows failed.
 EXIT_FAILED = 1
@@ -82,7 +83,7 @@ def exit_codes() -> Iterator[None]:
     except DataMigrationError as error:
         raise CommandError(str(error), returncode=EXIT_FAILED) from error
     except Error as error:
-        raise CommandError(reason(error), returncode=EXIT_FAILED) from error
+        raise CommandError(error_text(error), returncode=EXIT_FAILED) from error
 
 
 def say(text: str) -> None:

@@ -11,6 +11,7 @@ from ..models import RowError, Run, RunStep
 from ..outcomes import RunStatus
 from ..plan.graph import Plan, PlanStep
 from ..step.compilation import CompiledStep
+from ..utils.wording import number_of
 
 _COUNTS = ("read", "created", "updated", "unchanged", "skipped", "failed", "warnings")
 
@@ -60,11 +61,6 @@ def _removed(steps: Iterable[RunStep]) -> list[str]:
         for step in steps
         if step.removed
     ]
-
-
-def number_of(count: int, noun: str) -> str:
-    """``1 row``, ``2 rows``."""
-    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 
 def _unfinished_reads(steps: Iterable[RunStep], limit: int | None) -> list[str]:

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from ..undo import Refusals, Rollback, RollbackPlan
-from .migrations import number_of, table
+from ..utils.wording import number_of
+from .migrations import table
 
 _COUNTS = ("deleted", "restored", "forgotten")
 

@@ -21,10 +21,11 @@ from ..sources import close_connection
 from ..step.compilation import Compiler
 from ..step.context import StepContext
 from ..step.deferral import fill_deferred
-from ..step.recording import Recorder, error_text, what_is_kept
+from ..step.recording import Recorder, what_is_kept
 from ..step.step import StepRunner
 from ..undo.removal import Removal
 from ..utils.collector import rare_collections
+from ..utils.wording import error_text
 from ..workers import Crew, RangeCoordinator, crew_for
 from .rehearsal import rehearse
 
@@ -41,7 +42,7 @@ class Import:
         """Each sentence that says what went wrong with the run, once, in order."""
         told = [step.error for step in self.steps if step.error]
         if self.error is not None and not told:
-            told = [error_text("The run", self.error)]
+            told = [error_text(self.error, "The run")]
         return list(dict.fromkeys(told))
 
 
@@ -184,7 +185,7 @@ class Runner:
             self._error = self._error or error
 
     def _error_text(self, step: RunStep, error: BaseException) -> str:
-        return error_text(step.migration, error, what_is_kept(step))
+        return error_text(error, step.migration, what_is_kept(step))
 
     def _ends_the_run(self, error: BaseException) -> bool:
         return (

@@ -34,7 +34,7 @@ from ..rows.keys import key_of_text, key_text
 from ..transform.legacy_targets import Linked
 from ..transform.relations import RelationColumn, resolve
 from ..utils.masking import MASK, is_hidden
-from ..writers.late_relations import Filling
+from ..writers.late_relations import LateRelation
 from .recording import message_of
 from .remember import snapshot
 
@@ -113,7 +113,7 @@ class _Pass:
         model = plan_step.migration.model
         self._objects = model._base_manager.using(ledger.database)
         self._relation = _relation(plan_step, column, ledger.database)
-        self._filling = Filling(self._relation, model, database=ledger.database)
+        self._writer = LateRelation(self._relation, model, database=ledger.database)
 
     def run(self, step: RunStep | None) -> None:
         """Go through the open rows; ``step`` is the migration's own of this run, if it has one."""
@@ -142,7 +142,7 @@ class _Pass:
             draft.link = links.get(draft.identity.hash)
         resolve([self._relation], there)
         filled = [draft for draft in there if draft.error is None]
-        changed = self._filling.write(filled)
+        changed = self._writer.write(filled)
         for draft in there:
             self._judge(draft)
         self._remember([d for d in there if d in changed or d.notes], changed)

@@ -7,18 +7,18 @@ from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from typing import Any
 
-from django.db import Error, transaction
+from django.db import transaction
 
 from .. import signals
-from ..exceptions import DataMigrationError, StepFailed, TooManyErrors
+from ..exceptions import StepFailed, TooManyErrors
 from ..ledger import Ledger, Message
 from ..models import RowError, Run, RunStep
 from ..outcomes import MessageKind, OnError, Outcome
 from ..progress import Progress
 from ..rows.drafts import Draft, Note
 from ..utils.masking import MASK, is_hidden, masked_text
-from ..utils.wording import words
-from ..writers import describe, hook_of
+from ..utils.wording import number_of
+from ..writers import describe
 from .context import StepContext
 
 
@@ -115,8 +115,8 @@ class Recorder:
         failed_in_step = self._step.failed + elsewhere
         if limit.is_exceeded(failed=failed, failed_in_step=failed_in_step, rows=rows):
             raise TooManyErrors(
-                f"{self._step.migration}: {rows_failed(failed)}, more than --max-errors {limit}"
-                f" allows. {what_is_kept(self._step)}"
+                f"{self._step.migration}: {number_of(failed, 'row')} failed, more than"
+                f" --max-errors {limit} allows. {what_is_kept(self._step)}"
                 " The messages say why: manage.py show_legacy --messages"
             )
 
@@ -148,23 +148,3 @@ def what_is_kept(step: RunStep) -> str:
     if step.commits_batches:
         return "What was committed before is kept; the same command goes on there."
     return f"Nothing of {step.migration} is kept."
-
-
-def rows_failed(count: int) -> str:
-    return "1 row failed" if count == 1 else f"{count} rows failed"
-
-
-def error_text(label: str, error: BaseException, kept: str = "") -> str:
-    """What stopped a step, for people: on one line, without secrets; a fault in a hook is located.
-
-    An error of this package is such a sentence already. ``kept`` says what stays of the step.
-    """
-    if isinstance(error, DataMigrationError):
-        return str(error)
-    if isinstance(error, (KeyboardInterrupt, SystemExit)):
-        return f"{label} was stopped at once. {kept}".rstrip()
-    where = f"{label}: {hook_of(error)}"
-    name = type(error).__name__
-    if isinstance(error, Error):
-        where += "the target database says: "
-    return f"{where}{name}: {words(error)}." if words(error) != name else f"{where}{name}."

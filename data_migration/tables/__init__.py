@@ -4,6 +4,8 @@ PostgreSQL: COPY, or INSERTs of many rows. MySQL and MariaDB: INSERTs of many ro
 prepared ``executemany``. Values are brought into their written form a column at a time, with the
 same result as ``Field.get_db_prep_save``: a function called for each of them would cost more than
 the database does.
+
+Knows models and fields. Of rows it is handed columns of values; whose they are it is not told.
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ from django.db.models import ManyToManyField, Model, Q
 from django.db.models.fields.reverse_related import ManyToManyRel
 
 from ..fields.lookup import field_of
-from . import TableInsert, has_own_way
+from .inserting import TableInsert, has_own_way
 
 
 class JoinTable:

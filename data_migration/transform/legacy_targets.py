@@ -11,7 +11,7 @@ from django.db.models import Model
 from ..exceptions import ConversionError
 from ..rows.keys import alternative, key_text
 from ..utils.chunks import chunks
-from .targets import Known
+from .targets import Targets
 
 #: (migrations, keys) -> the primary keys, as text, of the objects that rows with a key became.
 Find = Callable[[Sequence[str], Collection[Any]], Mapping[Any, Sequence[str]]]
@@ -32,7 +32,7 @@ class Linked:
     find: Find
 
 
-class LegacyTargets(Known):
+class TargetsByLegacyKey(Targets):
     """The objects of ``klass`` by the legacy keys of the rows of ``labels``.
 
     A key that no row has is tried in its other form too: the text ``"7"`` finds the number 7.

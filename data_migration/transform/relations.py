@@ -13,9 +13,9 @@ from ..exceptions import ConversionError, MissingTarget, SpecError
 from ..rows.drafts import Draft, Note
 from ..rows.keys import alternative
 from ..spec.columns import Column, Relation
-from .legacy_targets import LegacyTargets, Linked
+from .legacy_targets import Linked, TargetsByLegacyKey
 from .own_keys import own_attrs, own_value
-from .targets import AMBIGUOUS, MISSING, CompositeTargets, Known, Targets
+from .targets import AMBIGUOUS, MISSING, Targets, TargetsByAttribute, TargetsByAttributes
 
 
 class Unfit:
@@ -62,20 +62,20 @@ class RelationColumn:
             "database": database,
         }
         if description.legacy:
-            self.targets: Known = self._legacy_targets(linked, options)
+            self.targets: Targets = self._legacy_targets(linked, options)
         else:
             options["prefetch"] = description.prefetch and not is_same
             self.targets = _searched(description, options)
         #: The attributes of this very model that other rows find it by; none where they cannot.
         self._own_attrs = own_attrs(description)
 
-    def _legacy_targets(self, linked: Linked | None, options: dict[str, Any]) -> Known:
+    def _legacy_targets(self, linked: Linked | None, options: dict[str, Any]) -> Targets:
         assert self.description.klass is not None
         if linked is None:
             raise SpecError(f"Column {self.column!r} needs the ledger to find legacy keys.")
         labels = linked.sources.get(self.column, ())
         self.is_self = self.is_self and linked.label in labels
-        return LegacyTargets(self.description.klass, labels, linked.find, **options)
+        return TargetsByLegacyKey(self.description.klass, labels, linked.find, **options)
 
     def _own_key_of(self, field: Any, description: Column) -> str:
         """The attribute by which a row of a tree may point at itself; empty where none can."""
@@ -270,11 +270,11 @@ def _assigned(field: Any, with_instances: bool) -> tuple[str, bool]:
     return "pk", True  # the other side of a foreign key takes objects only
 
 
-def _searched(description: Column, options: dict[str, Any]) -> Known:
+def _searched(description: Column, options: dict[str, Any]) -> Targets:
     assert description.klass is not None
     if len(description.search_attrs) == 1:
-        return Targets(description.klass, description.search_attrs[0], **options)
-    return CompositeTargets(description.klass, description.search_attrs, **options)
+        return TargetsByAttribute(description.klass, description.search_attrs[0], **options)
+    return TargetsByAttributes(description.klass, description.search_attrs, **options)
 
 
 def _is_blank(key: Any) -> bool:

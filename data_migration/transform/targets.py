@@ -21,7 +21,7 @@ MISSING: Final = object()
 AMBIGUOUS: Final = object()
 
 
-class Known(ABC):
+class Targets(ABC):
     """Objects of ``klass`` by key; remembers as many as the setting allows.
 
     ``value_attr`` names what is wanted of each object; None means the object itself.
@@ -122,7 +122,7 @@ class Attribute:
         return not self.is_text and bool(value == "")
 
 
-class Searched(Known):
+class SearchedTargets(Targets):
     """Objects that are searched by the values of attributes."""
 
     def __init__(
@@ -180,7 +180,7 @@ class Searched(Known):
             yield tuple(getattr(target, name) for name in names), target
 
 
-class Targets(Searched):
+class TargetsByAttribute(SearchedTargets):
     """The objects of ``klass`` by the value of ``attr``."""
 
     def __init__(self, klass: type[Model], attr: str, **options: Any) -> None:
@@ -233,7 +233,7 @@ class Targets(Searched):
             yield key, target
 
 
-class CompositeTargets(Searched):
+class TargetsByAttributes(SearchedTargets):
     """The objects of ``klass`` by the values of several attributes; a key is a tuple of them."""
 
     def __init__(self, klass: type[Model], attrs: Sequence[str], **options: Any) -> None:

@@ -2,10 +2,38 @@
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Iterable
 from difflib import get_close_matches
 
+from django.db import Error
+
+from ..exceptions import DataMigrationError
 from .redaction import redact
+
+
+def error_text(error: BaseException, label: str = "", kept: str = "") -> str:
+    """What went wrong, for people: on one line, without secrets.
+
+    An error of this package is such a sentence already. ``label`` names what it stopped, and a
+    fault in a hook of it is located; ``kept`` says what stays of it.
+    """
+    if isinstance(error, DataMigrationError):
+        return str(error)
+    if isinstance(error, (KeyboardInterrupt, SystemExit)):
+        return f"{label} was stopped at once. {kept}".rstrip()
+    where = f"{label}: {hook_of(error)}" if label else ""
+    if isinstance(error, Error):
+        where += f"{'the' if label else 'The'} target database says: "
+    name = type(error).__name__
+    return f"{where}{name}: {words(error)}." if words(error) != name else f"{where}{name}."
+
+
+def hook_of(error: BaseException | None) -> str:
+    """``hook_before_save, line 12: `` when the error came out of a hook, else nothing."""
+    frames = traceback.extract_tb(error.__traceback__) if error else []
+    hooks = [frame for frame in frames if frame.name.startswith("hook_")]
+    return f"{hooks[0].name}, line {hooks[0].lineno}: " if hooks else ""
 
 
 def words(error: BaseException) -> str:
@@ -35,6 +63,11 @@ def printable_cause(error: BaseException) -> BaseException | None:
             return None
         link = link.__cause__ or link.__context__
     return error
+
+
+def number_of(count: int, noun: str) -> str:
+    """``1 row`` or ``2 rows``."""
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 
 def suggest(word: str, known: Iterable[str]) -> str:

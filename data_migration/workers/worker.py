@@ -21,9 +21,10 @@ from ..spec.fingerprint import fingerprint
 from ..spec.migration import Migration
 from ..step.context import StepContext
 from ..step.reading import Keep
-from ..step.recording import error_text, what_is_kept
+from ..step.recording import what_is_kept
 from ..utils.collector import rare_collections
 from ..utils.databases import database_of
+from ..utils.wording import error_text
 from .range_reading import LetGo, read_range
 
 Stop = Callable[[], bool]
@@ -92,7 +93,7 @@ def _end(ledger: RangeLedger, step: RunStep, error: BaseException) -> str:
     elif isinstance(error, Interrupted):
         status = RunStatus.INTERRUPTED
     else:
-        text = error_text(step.migration, error, what_is_kept(step))
+        text = error_text(error, step.migration, what_is_kept(step))
         is_ours = isinstance(error, DataMigrationError)
         fault = type(error).__name__ if is_ours else "StepFailed"
     ledger.end_range(step, status, text, fault)

@@ -1,11 +1,14 @@
-"""One batch of drafts -> objects. A bad row is found and pinned, the rest is kept."""
+"""One batch of drafts -> objects. A bad row is found and pinned, the rest is kept.
+
+Writes the target's tables and nothing of the ledger's, whose digests are handed in.
+"""
 
 from __future__ import annotations
 
 from .base import Writer
 from .choice import Choice, choose_writer, instances_needed
 from .conflicts import Conflicts
-from .diagnosis import describe, hook_of
+from .diagnosis import describe
 from .instances import Instances
 
 __all__ = [
@@ -15,6 +18,5 @@ __all__ = [
     "Writer",
     "choose_writer",
     "describe",
-    "hook_of",
     "instances_needed",
 ]

@@ -11,6 +11,7 @@ from ..outcomes import WriterName
 from ..rows.drafts import Draft
 from ..spec.migration import Migration
 from ..tables import Unsuitable
+from ..utils.chunks import chunks
 from .base import Writer
 from .conflicts import Conflicts
 from .inserts import Inserts, django_has_to
@@ -42,8 +43,8 @@ class BulkWriter(Writer):
         it did before was rolled back.
         """
         size = self._rows_at_once(drafts) if self.django_writes else len(drafts)
-        for start in range(0, len(drafts), size or 1):
-            self._write_or_halve(drafts[start : start + size])
+        for portion in chunks(drafts, size):
+            self._write_or_halve(portion)
 
     def _rows_at_once(self, drafts: list[Draft]) -> int:
         fields = [field for field in self.model._meta.concrete_fields if not field.generated]

@@ -6,7 +6,6 @@ called for rows that failed, so it may ask the database.
 
 from __future__ import annotations
 
-import traceback
 from collections.abc import Iterator
 from typing import Any
 
@@ -16,6 +15,7 @@ from django.db.models import Field, ForeignKey
 
 from ..exceptions import RowFailure
 from ..rows.drafts import Draft, Note
+from ..utils.wording import hook_of
 from .timestamps import is_clock
 
 
@@ -34,13 +34,6 @@ def describe(draft: Draft, *, database: str) -> Note:
     column = next((name for name in (field.name, field.attname) if name in draft.row), "")
     value = draft.row[column] if column else getattr(instance, field.attname)
     return Note(column or field.name, value, f"{why} ({cause})")
-
-
-def hook_of(error: BaseException | None) -> str:
-    """``hook_before_save, line 12: `` when the error came out of a hook, else nothing."""
-    frames = traceback.extract_tb(error.__traceback__) if error else []
-    hooks = [frame for frame in frames if frame.name.startswith("hook_")]
-    return f"{hooks[0].name}, line {hooks[0].lineno}: " if hooks else ""
 
 
 def _suspects(

@@ -14,7 +14,7 @@ from ..transform.relations import RelationColumn
 from .joins import ManagerJoins
 
 
-class Filling:
+class LateRelation:
     """Writes one relation of existing objects of ``model``: what is there is never replaced."""
 
     def __init__(self, relation: RelationColumn, model: type[Model], *, database: str) -> None:

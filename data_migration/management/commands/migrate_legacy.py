@@ -22,7 +22,7 @@ from ...reports import rollback as rollback_report
 from ...run.runner import Import
 from ...run.stopping import stop_on_signals
 from ...step.compilation import CompiledStep, explain
-from ...step.recording import rows_failed
+from ...utils.wording import number_of
 from ..base import (
     EXIT_FAILED,
     EXIT_USAGE,
@@ -149,7 +149,7 @@ class Command(LegacyCommand):
         failed = sum(step.failed for step in done.steps)
         if failed:
             raise CommandError(
-                f"{rows_failed(failed)}. See: manage.py show_legacy --messages",
+                f"{number_of(failed, 'row')} failed. See: manage.py show_legacy --messages",
                 returncode=EXIT_FAILED,
             )
 

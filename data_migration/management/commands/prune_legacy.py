@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from ...ledger import Ledger
 from ...ledger.pruning import prune
-from ...reports.migrations import number_of
+from ...utils.wording import number_of
 from ..base import EXIT_USAGE, check_database, exit_codes, positive
 
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from data_migration.migration import Migration
 from data_migration.spec.columns import Column, is_a
-from data_migration.transform.relations import Targets
+from data_migration.transform.targets import TargetsByAttribute
 from tests import settings
 from tests.apps.shop.models import (
     Brand,
@@ -116,7 +116,9 @@ class TestValues:
         assert result.counts == {"created": 1, "failed": 1}
 
     def test_uuid_as_text_and_as_bytes(self) -> None:
-        targets = Targets(Token, "id", value_attr="id", prefetch=False, database="default")
+        targets = TargetsByAttribute(
+            Token, "id", value_attr="id", prefetch=False, database="default"
+        )
         token = Token.objects.create()
         for value in (token.pk, str(token.pk), token.pk.bytes):
             key = targets.convert(value)

@@ -15,6 +15,7 @@ from data_migration.options import RunOptions
 from data_migration.outcomes import Mode, OnError, RunKind, RunStatus
 from data_migration.run.runner import Import
 from data_migration.undo import Rollback, Selection
+from data_migration.utils.wording import error_text
 from tests.apps.library.fixtures import (
     EVERYTHING,
     NOTHING,
@@ -260,5 +261,5 @@ def test_a_run_that_was_claimed_is_left_alone(library: Library) -> None:
 def test_the_reason_of_an_unexpected_error_names_its_kind_and_no_secret() -> None:
     error = ValueError("cannot connect to postgresql://ada:geheim@db/shop")
 
-    assert jobs.reason(error).startswith("ValueError: cannot connect to")
-    assert "geheim" not in jobs.reason(error)
+    assert error_text(error).startswith("ValueError: cannot connect to")
+    assert "geheim" not in error_text(error)
