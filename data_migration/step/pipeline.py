@@ -19,7 +19,7 @@ from ..transform.existing import Existing
 from ..transform.relations import resolve
 from ..transform.trees import Tree, Waiting
 from ..transform.values import Transform
-from ..undo.seen import Seen
+from ..undo.keys_read import KeysRead
 from ..writers import Conflicts, Instances, Writer
 from .batch import Batch
 from .context import StepContext
@@ -59,7 +59,7 @@ class Pipeline:
         self.fetch_ahead: Meanwhile = nothing
         self._delta: Delta | None = None
         self._keeper: Keeper | None = None
-        self._seen: Seen | None = None
+        self._seen: KeysRead | None = None
         self._existing: Existing | None = None
         self._deferrals = Deferrals(context.state, transform.legacy_value, database=database)
 
@@ -70,7 +70,7 @@ class Pipeline:
         *,
         key: Sequence[str],
         columns: Sequence[str],
-        seen: Seen | None,
+        seen: KeysRead | None,
     ) -> None:
         """Compare the rows with the links in ``book``, and keep a link for each.
 

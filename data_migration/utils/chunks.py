@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from itertools import islice
 from typing import Any
 
@@ -12,7 +12,7 @@ from django.db import connections
 _KEYS = 1000
 
 
-def chunks(values: Collection[Any], size: int) -> Iterator[list[Any]]:
+def chunks(values: Iterable[Any], size: int) -> Iterator[list[Any]]:
     """The values in lists of at most ``size``."""
     iterator = iter(values)
     while chunk := list(islice(iterator, size)):
