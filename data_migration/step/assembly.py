@@ -13,7 +13,7 @@ from ..spec.fingerprint import fingerprint
 from ..spec.legacy_key import search_attrs_of
 from ..tables import nothing
 from ..transform.existing import Existing
-from ..undo.seen import Seen
+from ..undo.keys_read import KeysRead
 from ..writers import Conflicts, Instances
 from .ahead import Ahead
 from .batch import Batch, Group
@@ -29,13 +29,13 @@ from .remember import Keeper
 class Links(NamedTuple):
     """What a keyed step has of earlier runs.
 
-    ``failed`` are the hashes of keys whose rows failed before; ``seen`` takes note of every key
-    where somebody asks for the rows that are gone.
+    ``failed`` are the hashes of keys whose rows failed before; ``keys_read`` takes note of every
+    key where somebody asks for the rows that are gone.
     """
 
     book: LinkBook
     failed: Collection[str]
-    seen: Seen | None = None
+    keys_read: KeysRead | None = None
 
 
 def assemble(
@@ -84,7 +84,7 @@ def assemble(
                 meanwhile=fetch_ahead,
             ),
             conflicts=conflicts,
-            seen=links.seen,
+            keys_read=links.keys_read,
             is_empty=is_first,
         )
     label, model = context.label, migration.model

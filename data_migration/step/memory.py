@@ -16,7 +16,7 @@ from ..ledger import Link, LinkBook
 from ..outcomes import LinkKind, Outcome
 from ..rows.drafts import Draft, Note
 from ..tables import Meanwhile
-from ..undo.seen import Seen
+from ..undo.keys_read import KeysRead
 from ..writers import Conflicts
 from .batch import Batch
 from .bloom import BloomFilter
@@ -93,8 +93,8 @@ class NoMemory:
 class LinkMemory:
     """The links of one keyed step in ``book``.
 
-    ``keeper`` writes them, ``conflicts`` decides about objects that somebody deleted, and ``seen``
-    takes note of every key where somebody asks for the rows that are gone.
+    ``keeper`` writes them, ``conflicts`` decides about objects that somebody deleted, and
+    ``keys_read`` takes note of every key where somebody asks for the rows that are gone.
     """
 
     def __init__(
@@ -105,14 +105,14 @@ class LinkMemory:
         *,
         keeper: Keeper,
         conflicts: Conflicts,
-        seen: Seen | None,
+        keys_read: KeysRead | None,
         is_empty: bool,
     ) -> None:
         self._book = book
         self._rerun = rerun
         self._keeper = keeper
         self._conflicts = conflicts
-        self._seen = seen
+        self._keys_read = keys_read
         self._pk: Any = model._meta.pk
         self._objects = model._base_manager.using(book.database)
         #: Keys of the drafts that are recognised together, of which none may be written twice.
@@ -136,8 +136,8 @@ class LinkMemory:
         if identities is None:
             return ()
         hashes = identities.hashes
-        if self._seen is not None:
-            self._seen.add(hashes)
+        if self._keys_read is not None:
+            self._keys_read.add(hashes)
         if self._met is not None or rerun.full or rerun.calls_hook:
             return ()
         if len(set(hashes)) < len(hashes):

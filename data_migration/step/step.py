@@ -164,10 +164,10 @@ class StepRunner:
 
     def _links(self, reading: Reading) -> Links:
         book = LinkBook(self._context.state, database=self._context.database)
-        seen = self._removal.watch(
+        keys_read = self._removal.watch(
             self._step, self._migration, book, is_incremental=reading.is_incremental
         )
-        return Links(book, self._messages.failed_before, seen)
+        return Links(book, self._messages.failed_before, keys_read)
 
     @contextmanager
     def _progressing(self) -> Iterator[None]:

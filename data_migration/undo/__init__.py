@@ -1,22 +1,21 @@
-"""What runs did, undone: objects deleted or put back, links forgotten, dependants first."""
+"""What may go and what is put back: rollbacks, and objects whose rows are gone from their query.
+
+Imports the ledger and what is below it; knows nothing of how rows become objects.
+"""
 
 from __future__ import annotations
 
-from .execution import Rollback, refuse, roll_back
-from .refusals import Refusal, Refusals
-from .rollback_plan import plan_rollback
-from .selection import Part, Selection
-from .undos import RollbackPlan, Undo
+from .execution import Rollback, roll_back
+from .planner import plan_rollback
+from .refusals import Refusals
+from .rollback_plan import RollbackPlan
+from .selection import Selection
 
 __all__ = [
-    "Part",
-    "Refusal",
     "Refusals",
     "Rollback",
     "RollbackPlan",
     "Selection",
-    "Undo",
     "plan_rollback",
-    "refuse",
     "roll_back",
 ]

@@ -6,6 +6,7 @@ A *group* are the primary keys of the objects by their (concrete) model.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from django.apps import apps
@@ -17,8 +18,8 @@ from ..utils.chunks import query_chunks
 Group = Mapping[type[Model], Collection[Any]]
 #: A join model and the name of its foreign key to the objects whose rows they are.
 JoinEnd = tuple[type[Model], str]
-#: Whether a reference from (model, primary key, field) may be passed over.
-Spares = Callable[[type[Model], Any, str], bool]
+#: The fields of objects, by model and primary key, that will not be as they are now.
+PutBack = Mapping[type[Model], Mapping[Any, Collection[str]]]
 
 
 class Reference(NamedTuple):
@@ -44,12 +45,13 @@ def references(
     *,
     database: str,
     own: Collection[JoinEnd] = (),
-    spares: Spares = lambda model, pk, name: False,
+    put_back: PutBack = MappingProxyType({}),
 ) -> Iterator[Reference]:
     """What outside of the group refers to its objects.
 
     The rows of an object's own many-to-manys go with it, and those of ``own``, which a migration
-    wrote from the other side. A table that the database does not have is left alone.
+    wrote from the other side. What is ``put_back`` refers to nothing any more. A table that the
+    database does not have is left alone.
     """
     members = _with_parents(group, database)
     tables = set(connections[database].introspection.table_names())
@@ -58,10 +60,11 @@ def references(
         for source in _sources(model, own, database):
             if source.model._meta.db_table not in tables or source.end in own_ends:
                 continue
+            inside = members.get(source.by_model, ())
+            changing = put_back.get(source.by_model, {})
             for chunk in query_chunks(members[model], database):
                 for by_pk, pk in source.rows(chunk):
-                    inside = by_pk in members.get(source.by_model, ())
-                    if not inside and not spares(source.by_model, by_pk, source.name):
+                    if by_pk not in inside and source.name not in changing.get(by_pk, ()):
                         yield Reference(model, pk, source.by_model, by_pk, source.name)
 
 

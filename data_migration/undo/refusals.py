@@ -1,8 +1,11 @@
-"""Why objects are left alone."""
+"""What stands against a rollback."""
 
 from __future__ import annotations
 
 from typing import NamedTuple
+
+from ..ledger import Link
+from .selection import Part
 
 
 class Refusal(NamedTuple):
@@ -17,6 +20,12 @@ class Refusal(NamedTuple):
     object: str
     why: str
     is_final: bool = False
+
+    @classmethod
+    def of(cls, part: Part, link: Link, why: str, *, is_final: bool = False) -> Refusal:
+        """The refusal of what the link leads to, if it leads to an object."""
+        shown = f"{part.model._meta.label} {link.object_pk}" if link.object_pk else ""
+        return cls(part.label, link.key, shown, why, is_final)
 
     def __str__(self) -> str:
         where = f", key {self.key}" if self.key else ""

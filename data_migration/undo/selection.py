@@ -2,13 +2,8 @@
 
 from __future__ import annotations
 
-import datetime as dt
-import json
-import uuid
 from collections.abc import Iterator, Mapping
-from contextlib import suppress
-from dataclasses import dataclass
-from decimal import Decimal
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ..exceptions import LedgerError, SpecError
@@ -16,7 +11,8 @@ from ..ledger import Ledger, Link, LinkBook
 from ..ledger.images import Images
 from ..models import MigrationState, Run
 from ..plan.graph import Plan, PlanStep
-from ..rows.keys import alternative, key_hash, key_of_text
+from ..rows.keys import key_hash
+from .typed_keys import readings, typed_keys
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -68,23 +64,26 @@ class Part:
         return Images(self.state, database=self.database)
 
     @property
+    def of_run(self) -> dict[str, int]:
+        """The condition that links and images of the part's run meet; none without a run."""
+        return {} if self.run is None else {"run": self.run}
+
+    @property
     def of_images(self) -> dict[str, Any]:
         """The conditions that the images of the part meet."""
-        if self.run is not None:
-            return {"run": self.run}
-        return {} if self.hashes is None else {"key_hash__in": sorted(self.hashes)}
+        return self.of_run if self.hashes is None else {"key_hash__in": sorted(self.hashes)}
 
     def links(self) -> Iterator[Link]:
         if self.hashes is not None:
             yield from self.book.find(sorted(self.hashes)).values()
         else:
-            yield from self.book.all(**({} if self.run is None else {"run": self.run}))
+            yield from self.book.all(**self.of_run)
 
-    def includes(self, link_hash: str, link_run: int) -> bool:
-        """Whether the link with this hash and run is undone."""
+    def includes(self, key_hash: str, run: int) -> bool:
+        """Whether the link with this key, last written by this run, is undone."""
         if self.hashes is not None:
-            return link_hash in self.hashes
-        return self.run is None or link_run == self.run
+            return key_hash in self.hashes
+        return self.run is None or run == self.run
 
 
 def parts_of(selection: Selection, plan: Plan, ledger: Ledger) -> list[Part]:
@@ -145,7 +144,7 @@ def _with_keys(keys: str, selected: Plan, parts: list[Part]) -> Part:
         raise LedgerError(f"{selected.steps[0].label} was never run with --commit.")
     part = parts[0]
     hashes = [_hash_of(typed, part) for typed in typed_keys(keys)]
-    return Part(step=part.step, state=part.state, database=part.database, hashes=frozenset(hashes))
+    return replace(part, hashes=frozenset(hashes))
 
 
 def _hash_of(typed: str, part: Part) -> str:
@@ -159,45 +158,3 @@ def _hash_of(typed: str, part: Part) -> str:
         f'{part.label} has no link for the key {typed}. Keys are written 42, "01581" or'
         ' ["DE", 7] for several columns.'
     )
-
-
-def typed_keys(text: str) -> list[str]:
-    """``42,"a,b",["DE", 7],word`` -> the keys, each as it was typed."""
-    keys = []
-    rest = text.strip()
-    while rest:
-        key, rest = _first_key(rest)
-        keys.append(key)
-        rest = rest.removeprefix(",").strip()
-    if not keys or "" in keys:
-        raise SpecError(f"--keys takes keys with commas between them, not {text!r}.")
-    return keys
-
-
-def _first_key(text: str) -> tuple[str, str]:
-    with suppress(ValueError):
-        _, end = json.JSONDecoder().raw_decode(text)
-        if not (rest := text[end:].strip()) or rest.startswith(","):
-            return text[:end], rest
-    word, comma, rest = text.partition(",")
-    return word.strip(), comma + rest
-
-
-def readings(typed: str) -> list[Any]:
-    """The keys that a person may mean, the likeliest first: 42 is a number, else a text."""
-    keys: list[Any] = []
-    with suppress(ValueError, KeyError, TypeError):
-        key = key_of_text(typed)
-        if key is not None and not isinstance(key, (bool, float)):
-            keys += [key, alternative(key)]
-    if not typed.startswith(('"', "[", "{")):
-        keys.append(typed)
-        for read in (_decimal, uuid.UUID, dt.date.fromisoformat, dt.datetime.fromisoformat):
-            with suppress(ValueError, ArithmeticError):
-                keys.append(read(typed))
-    return [key for key in keys if key is not None]
-
-
-def _decimal(text: str) -> Decimal | None:
-    """A number with a point; without one, leading zeros would be lost."""
-    return Decimal(text) if "." in text else None

@@ -10,7 +10,7 @@ from django.core.management.base import CommandError, CommandParser
 from ...ledger import Ledger
 from ...plan.graph import Plan
 from ...reports import rollback as report
-from ...undo import RollbackPlan, Selection, plan_rollback, refuse, roll_back
+from ...undo import RollbackPlan, Selection, plan_rollback, roll_back
 from ..base import EXIT_FAILED, EXIT_USAGE, LegacyCommand, exit_codes, positive, say
 
 
@@ -54,7 +54,7 @@ class Command(LegacyCommand):
         if options["plan"]:
             self._print_plan(undoing, options)
             return
-        refuse(undoing, force=options["force"])
+        undoing.check(force=options["force"])
         if not undoing.undos:
             self._print_nothing(undoing, options)
         elif options["no_input"] or self._agreed(undoing):
@@ -67,8 +67,7 @@ class Command(LegacyCommand):
             self.stdout.write(report.undo_table(undoing))
         else:
             self.stdout.write("There is nothing to roll back.")
-        if undoing.refusals.stops(force=options["force"]):
-            refuse(undoing, force=options["force"])
+        undoing.check(force=options["force"])
 
     def _print_nothing(self, undoing: RollbackPlan, options: dict[str, Any]) -> None:
         if options["format"] == "json":

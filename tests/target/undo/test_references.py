@@ -140,17 +140,13 @@ def test_both_tables_of_an_inherited_model_are_looked_at() -> None:
     assert told(inn, inn.place_ptr) == []
 
 
-def test_what_is_spared_is_not_told() -> None:
+def test_what_is_put_back_refers_no_more() -> None:
     customer = Customer.objects.create(name="C")
-    order = Order.objects.create(customer=customer)
-    asked = []
+    order, other = Order.objects.create(customer=customer), Order.objects.create(customer=customer)
+    still = f"ledger.Order {other.pk} refers to it (customer)"
 
-    def spares(*reference: Any) -> bool:
-        asked.append(reference)
-        return True
-
-    assert told(customer, spares=spares) == []
-    assert asked == [(Order, order.pk, "customer")]
+    put_back = {Order: {order.pk: {"customer", "number"}, other.pk: {"number"}}}
+    assert told(customer, put_back=put_back) == [still]
 
 
 def test_every_chunk_is_asked_for(small_chunks: None) -> None:

@@ -394,6 +394,22 @@ def test_an_edit_is_seen_although_several_migrations_wrote_the_object(shop: None
     assert done.told["PriceMigration"][0][2].endswith("(price)")
 
 
+def test_an_edited_relation_keeps_an_object_that_another_migration_would_let_go(
+    shop: None,
+) -> None:
+    migrate_fine(PriceMigration, PRICES)  # it writes no tags, so it knows of no edit
+    a1 = Product.objects.get(sku="A1")
+    a1.tags.remove(2)
+    done = settle((ProductMigration, ["B1", "B2"]), (PriceMigration, ["B1"]))
+    assert done.removed == {"ProductMigration": 0, "PriceMigration": 0}
+    assert products() == ["A1", "B1", "B2"]
+    why = gone(Product, a1.pk, ": somebody changed it since it was written (tags)")
+    assert done.told == {
+        "ProductMigration": [("removed", '"A1"', why)],
+        "PriceMigration": [("removed", '"A1"', why)],
+    }
+
+
 # ------------------------------------------------------------------ reported
 
 

@@ -1,27 +1,18 @@
-"""The keys that a pass over a query has read, in bounded memory, and the links that it missed."""
+"""The keys that a pass over a query has read, in bounded memory."""
 
 from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
-from functools import cached_property
-from itertools import islice
-from typing import Any
 
-from django.db.models import Model
-
-from ..ledger import Link, LinkBook
-from ..models import RunStep
-from ..outcomes import Removed
-from ..spec.migration import Migration
+from ..ledger import Link
+from ..utils.chunks import chunks
 
 _CHUNK = 500
 _IN_MEMORY = 200_000
-_OBJECTS = 1000
 
 
-class Seen:
+class KeysRead:
     """A set of key hashes, of which the greater part lies in a private temporary database.
 
     A million keys take about 40 MB of disk, in no file that outlives the process, and 30 MB of
@@ -33,7 +24,7 @@ class Seen:
         self._stored = sqlite3.connect("", isolation_level=None)
         self._stored.execute("PRAGMA journal_mode = OFF")
         self._stored.execute("PRAGMA cache_size = -8192")
-        self._stored.execute("CREATE TABLE seen (hash BLOB PRIMARY KEY) WITHOUT ROWID")
+        self._stored.execute("CREATE TABLE keys (hash BLOB PRIMARY KEY) WITHOUT ROWID")
 
     def add(self, hashes: Iterable[str]) -> None:
         """Remember keys by their hashes of 32 hexadecimal digits; an empty one is no key."""
@@ -44,7 +35,7 @@ class Seen:
     def _store(self) -> None:
         self._stored.execute("BEGIN")  # or every key would be a transaction of its own
         in_order = ((each,) for each in sorted(self._new))
-        self._stored.executemany("INSERT OR IGNORE INTO seen VALUES (?)", in_order)
+        self._stored.executemany("INSERT OR IGNORE INTO keys VALUES (?)", in_order)
         self._stored.execute("COMMIT")
         self._new.clear()
 
@@ -53,8 +44,7 @@ class Seen:
 
     def missing(self, links: Iterable[Link]) -> Iterator[Link]:
         """The links whose keys were not added, in their order."""
-        links = iter(links)
-        while chunk := list(islice(links, _CHUNK)):
+        for chunk in chunks(links, _CHUNK):
             by_hash = {bytes.fromhex(link.key_hash): link for link in chunk}
             unknown = self._unknown(by_hash)
             if unknown:
@@ -64,7 +54,7 @@ class Seen:
         unknown = set(hashes) - self._new
         if unknown:
             marks = ", ".join("?" * len(unknown))
-            sql = f"SELECT hash FROM seen WHERE hash IN ({marks})"
+            sql = f"SELECT hash FROM keys WHERE hash IN ({marks})"
             unknown.difference_update(each for (each,) in self._stored.execute(sql, [*unknown]))
         return unknown
 
@@ -72,34 +62,3 @@ class Seen:
         """Give the memory and the disk space back; may be repeated."""
         self._new.clear()
         self._stored.close()
-
-
-@dataclass
-class Watched:
-    """One migration whose keys are noted while its query is read."""
-
-    step: RunStep
-    migration: Migration
-    book: LinkBook
-    policy: Removed
-    is_read: bool = False
-
-    def __post_init__(self) -> None:
-        self.seen = Seen()
-        self.model: Any = self.migration.model._meta.concrete_model
-
-    @cached_property
-    def gone(self) -> list[str]:
-        """The keys of rows that are gone; those that were skipped left no object to speak of."""
-        links = self.book.all(object_pk__isnull=False)
-        return [link.key_hash for link in self.seen.missing(links)]
-
-    def gone_objects(self) -> Iterator[list[tuple[Link, Model | None]]]:
-        """Their links with the objects, in batches; None for an object that is gone as well."""
-        to_python = self.model._meta.pk.to_python
-        rows = self.model._base_manager.using(self.book.database)
-        for start in range(0, len(self.gone), _OBJECTS):
-            links = list(self.book.find(self.gone[start : start + _OBJECTS]).values())
-            pks = [to_python(link.object_pk) for link in links]
-            stored = rows.in_bulk(set(pks))
-            yield [(link, stored.get(pk)) for link, pk in zip(links, pks, strict=True)]

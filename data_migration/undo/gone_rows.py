@@ -1,0 +1,62 @@
+"""The rows of one migration that its query does not return any more."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+from django.db.models import Model
+
+from ..ledger import Link, LinkBook
+from ..models import RunStep
+from ..outcomes import Removed
+from ..spec.migration import Migration
+from ..utils.chunks import chunks
+from .keys_read import KeysRead
+
+_CHUNK = 1000
+
+
+@dataclass(kw_only=True)
+class GoneRows:
+    """What the links of a migration have and its query does not, once it ``is_read`` to its end.
+
+    ``policy`` says what becomes of their objects.
+    """
+
+    step: RunStep
+    migration: Migration
+    book: LinkBook
+    policy: Removed
+    keys: KeysRead = field(default_factory=KeysRead)
+    is_read: bool = False
+
+    @property
+    def model(self) -> Any:
+        return self.migration.model._meta.concrete_model
+
+    #: Which links go, each one's key has to tell.
+    is_whole = False
+
+    def includes(self, key_hash: str, run: int) -> bool:
+        """Whether the link with this key is of a row that is gone."""
+        return key_hash not in self.keys
+
+    @cached_property
+    def hashes(self) -> list[str]:
+        """Their keys; rows that were skipped left no object to speak of."""
+        return [
+            link.key_hash for link in self.keys.missing(self.book.all(object_pk__isnull=False))
+        ]
+
+    def objects(self) -> Iterator[list[tuple[Link, Model | None]]]:
+        """Their links with the objects, in batches; None for an object that is gone as well."""
+        to_python = self.model._meta.pk.to_python
+        rows = self.model._base_manager.using(self.book.database)
+        for chunk in chunks(self.hashes, _CHUNK):
+            links = list(self.book.find(chunk).values())
+            pks = [to_python(link.object_pk) for link in links]
+            stored = rows.in_bulk(set(pks))
+            yield [(link, stored.get(pk)) for link, pk in zip(links, pks, strict=True)]

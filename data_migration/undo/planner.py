@@ -1,0 +1,160 @@
+"""A selection -> what would be deleted, put back and forgotten, and what stands against it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..ledger import FINISHED, Ledger, Link
+from ..ledger.images import Image, merged
+from ..outcomes import LinkKind
+from ..plan.graph import Plan
+from ..utils.chunks import chunks
+from .former_targets import FormerTargets
+from .judge import Candidate, Judge
+from .refusals import Refusal, Refusals
+from .rollback_plan import Former, RollbackPlan, Undo, deleted_by, put_back_by
+from .selection import Part, Selection, parts_of, unknown_labels
+
+_CHUNK = 1000
+
+
+def plan_rollback(selection: Selection, plan: Plan, ledger: Ledger) -> RollbackPlan:
+    """Find out what undoing the selection means. ``plan`` are all migrations in their order."""
+    parts = parts_of(selection, plan, ledger)
+    notes = []
+    if not selection.labels and (unknown := unknown_labels(plan, ledger.database)):
+        notes.append(
+            f"Left as it is, since the classes are in no spec any more: {', '.join(unknown)}."
+        )
+    planner = _Planner(parts, plan, ledger)
+    undos = [undo for part in parts if (undo := planner.undo(part)) is not None]
+    planner.refuse(undos)
+    return RollbackPlan(undos, planner.refusals, notes)
+
+
+class _Planner:
+    """Makes the undos one by one, and collects what stands against them."""
+
+    def __init__(self, parts: list[Part], plan: Plan, ledger: Ledger) -> None:
+        self.refusals = Refusals()
+        self._judge = Judge(parts, plan, database=ledger.database)
+        self._targets = FormerTargets(database=ledger.database)
+        self._last_steps = ledger.states()
+
+    def undo(self, part: Part) -> Undo | None:
+        """What is undone of one migration; None where there is nothing."""
+        if part.run is not None:
+            for image in part.images.all(run__gt=part.run, link__run=part.run):
+                assert image.link is not None, "the query asks for the run of the former link"
+                self.refusals.add(_written_later(part, image.link, image.run))
+        undo = Undo(part)
+        has_images = part.images.rows.filter(**part.of_images).exists()
+        has_links = False
+        for links in chunks(part.links(), _CHUNK):
+            has_links = True
+            self._undo_links(undo, links, has_images=has_images)
+        if self._undo_deletions(undo) or has_links:
+            return undo
+        if not part.is_whole or not part.book.is_empty():
+            return None
+        last = self._last_steps.get(part.label)
+        if last is not None and last.status in FINISHED and last.created + last.updated:
+            why = (
+                "it has no legacy key, so the ledger does not know its objects. Delete them by"
+                " hand or restore a backup; with a legacy_key its next run can be rolled back"
+            )
+            self.refusals.add(Refusal(part.label, "", "", why))
+            return None
+        return undo if part.state.is_read else None
+
+    def _undo_links(self, undo: Undo, links: list[Link], *, has_images: bool) -> None:
+        """Add a batch of links to the undo; refuse the objects that people changed."""
+        part = undo.part
+        images = part.images.find(
+            [link.key_hash for link in links] if has_images else [], **part.of_run
+        )
+        pks = {link: part.model._meta.pk.to_python(link.object_pk) for link in links}
+        stored = part.model._base_manager.using(part.database).in_bulk(
+            [pk for pk in pks.values() if pk is not None]
+        )
+        candidates = []
+        for link, pk in pks.items():
+            kept = images.get(link.key_hash, ())
+            own = [each for each in kept if each.object_pk == link.object_pk]
+            image = merged(own) if own else None
+            if pk not in stored:
+                undo.forgotten += 1
+            elif _was_created(link, image, part.run):
+                undo.deleted.add(pk)
+                candidates.append(Candidate(link, stored[pk]))
+            elif image is not None and (former := Former.of(image)).names:
+                undo.restored[pk] = former
+                self._targets.add(part, link, image)
+                candidates.append(Candidate(link, stored[pk], former.names))
+            else:
+                undo.forgotten += 1
+        for edited in self._judge.edited(part, candidates):
+            why = f"changed since: {', '.join(sorted(edited.names))}"
+            self.refusals.add(Refusal.of(part, edited.link, why))
+
+    def _undo_deletions(self, undo: Undo) -> bool:
+        """Add the objects that come back; returns whether there are images of deleted ones."""
+        part = undo.part
+        images = list(part.images.all(**part.of_images, is_deleted=True))
+        for chunk in chunks(images, _CHUNK):
+            links = part.book.find([image.key_hash for image in chunk])
+            pks = [part.model._meta.pk.to_python(image.object_pk) for image in chunk]
+            stored = part.model._base_manager.using(part.database).in_bulk(set(pks))
+            for image, pk in zip(chunk, pks, strict=True):
+                assert image.link is not None, "only what has a link is deleted"
+                # A run's deletions come back; of a whole migration what was there before it.
+                if part.run is None and image.link.kind != LinkKind.ADOPTED:
+                    continue
+                undo.recreated[pk] = Former.of(image)
+                self._targets.add(part, image.link, image)
+                link = links.get(image.key_hash)
+                if part.run is not None and link is not None and link.run > part.run:
+                    self.refusals.add(_written_later(part, link, link.run))
+                if pk in stored and pk not in undo.deleted:
+                    why = "another object has its primary key now"
+                    self.refusals.add(Refusal.of(part, image.link, why, is_final=True))
+        return bool(images)
+
+    def refuse(self, undos: list[Undo]) -> None:
+        """Refuse what is told by all undos together: what others have or need, or what is gone."""
+        group = deleted_by(undos)
+        writers = [undo.part for undo in undos]
+        for shared in self._judge.shared(group):
+            why = f"{shared.link.state.label} has it for its key {shared.link.key}"
+            self._refuse_object(undos, shared.model, shared.pk, why)
+        for reference in self._judge.referred_to(group, writers, put_back_by(undos)):
+            owners = [] if self.refusals.is_full else self._judge.owners(reference)
+            self._refuse_object(undos, reference.model, reference.pk, reference.told(owners))
+        for refusal in self._targets.missing(undos):
+            self.refusals.add(refusal)
+
+    def _refuse_object(self, undos: list[Undo], model: type[Any], pk: Any, why: str) -> None:
+        label, key = "", ""
+        for undo in undos:
+            if pk in undo.deleted and issubclass(undo.part.model, model):
+                label = undo.label
+                if not self.refusals.is_full:
+                    key = next((x.key for x in undo.part.book.all(object_pk=str(pk))), "")
+                break
+        self.refusals.add(Refusal(label, key, f"{model._meta.label} {pk}", why))
+
+
+def _was_created(link: Link, image: Image | None, run: int | None) -> bool:
+    """Whether what is undone made the object."""
+    if link.kind != LinkKind.CREATED:
+        return False
+    # Within a run, an image speaks of an object that was there before, unless the run had made
+    # its link already.
+    if run is None or image is None:
+        return True
+    return image.link is not None and image.link.run == run
+
+
+def _written_later(part: Part, link: Link, run: int) -> Refusal:
+    why = f"run {run} wrote it later; roll back run {run} first"
+    return Refusal.of(part, link, why, is_final=True)

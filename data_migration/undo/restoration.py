@@ -1,0 +1,105 @@
+"""Objects that a rollback gives back what they were, or creates again."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from itertools import chain
+from typing import Any
+
+from django.db import connections
+from django.db.models import Model
+
+from ..ledger.images import Image, former_values, merged
+from ..utils.chunks import query_chunks
+from ..utils.databases import database_of
+from .rollback_plan import Former, Undo
+from .selection import Part
+
+#: By model: migrations, each with its objects by primary key.
+_Formers = Mapping[Any, Sequence[tuple[Part, Mapping[Any, Former]]]]
+
+
+class Restoration:
+    """Puts objects back; those of several migrations into one model together."""
+
+    def __init__(self, undos: Sequence[Undo], *, database: str) -> None:
+        self._database = database
+        self._restored: dict[Any, list[tuple[Part, Mapping[Any, Former]]]] = defaultdict(list)
+        self._recreated: dict[Any, list[tuple[Part, Mapping[Any, Former]]]] = defaultdict(list)
+        # In the order of the plan: what is created again may refer to what comes before it.
+        for undo in reversed(undos):
+            self._restored[undo.part.model].append((undo.part, undo.restored))
+            self._recreated[undo.part.model].append((undo.part, undo.recreated))
+
+    @contextmanager
+    def unchecked(self) -> Iterator[None]:
+        """Let objects that come back refer to each other, where foreign keys are checked at once.
+
+        The other databases check them when the transaction ends.
+        """
+        connection = connections[self._database]
+        recreates = any(objects for each in self._recreated.values() for _, objects in each)
+        if not database_of(self._database).checks_keys_at_once or not recreates:
+            yield
+            return
+        with connection.constraint_checks_disabled():
+            yield
+        models = {each for model in self._recreated for each in (model, *model._meta.all_parents)}
+        connection.check_constraints(table_names=sorted(each._meta.db_table for each in models))
+
+    def restore(self, *, relations: bool) -> None:
+        """Give changed objects their former values: those of foreign keys, or all others."""
+        for model, image, pk in self._images_of(self._restored):
+            values = {
+                name: value
+                for name, value in former_values(model, image.values).items()
+                if bool(model._meta.get_field(name).is_relation) == relations
+            }
+            if values:
+                rows = model._base_manager.using(self._database)
+                rows.filter(pk=pk).update(**values)
+
+    def recreate(self) -> None:
+        """Create again what a run deleted, as it was, with its primary key."""
+        for model, image, _ in self._images_of(self._recreated):
+            _insert(model, former_values(model, image.values), self._database)
+
+    def restore_m2m(self) -> None:
+        """Give objects their former many-to-many targets, as far as these are there."""
+        for formers in (self._restored, self._recreated):
+            for model, image, pk in self._images_of(formers):
+                for name, texts in sorted(image.m2m.items()):
+                    manager = getattr(model._base_manager.using(self._database).get(pk=pk), name)
+                    to_python = manager.model._meta.pk.to_python
+                    rows = manager.model._base_manager.using(self._database)
+                    manager.set(rows.filter(pk__in=[to_python(text) for text in texts]))
+
+    def _images_of(self, formers: _Formers) -> Iterator[tuple[type[Model], Image, Any]]:
+        """Objects with what they were; what was changed last comes first."""
+        for model, of_parts in formers.items():
+            to_python = model._meta.pk.to_python
+            pks = {pk for _, objects in of_parts for pk in objects}
+            for chunk in query_chunks(pks, self._database):
+                found: dict[Any, list[Image]] = {pk: [] for pk in chunk}
+                for part, objects in of_parts:
+                    hashes = [objects[pk].key_hash for pk in chunk if pk in objects]
+                    for image in chain(*part.images.find(hashes, **part.of_run).values()):
+                        if (pk := to_python(image.object_pk)) in found:
+                            found[pk].append(image)
+                before = {
+                    pk: merged(sorted(images, key=lambda image: image.number))
+                    for pk, images in found.items()
+                    if images
+                }
+                for pk in sorted(before, key=lambda pk: -before[pk].number):
+                    yield model, before[pk], pk
+
+
+def _insert(model: Any, values: dict[str, Any], database: str) -> None:
+    """Insert into the model's tables as ``loaddata`` does: values as they are, signals raw."""
+    for each in (*model._meta.all_parents, model):
+        names = {field.attname for field in each._meta.local_concrete_fields}
+        row = each(**{name: value for name, value in values.items() if name in names})
+        row.save_base(raw=True, using=database, force_insert=True)

@@ -1,0 +1,56 @@
+"""The links of every migration to an object: several may fill one model."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator
+from typing import Any, NamedTuple
+
+from ..models import MigrationState, RowLink
+from ..plan.graph import Plan
+from ..utils.chunks import query_chunks
+
+
+class SharedLink(NamedTuple):
+    """A link of any migration to the object ``pk``; ``key_hash`` in 32 hexadecimal digits."""
+
+    state: MigrationState
+    key_hash: str
+    run: int
+    key: str
+    pk: Any
+
+
+class SharedLinks:
+    """Finds links by their objects. ``plan`` are all migrations."""
+
+    def __init__(self, plan: Plan, *, database: str) -> None:
+        self._plan = plan
+        self._database = database
+        self._states: dict[Any, dict[int, MigrationState]] = {}
+
+    def to(
+        self, model: Any, pks: Iterable[Any], *, without: Collection[int] = ()
+    ) -> Iterator[SharedLink]:
+        """The links to these objects of the concrete ``model``.
+
+        ``without`` are the numbers of migrations that nobody asks for.
+        """
+        names = ("migration_id", "key_hash", "run", "key", "object_pk")
+        for chunk in query_chunks(pks, self._database):
+            states = self._states_of(model)
+            if not (asked := sorted(states.keys() - without)):
+                return
+            rows = RowLink.objects.using(self._database).filter(
+                migration__in=asked, object_pk__in=list(map(str, chunk))
+            )
+            for state, key_hash, run, key, text in rows.values_list(*names):
+                pk = model._meta.pk.to_python(text)
+                yield SharedLink(states[state], key_hash.hex, run, key, pk)
+
+    def _states_of(self, model: Any) -> dict[int, MigrationState]:
+        if model not in self._states:
+            steps = [s for s in self._plan if s.migration.model._meta.concrete_model is model]
+            states = MigrationState.objects.using(self._database)
+            found = states.filter(label__in=[step.label for step in steps])
+            self._states[model] = {state.pk: state for state in found}
+        return self._states[model]
