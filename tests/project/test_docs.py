@@ -190,6 +190,21 @@ def test_every_room_of_the_package_is_documented() -> None:
     assert [room for room in sorted(rooms) if f"``{room}``" not in text] == []
 
 
+def test_where_do_i_look_names_places_that_are_there() -> None:
+    section = page("architecture").partition("\nWhere do I look\n")[2].partition("\n\nThe walk")[0]
+    entries = re.findall(r"   \* - (.+)\n     - (.+)", section)
+    assert len(entries) > 25
+    package, absent = ROOT / "data_migration", []
+    for _, places in entries[1:]:
+        room = package
+        for name in re.findall(r"``([\w/]+(?:\.py|/))``", places):
+            # A name alone is a neighbour of the one before it.
+            place = package / name if (package / name).exists() else room / name
+            room = place.parent
+            absent += [] if place.exists() else [name]
+    assert absent == []
+
+
 def test_every_page_is_in_a_table_of_contents() -> None:
     listed = set(re.findall(r"^   ([\w/-]+)$", page("index"), re.MULTILINE))
     pages = {path.relative_to(DOCS).with_suffix("").as_posix() for path in DOCS.rglob("*.rst")}
