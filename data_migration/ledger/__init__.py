@@ -8,7 +8,8 @@ from .lock import Lock, holder
 from .lookup import LinkLookup
 from .messages import Message, Messages, dismiss, open_keys
 from .queue import give_up, queue_run, queued_run, request_stop, withdraw
-from .runs import FINISHED, Ledger, NewStep
+from .runs import Ledger, NewStep
+from .steps import FINISHED, StepLedger
 
 __all__ = [
     "FINISHED",
@@ -20,6 +21,7 @@ __all__ = [
     "Message",
     "Messages",
     "NewStep",
+    "StepLedger",
     "dismiss",
     "give_up",
     "going_on",

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext, suppress
 from functools import cached_property
 from typing import Any
 
@@ -18,8 +18,12 @@ from ..exceptions import LockLost, RunRefused
 from ..models import Run, RunLock, RunStep
 from ..outcomes import RunStatus
 from ..utils import processes
-from .heartbeat import Heartbeat, Live, write_beat
+from .heartbeat import beating
 from .in_words import going_on, host_of, seen_at, who
+from .queue import stop_requested
+
+#: Tells the counts of the step that is going on, for others to see.
+Live = Callable[[], dict[str, Any]]
 
 #: The primary key of the one row there is.
 _ROW = 1
@@ -31,10 +35,21 @@ _PATIENCE = 3.0
 _over: set[tuple[str, int]] = set()
 
 
+def write_beat(run: Run, live: dict[str, Any], database: str) -> None:
+    """Write one sign of life; a run that another one has ended stays as it is."""
+    rows = Run.objects.using(database).filter(pk=run.pk, status=RunStatus.RUNNING)
+    rows.update(heartbeat=timezone.now(), live=live)
+
+
 def holder(database: str) -> Run | None:
     """The run that is at work in ``database``; None when there is none, or it is dead."""
     run = _recorded(database)
     return run if run is not None and _is_at_work(run, database) else None
+
+
+def holds_lock(run: Run, *, database: str) -> bool:
+    """Whether the run still has the lock of its database. Locks nothing."""
+    return RunLock.objects.using(database).filter(run=run).exists()
 
 
 class Lock:
@@ -120,22 +135,22 @@ class Lock:
         and MySQL. Inside of an outer transaction nobody else can see the run, and nothing is
         written.
         """
-        heartbeat = None
+
+        def write() -> None:
+            write_beat(run, live(), self.database)
+            # The only way to ask a run that is one long transaction.
+            if stop_requested(run.pk, database=self.database):
+                self.stop_requested = True
+
         self._live = live
         self._next_beat = time.monotonic() + settings.heartbeat_interval
-        if not self._beats_here and not connections[self.database].in_atomic_block:
-            heartbeat = Heartbeat(run, live, self._stop, database=self.database)
-            heartbeat.start()
+        in_a_thread = beating(write, of=f"run {run.pk}", database=self.database)
         try:
-            yield
+            with nullcontext() if self._beats_here else in_a_thread:
+                yield
         finally:
-            if heartbeat is not None:
-                heartbeat.end()
             if self._run is not None:
                 _over.add((self.database, run.pk))
-
-    def _stop(self) -> None:
-        self.stop_requested = True
 
     def beat(self) -> None:
         """A sign of life where no thread gives them, at most one per interval.

@@ -13,7 +13,7 @@ from django.db.models import Model
 
 from ..conf import settings
 from ..exceptions import Interrupted
-from ..ledger import Ledger, LinkBook
+from ..ledger import LinkBook, StepLedger
 from ..outcomes import Mode, RunStatus
 from ..progress import Progress
 from ..sources import Reader, close_connection, is_apart
@@ -47,7 +47,7 @@ class StepRunner:
     def __init__(
         self,
         context: StepContext,
-        ledger: Ledger,
+        ledger: StepLedger,
         *,
         place: tuple[int, int],
         record: Recorder,

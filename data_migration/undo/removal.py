@@ -15,7 +15,7 @@ from django.db import Error, transaction
 from django.db.models import Model
 
 from ..exceptions import DataMigrationError, LedgerError, SpecError
-from ..ledger import Ledger, Link, LinkBook, Message
+from ..ledger import Link, LinkBook, Message, StepLedger
 from ..ledger.forgetting import forget_deleted
 from ..ledger.images import Images
 from ..models import RunStep
@@ -34,7 +34,7 @@ from .seen import Seen, Watched
 class Removal:
     """What is gone from the queries of one run. ``plan`` are all migrations in their order."""
 
-    def __init__(self, plan: Plan, ledger: Ledger, options: RunOptions) -> None:
+    def __init__(self, plan: Plan, ledger: StepLedger, options: RunOptions) -> None:
         self._plan = plan
         self._ledger = ledger
         self._options = options
@@ -164,7 +164,7 @@ def _check_limits(parts: Iterable[Watched]) -> None:
         )
 
 
-def _note(ledger: Ledger, part: Watched, link: Link, end: str) -> None:
+def _note(ledger: StepLedger, part: Watched, link: Link, end: str) -> None:
     what = f"the row of {part.model._meta.label} {link.object_pk} is gone from the legacy database"
     ledger.note(
         part.step,
@@ -175,7 +175,7 @@ def _note(ledger: Ledger, part: Watched, link: Link, end: str) -> None:
 class _Deletion:
     """Deletes the objects of rows that are gone, but for those that have to stay."""
 
-    def __init__(self, parts: Sequence[Watched], plan: Plan, ledger: Ledger) -> None:
+    def __init__(self, parts: Sequence[Watched], plan: Plan, ledger: StepLedger) -> None:
         self._parts = {part.book.state.pk: part for part in parts}
         self._sharing = Sharing(plan, database=ledger.database)
         self._ledger = ledger

@@ -40,7 +40,7 @@ import django
 django.setup()
 from django.test.utils import override_settings
 from data_migration import Migration
-from data_migration.graph import build_plan
+from data_migration.plan.graph import build_plan
 from data_migration.ledger import Ledger
 from data_migration.options import RunOptions
 from data_migration.outcomes import Mode

@@ -16,7 +16,7 @@ from data_migration.exceptions import LedgerError
 from data_migration.fields.digests import FieldDigests
 from data_migration.launch import jobs
 from data_migration.ledger import Ledger, Link, LinkBook, LinkLookup, holder, open_keys
-from data_migration.ledger.claims import claim
+from data_migration.ledger.claims import claim_range
 from data_migration.ledger.deferrals import DeferralBook, open_columns
 from data_migration.ledger.images import Images, former_values
 from data_migration.models import MigrationState, Run, StepRange
@@ -252,7 +252,7 @@ def test_links_images_and_open_relations_read_as_they_did(old: Old) -> None:
 def test_ranges_can_be_gone_on_with(old: Old) -> None:
     done, waiting = StepRange.objects.order_by("number")
     assert (done.status, done.position, done.read) == ("done", "99", 4)
-    row = claim(waiting.pk, database="default")
+    row = claim_range(waiting.pk, database="default")
     assert row is not None
     assert (row.step.run.kind, row.lower, row.upper) == (RunKind.IMPORT, "100", None)
 
