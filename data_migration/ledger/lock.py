@@ -19,8 +19,8 @@ from ..models import Run, RunLock, RunStep
 from ..outcomes import RunStatus
 from ..utils import processes
 from .heartbeat import beating
-from .in_words import going_on, host_of, seen_at, who
 from .queue import stop_requested
+from .run_words import describe_run, host_of, process_of, time_of
 
 #: Tells the counts of the step that is going on, for others to see.
 Live = Callable[[], dict[str, Any]]
@@ -41,7 +41,7 @@ def write_beat(run: Run, live: dict[str, Any], database: str) -> None:
     rows.update(heartbeat=timezone.now(), live=live)
 
 
-def holder(database: str) -> Run | None:
+def lock_holder(database: str) -> Run | None:
     """The run that is at work in ``database``; None when there is none, or it is dead."""
     run = _recorded(database)
     return run if run is not None and _is_at_work(run, database) else None
@@ -214,7 +214,7 @@ def _refuse(run: Run | None, database: str) -> None:
 def _refusal(run: Run, database: str) -> str:
     return (
         f"Another run is at work in database {database!r}, and there can be one at a time."
-        f" {going_on(run)} Wait until it has ended, or stop it: {_how_to_stop(run)}"
+        f" {describe_run(run)} Wait until it has ended, or stop it: {_how_to_stop(run)}"
     )
 
 
@@ -228,7 +228,7 @@ def _how_to_stop(run: Run) -> str:
 
 
 def _held_up(run: Run | None, database: str) -> str:
-    last = f" It may be that of run {run.pk} ({who(run)})." if run is not None else ""
+    last = f" It may be that of run {run.pk} ({process_of(run)})." if run is not None else ""
     return (
         f"The lock of database {database!r} cannot be had: an open transaction has it.{last}"
         " Try again in a moment. If this goes on, a process hangs, or the server does not know yet"
@@ -238,15 +238,15 @@ def _held_up(run: Run | None, database: str) -> str:
 
 def _death(dead: Run, run: Run) -> str:
     return (
-        f"Its process ended, or fell silent, before the run did: {who(dead)}, last sign of life"
-        f" {seen_at(dead.heartbeat)}. Run {run.pk} took over. What was committed is kept; the same"
-        " command does the rest."
+        f"Its process ended, or fell silent, before the run did: {process_of(dead)}, last sign of"
+        f" life {time_of(dead.heartbeat)}. Run {run.pk} took over. What was committed is kept; the"
+        " same command does the rest."
     )
 
 
 def _loss(run: Run, held_by: int | None, database: str) -> str:
     other = Run.objects.using(database).filter(pk=held_by).first() if held_by else None
-    taken = f"Run {other.pk} ({who(other)}) took over" if other else "Its lock is gone"
+    taken = f"Run {other.pk} ({process_of(other)}) took over" if other else "Its lock is gone"
     return (
         f"Run {run.pk} was taken to be dead, because no sign of life of it had come for"
         f" {settings.lock_timeout:g} s. {taken}. The batch going on is not kept, those committed"

@@ -11,7 +11,7 @@ from django.db.models import Exists, OuterRef, Q, QuerySet
 from ..models import MigrationState, RowError, RunStep, shown
 from ..outcomes import MessageKind
 from ..rows.keys import hash_of_text
-from .causes import pattern_of
+from .patterns import pattern_of
 
 _CHUNK = 500
 

@@ -15,7 +15,7 @@ from django.utils import timezone
 from data_migration.exceptions import LedgerError
 from data_migration.fields.digests import FieldDigests
 from data_migration.launch import jobs
-from data_migration.ledger import Ledger, Link, LinkBook, LinkLookup, holder, open_keys
+from data_migration.ledger import Ledger, Link, LinkBook, LinkLookup, lock_holder, open_keys
 from data_migration.ledger.claims import claim_range
 from data_migration.ledger.deferrals import DeferralBook, open_columns
 from data_migration.ledger.images import Images, former_values
@@ -222,7 +222,7 @@ def test_states_and_messages_read_as_they_did(old: Old) -> None:
     assert (state.high_water, state.pass_run) == ('"2020-01-01"', None)
     assert open_keys(state, "default") == {identify("01581")[0]: '"01581"'}
     assert [message.cause for message in ledger.messages([AUTHOR])] == ["too long"]
-    assert holder("default") is None
+    assert lock_holder("default") is None
 
 
 def test_links_images_and_open_relations_read_as_they_did(old: Old) -> None:
