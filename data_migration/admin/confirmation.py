@@ -12,7 +12,7 @@ from django.utils.translation import ngettext
 
 from ..exceptions import DataMigrationError, SpecError
 from ..launch.handover import availability
-from ..launch.jobs import refuse_missing_sources, todo, warnings_of, whole_plan
+from ..launch.jobs import require_sources, todo, warnings_of, whole_plan
 from ..ledger import Ledger
 from ..plan.graph import Plan
 from ..undo import RollbackPlan, plan_rollback
@@ -78,7 +78,7 @@ def _run(intent: Intent, whole: Plan, ledger: Ledger) -> Confirmation:
     labels = {standing.label for standing in would}
     problems = _obstacles(ledger.database)
     try:
-        refuse_missing_sources(plan)
+        require_sources(plan)
     except SpecError as error:
         problems.append(str(error))
     return Confirmation(

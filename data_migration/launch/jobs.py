@@ -27,7 +27,7 @@ from ..utils.wording import error_text
 def whole_plan(database: str) -> Plan:
     """Every migration in order. Raises :exc:`SpecError` for a fault in a spec."""
     migrations = discover()
-    _refuse_faults(fault for fault in check_specs(migrations) if fault.level >= ERROR)
+    _raise_faults(fault for fault in check_specs(migrations) if fault.level >= ERROR)
     return build_plan(migrations, lambda model: has_rows(model, database))
 
 
@@ -50,15 +50,15 @@ def warnings_of(todo: Plan, whole: Plan, ledger: Ledger) -> list[str]:
     ]
 
 
-def refuse_missing_sources(plan: Plan) -> None:
+def require_sources(plan: Plan) -> None:
     """Before the first row is written: a run needs every source that its steps name.
 
     Raises :exc:`SpecError`.
     """
-    _refuse_faults(check_missing({step.label: step.migration for step in plan}))
+    _raise_faults(check_missing({step.label: step.migration for step in plan}))
 
 
-def _refuse_faults(faults: Iterable[CheckMessage]) -> None:
+def _raise_faults(faults: Iterable[CheckMessage]) -> None:
     if listed := "\n".join(f"  {fault}" for fault in faults):
         raise SpecError(f"The specs have faults, nothing was run:\n{listed}")
 
@@ -107,7 +107,7 @@ def run(
     """
     for warning in warnings_of(steps, whole, ledger):
         options.warn(warning)
-    refuse_missing_sources(steps)
+    require_sources(steps)
     done = run_import(steps, options, ledger, progress, whole=whole, queued=queued)
     if not isinstance(done.error, (Exception, KeyboardInterrupt, NoneType)):
         raise done.error

@@ -1,14 +1,19 @@
-"""The only writer of the app's own tables, which live in the target database of the rows."""
+"""The only writer of the app's own tables, which live in the target database of the rows.
+
+It takes and gives values, and knows no spec, plan or draft, so that whatever runs may use it. It
+imports the models, keys, and what writes rows of a table; of fields only how digests are read.
+"""
 
 from __future__ import annotations
 
-from .in_words import going_on
 from .links import Link, LinkBook
-from .lock import Lock, holder
+from .lock import Lock, lock_holder
 from .lookup import LinkLookup
 from .messages import Message, Messages, dismiss, open_keys
 from .queue import give_up, queue_run, queued_run, request_stop, withdraw
-from .runs import FINISHED, Ledger, NewStep
+from .run_words import describe_run
+from .runs import Ledger, NewStep
+from .steps import FINISHED, StepLedger
 
 __all__ = [
     "FINISHED",
@@ -20,10 +25,11 @@ __all__ = [
     "Message",
     "Messages",
     "NewStep",
+    "StepLedger",
+    "describe_run",
     "dismiss",
     "give_up",
-    "going_on",
-    "holder",
+    "lock_holder",
     "open_keys",
     "queue_run",
     "queued_run",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection, Iterable
+from contextlib import AbstractContextManager
 from typing import Any
 
 from django.db import transaction
@@ -17,11 +18,8 @@ from ..outcomes import RunStatus
 from ..rows.keys import key_text
 from ..utils import processes
 from ..utils.databases import database_of
-from .heartbeat import Heartbeat
-from .links import LinkBook
-from .lock import Lock
-from .messages import Messages
-from .runs import Ledger
+from .heartbeat import beating
+from .steps import StepLedger
 
 #: How often a range is taken before it counts as one that kills its workers.
 MAX_CLAIMS = 5
@@ -38,7 +36,7 @@ def hand_out(step: RunStep, ranges: Collection[StepRange], *, database: str) -> 
     step.save(using=database)
 
 
-def claim(number: int, *, database: str) -> StepRange | None:
+def claim_range(number: int, *, database: str) -> StepRange | None:
     """Make a range one of this process; None when it does not wait for anybody (any more)."""
     rows = StepRange.objects.using(database)
     found = rows.filter(pk=number).first()
@@ -60,13 +58,13 @@ def claim(number: int, *, database: str) -> StepRange | None:
     return rows.select_related("step__run").get(pk=number) if taken else None
 
 
-def claim_next(step: int, *, database: str) -> StepRange | None:
+def claim_next_range(step: int, *, database: str) -> StepRange | None:
     """The first range of the step that waits; None when none does."""
     waiting = StepRange.objects.using(database).filter(
         step=step, status=RunStatus.PENDING, is_stopped=False
     )
     for number in waiting.order_by("number").values_list("pk", flat=True):
-        if found := claim(number, database=database):
+        if found := claim_range(number, database=database):
             return found
     return None
 
@@ -108,11 +106,6 @@ def save_sums(step: RunStep, ranges: Collection[StepRange], *, database: str) ->
         RunStep.objects.using(database).filter(pk=step.pk).update(**sums)
 
 
-def holds_lock(run: Run, *, database: str) -> bool:
-    """Whether the run still has the lock of its database. Locks nothing."""
-    return RunLock.objects.using(database).filter(run=run).exists()
-
-
 def _deadly(each: StepRange) -> str:
     return (
         f"{each.step.migration}: range {each.number} was taken {each.claims} times, and its"
@@ -121,37 +114,19 @@ def _deadly(each: StepRange) -> str:
     )
 
 
-class SharedLock(Lock):
-    """The lock of the run, as a worker looks at it: shared with the other workers.
+class RangeLock:
+    """The lock of the run, as the worker of a range looks at it: shared with the other workers.
 
     ``elsewhere`` is how many rows have failed in the other ranges, as of the last look.
     """
 
-    def __init__(self, database: str, row: StepRange) -> None:
-        super().__init__(database)
+    def __init__(self, row: StepRange, *, database: str) -> None:
+        self.elsewhere = 0
         self._row = row
         self._run = row.step.run
-        self._query = self._look()
-        self.elsewhere = 0
-
-    def _look(self) -> Any:
-        """One query: whose lock it is, whether the range is still ours, what failed elsewhere."""
-        rows = StepRange.objects.using(self.database)
-        own = rows.filter(pk=self._row.pk, claims=self._row.claims, status=RunStatus.RUNNING)
-        others = rows.filter(step=self._row.step_id).exclude(pk=self._row.pk)
-        failed = others.order_by().values("step").annotate(sum=Sum("failed")).values("sum")
-        # Subqueries, since what is joined would be locked as well.
-        return (
-            RunLock.objects.using(self.database)
-            .filter(pk=1)
-            .values_list(
-                "run_id",
-                Exists(own.filter(is_stopped=False)),
-                Exists(own),
-                Subquery(failed),
-                Subquery(Run.objects.filter(pk=OuterRef("run_id")).values("heartbeat")),
-            )
-        )
+        self._database = database
+        #: Whose lock it is, whether the range is still ours, what failed elsewhere: one query.
+        self._looked_at = _looked_at(row, database)
 
     def check(self) -> None:
         """Raise when the batch must not be committed.
@@ -160,28 +135,28 @@ class SharedLock(Lock):
         :exc:`Interrupted` when the coordinator wants the range to end or is gone itself. The row
         of the lock stays share-locked until the batch is committed.
         """
-        assert self._run is not None
         looked = self._fetch()
         held_by, goes_on, is_ours, elsewhere, heartbeat = looked or (None, False, False, 0, None)
+        name = f"{self._row.step.migration}: range {self._row.number}"
         if held_by != self._run.pk or not is_ours:
-            raise LockLost(f"{self._name} is not this worker's any more. Its batch is not kept.")
+            raise LockLost(f"{name} is not this worker's any more. Its batch is not kept.")
         if not goes_on:
-            raise Interrupted(f"{self._name} was stopped.")
-        if not self._coordinator_lives(heartbeat):
-            raise Interrupted(f"{self._name} was stopped: run {self._run.pk} has died.")
+            raise Interrupted(f"{name} was stopped.")
+        is_there = self._run.is_in_process_table
+        if not (is_fresh(heartbeat) if is_there is None else is_there):
+            raise Interrupted(f"{name} was stopped: run {self._run.pk} has died.")
         self.elsewhere = int(elsewhere or 0)
 
-    @property
-    def _name(self) -> str:
-        return f"{self._row.step.migration}: range {self._row.number}"
+    def beat(self) -> None:
+        """Nothing: a thread gives the signs of life of a range."""
 
     def _fetch(self) -> tuple[Any, ...] | None:
-        database = database_of(self.database)
-        rows = self._query
+        database = database_of(self._database)
+        rows = self._looked_at
         if not database.share_lock:
             rows = rows.select_for_update()
             return rows.first()  # type: ignore[no-any-return]
-        compiler = rows.query.get_compiler(self.database)
+        compiler = rows.query.get_compiler(self._database)
         sql, params = compiler.as_sql()
         with database.connection.cursor() as cursor:
             cursor.execute(sql + database.share_lock, params)
@@ -189,104 +164,83 @@ class SharedLock(Lock):
         converters = compiler.get_converters([column[0] for column in compiler.select])
         return next((tuple(row) for row in compiler.apply_converters(found, converters)), None)
 
-    def _coordinator_lives(self, heartbeat: Any) -> bool:
-        assert self._run is not None
-        is_there = self._run.is_in_process_table
-        return is_fresh(heartbeat) if is_there is None else is_there
 
-
-class RangeHeartbeat(Heartbeat):
-    """Signs of life of a range while somebody works on it."""
-
-    def __init__(self, row: StepRange, *, database: str) -> None:
-        super().__init__(row.step.run, dict, lambda: None, database=database)
-        self._row = row
-
-    def _write(self) -> None:
-        ours(self._row, self._database).update(heartbeat=timezone.now())
-
-
-def ours(row: StepRange, database: str) -> Any:
-    """The row in the ledger as long as it is this process's."""
+def _looked_at(row: StepRange, database: str) -> Any:
     rows = StepRange.objects.using(database)
-    return rows.filter(pk=row.pk, claims=row.claims, status=RunStatus.RUNNING)
+    own = rows.filter(pk=row.pk, claims=row.claims, status=RunStatus.RUNNING)
+    others = rows.filter(step=row.step_id).exclude(pk=row.pk)
+    failed = others.order_by().values("step").annotate(sum=Sum("failed")).values("sum")
+    # Subqueries, since what is joined would be locked as well.
+    return (
+        RunLock.objects.using(database)
+        .filter(pk=1)
+        .values_list(
+            "run_id",
+            Exists(own.filter(is_stopped=False)),
+            Exists(own),
+            Subquery(failed),
+            Subquery(Run.objects.filter(pk=OuterRef("run_id")).values("heartbeat")),
+        )
+    )
 
 
-class RangeBook(LinkBook):
-    """The links of a migration that other workers write to at the same time."""
+class RangeLedger(StepLedger):
+    """Remembers one range while this process has it.
 
-    def __init__(self, state: MigrationState, *, database: str, had_links: bool) -> None:
-        super().__init__(state, database=database)
-        self._had_links = had_links
-
-    def is_empty(self) -> bool:
-        """Whether no row of this range can have a link yet: other keys are other ranges'."""
-        return not self._had_links
-
-    def know_layout(self, layout: int, names: Any) -> None:
-        """The layouts of all workers stand in one row: they are merged, not written over."""
-        if str(layout) in self.state.layouts:
-            return
-        # Locked until the batch is committed, once for each layout and worker.
-        no_key = database_of(self.database).locks_all_but_the_key
-        rows = MigrationState.objects.using(self.database).select_for_update(no_key=no_key)
-        self.state.layouts = rows.values_list("layouts", flat=True).get(pk=self.state.pk)
-        super().know_layout(layout, names)
-
-
-class RangeLedger(Ledger):
-    """Remembers one range: its counts are the step's that the pipeline counts on.
-
-    ``position`` is the last key that is done with, once the batch going on is committed.
+    ``step`` is the range's with the counts of the range, on which the pipeline counts; ``state``
+    what is remembered of the migration. ``position`` is the last key that is done with, once the
+    batch going on is committed.
     """
 
     def __init__(self, row: StepRange, *, database: str) -> None:
-        super().__init__(database)
+        self.lock = RangeLock(row, database=database)
+        super().__init__(database, guard=self.lock, store=self._store_range)
         self.row = row
-        self.lock = self.shared = SharedLock(database, row)
         self.position: Any = None
-
-    def start_range(self) -> tuple[RunStep, MigrationState]:
-        """The step, with the counts of the range, and what is remembered of the migration."""
-        row = self.row
-        step, step.total = row.step, row.step.total
+        self.step = step = row.step
+        step.total = row.total
         step.set_counts(row.counts())
-        state = MigrationState.objects.using(self.database).get(label=step.migration)
-        messages = self._messages[step] = Messages(step, state, database=self.database)
-        messages.rows_before = row.rows_before + row.read + row.passed
-        return step, state
+        self.state = MigrationState.objects.using(database).get(label=step.migration)
+        rows_before = row.rows_before + row.read + row.passed
+        self._kept = self.open_messages(step, self.state, rows_before=rows_before)
 
-    def _save(self, step: RunStep) -> None:
+    @property
+    def _own(self) -> Any:
+        """The row in the ledger, as long as it is this process's."""
+        rows = StepRange.objects.using(self.database)
+        return rows.filter(pk=self.row.pk, claims=self.row.claims, status=RunStatus.RUNNING)
+
+    def beating(self) -> AbstractContextManager[None]:
+        """While the block lasts, signs of life of the range are written."""
+
+        def write() -> None:
+            self._own.update(heartbeat=timezone.now())
+
+        return beating(write, of=f"range {self.row.pk}", database=self.database)
+
+    def _store_range(self, step: RunStep) -> None:
         fields: dict[str, Any] = {**step.counts(), "heartbeat": timezone.now()}
         if self.position is not None:
             fields["position"] = key_text(self.position)
-        if not ours(self.row, self.database).update(**fields):
+        if not self._own.update(**fields):
             raise LockLost(f"{step.migration}: range {self.row.number} was taken by another.")
-        if step in self._messages:
-            self._messages[step].save()
 
-    def forget_failures(self, step: RunStep) -> None:
+    def forget_failures(self) -> None:
         """What was not committed counts for nothing: whoever takes the range meets it again."""
         self.row.refresh_from_db(using=self.database)
-        step.set_counts(self.row.counts())
-        self._messages[step].saved()
+        self.step.set_counts(self.row.counts())
+        self._kept.saved()
 
-    def end_range(
-        self, step: RunStep, status: RunStatus, error: str = "", fault: str = ""
-    ) -> None:
+    def end(self, status: RunStatus, error: str = "", fault: str = "") -> None:
         """Say how the range ended, with the failures that no batch could keep.
 
         A range that is let go (``pending``) is taken by another worker.
         """
         self.position = None  # of a batch that was rolled back
         now = timezone.now()
+        seconds = (now - (self.row.started_at or now)).total_seconds()
+        ended = {"status": status, "error": error, "fault": fault, "finished_at": now}
         with transaction.atomic(using=self.database):
-            self._save(step)
-            ours(self.row, self.database).update(
-                status=status, error=error, fault=fault, finished_at=now, seconds=self._age(now)
-            )
-        self._messages[step].saved()
-
-    def _age(self, now: Any) -> float:
-        begun = self.row.started_at or now
-        return float((now - begun).total_seconds())
+            self._save(self.step)
+            self._own.update(**ended, seconds=seconds)
+        self._kept.saved()

@@ -1,50 +1,51 @@
-"""Signs of life of a run, for other processes to see while the run is going."""
+"""Signs of life, for other processes to see while something is going on."""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
-from contextlib import suppress
-from typing import Any
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 
 from django.db import connections, transaction
-from django.utils import timezone
 
 from ..conf import settings
-from ..models import Run
-from ..outcomes import RunStatus
 from ..utils.databases import database_of
-from .queue import stop_requested
 
-Live = Callable[[], dict[str, Any]]
-
-#: How long the end of a run waits for a beat that is under way, in seconds.
+#: How long the end waits for a beat that is under way, in seconds.
 _PATIENCE = 2.0
 
 
-def write_beat(run: Run, live: dict[str, Any], database: str) -> None:
-    """Write one sign of life; a run that another one has ended stays as it is."""
-    rows = Run.objects.using(database).filter(pk=run.pk, status=RunStatus.RUNNING)
-    rows.update(heartbeat=timezone.now(), live=live)
+@contextmanager
+def beating(write: Callable[[], None], *, of: str, database: str) -> Iterator[None]:
+    """While the block lasts, a thread calls ``write`` now and then to write a sign of life.
+
+    Inside of an outer transaction nobody else could see what lives, and nothing is written.
+    """
+    if connections[database].in_atomic_block:
+        yield
+        return
+    heartbeat = Heartbeat(write, of=of, database=database)
+    heartbeat.start()
+    try:
+        yield
+    finally:
+        heartbeat.end()
 
 
 class Heartbeat:
-    """A thread that writes signs of life of ``run`` through a connection of its own.
+    """A thread in which ``write`` writes signs of life through a connection of its own.
 
     The connection is opened with the first beat, after one interval, and closed by :meth:`end`.
-    The main thread's transactions neither hold the beats up nor hide them. With each beat it
-    looks whether somebody wants the run to end, and calls ``stop`` then: the only way to ask a run
-    that is one long transaction.
+    The main thread's transactions neither hold the beats up nor hide them. ``of`` names the
+    thread.
     """
 
-    def __init__(self, run: Run, live: Live, stop: Callable[[], None], *, database: str) -> None:
-        self._run = run
-        self._live = live
-        self._stop = stop
+    def __init__(self, write: Callable[[], None], *, of: str, database: str) -> None:
+        self._write = write
         self._database = database
         self._over = threading.Event()
         self._thread = threading.Thread(
-            target=self._beat_until_the_end, name=f"heartbeat of run {run.pk}", daemon=True
+            target=self._beat_until_the_end, name=f"heartbeat of {of}", daemon=True
         )
 
     def start(self) -> None:
@@ -78,11 +79,6 @@ class Heartbeat:
             # connection. If it fails for good, the run counts as dead and learns that from its
             # lock.
             self._close()
-
-    def _write(self) -> None:
-        write_beat(self._run, self._live(), self._database)
-        if stop_requested(self._run.pk, database=self._database):
-            self._stop()
 
     def _close(self) -> None:
         with suppress(Exception):  # of a connection that is lost already

@@ -16,6 +16,7 @@ from ..fields.digests import unpacked
 from ..models import MigrationState, RowLink
 from ..outcomes import LinkKind, Unsettled
 from ..tables import Meanwhile, nothing
+from ..utils.databases import database_of
 from .statements import RowInsert, delete_by_hash, select_by_hash, values_between, values_by_hash
 
 _PAGE = 2000
@@ -38,16 +39,23 @@ class Link(NamedTuple):
 
 
 class LinkBook:
-    """The links of one migration in ``database``."""
+    """The links of one migration in ``database``.
 
-    def __init__(self, state: MigrationState, *, database: str) -> None:
+    ``had_links`` says whether the rows in question can have links, where that is known: those of
+    a range, say, whose keys nobody else writes. None asks the table.
+    """
+
+    def __init__(
+        self, state: MigrationState, *, database: str, had_links: bool | None = None
+    ) -> None:
         self.state = state
         self.database = database
+        self._had_links = had_links
         #: Whether the hashes of a batch were next to each other in the index so far.
         self._is_in_order = True
 
     def is_empty(self) -> bool:
-        return not self._rows.exists()
+        return not (self._rows.exists() if self._had_links is None else self._had_links)
 
     def count(self) -> int:
         return int(self._rows.count())
@@ -121,8 +129,15 @@ class LinkBook:
         return unpacked(link.written, self.state.layouts)
 
     def know_layout(self, layout: int, names: Sequence[str]) -> None:
-        """Make sure that digests of this layout can be read by every later run."""
-        layouts: Mapping[str, Any] = self.state.layouts
-        if str(layout) not in layouts:
-            self.state.layouts = {**layouts, str(layout): list(names)}
-            self.state.save(using=self.database, update_fields=["layouts"])
+        """Make sure that digests of this layout can be read by every later run.
+
+        Needs a transaction. The layouts of all workers stand in one row, which is locked until the
+        end of it: they are merged, not written over.
+        """
+        if str(layout) in self.state.layouts:
+            return
+        no_key = database_of(self.database).locks_all_but_the_key
+        rows = MigrationState.objects.using(self.database).select_for_update(no_key=no_key)
+        known: Mapping[str, Any] = rows.values_list("layouts", flat=True).get(pk=self.state.pk)
+        self.state.layouts = {**known, str(layout): list(names)}
+        self.state.save(using=self.database, update_fields=["layouts"])

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext, suppress
 from functools import cached_property
 from typing import Any
 
@@ -19,8 +19,12 @@ from ..models import Run, RunLock, RunStep
 from ..outcomes import RunStatus
 from ..utils import processes
 from ..utils.databases import database_of
-from .heartbeat import Heartbeat, Live, write_beat
-from .in_words import going_on, host_of, seen_at, who
+from .heartbeat import beating
+from .queue import stop_requested
+from .run_words import describe_run, host_of, process_of, time_of
+
+#: Tells the counts of the step that is going on, for others to see.
+Live = Callable[[], dict[str, Any]]
 
 #: The primary key of the one row there is.
 _ROW = 1
@@ -32,10 +36,21 @@ _PATIENCE = 3.0
 _over: set[tuple[str, int]] = set()
 
 
-def holder(database: str) -> Run | None:
+def write_beat(run: Run, live: dict[str, Any], database: str) -> None:
+    """Write one sign of life; a run that another one has ended stays as it is."""
+    rows = Run.objects.using(database).filter(pk=run.pk, status=RunStatus.RUNNING)
+    rows.update(heartbeat=timezone.now(), live=live)
+
+
+def lock_holder(database: str) -> Run | None:
     """The run that is at work in ``database``; None when there is none, or it is dead."""
     run = _recorded(database)
     return run if run is not None and _is_at_work(run, database) else None
+
+
+def holds_lock(run: Run, *, database: str) -> bool:
+    """Whether the run still has the lock of its database. Locks nothing."""
+    return RunLock.objects.using(database).filter(run=run).exists()
 
 
 class Lock:
@@ -121,22 +136,22 @@ class Lock:
         and MySQL. Inside of an outer transaction nobody else can see the run, and nothing is
         written.
         """
-        heartbeat = None
+
+        def write() -> None:
+            write_beat(run, live(), self.database)
+            # The only way to ask a run that is one long transaction.
+            if stop_requested(run.pk, database=self.database):
+                self.stop_requested = True
+
         self._live = live
         self._next_beat = time.monotonic() + settings.heartbeat_interval
-        if not self._beats_here and not connections[self.database].in_atomic_block:
-            heartbeat = Heartbeat(run, live, self._stop, database=self.database)
-            heartbeat.start()
+        in_a_thread = beating(write, of=f"run {run.pk}", database=self.database)
         try:
-            yield
+            with nullcontext() if self._beats_here else in_a_thread:
+                yield
         finally:
-            if heartbeat is not None:
-                heartbeat.end()
             if self._run is not None:
                 _over.add((self.database, run.pk))
-
-    def _stop(self) -> None:
-        self.stop_requested = True
 
     def beat(self) -> None:
         """A sign of life where no thread gives them, at most one per interval.
@@ -199,7 +214,7 @@ def _refuse(run: Run | None, database: str) -> None:
 def _refusal(run: Run, database: str) -> str:
     return (
         f"Another run is at work in database {database!r}, and there can be one at a time."
-        f" {going_on(run)} Wait until it has ended, or stop it: {_how_to_stop(run)}"
+        f" {describe_run(run)} Wait until it has ended, or stop it: {_how_to_stop(run)}"
     )
 
 
@@ -213,7 +228,7 @@ def _how_to_stop(run: Run) -> str:
 
 
 def _held_up(run: Run | None, database: str) -> str:
-    last = f" It may be that of run {run.pk} ({who(run)})." if run is not None else ""
+    last = f" It may be that of run {run.pk} ({process_of(run)})." if run is not None else ""
     return (
         f"The lock of database {database!r} cannot be had: an open transaction has it.{last}"
         " Try again in a moment. If this goes on, a process hangs, or the server does not know yet"
@@ -223,15 +238,15 @@ def _held_up(run: Run | None, database: str) -> str:
 
 def _death(dead: Run, run: Run) -> str:
     return (
-        f"Its process ended, or fell silent, before the run did: {who(dead)}, last sign of life"
-        f" {seen_at(dead.heartbeat)}. Run {run.pk} took over. What was committed is kept; the same"
-        " command does the rest."
+        f"Its process ended, or fell silent, before the run did: {process_of(dead)}, last sign of"
+        f" life {time_of(dead.heartbeat)}. Run {run.pk} took over. What was committed is kept; the"
+        " same command does the rest."
     )
 
 
 def _loss(run: Run, held_by: int | None, database: str) -> str:
     other = Run.objects.using(database).filter(pk=held_by).first() if held_by else None
-    taken = f"Run {other.pk} ({who(other)}) took over" if other else "Its lock is gone"
+    taken = f"Run {other.pk} ({process_of(other)}) took over" if other else "Its lock is gone"
     return (
         f"Run {run.pk} was taken to be dead, because no sign of life of it had come for"
         f" {settings.lock_timeout:g} s. {taken}. The batch going on is not kept, those committed"

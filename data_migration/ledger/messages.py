@@ -12,7 +12,7 @@ from ..models import MigrationState, RowError, RunStep, shown
 from ..outcomes import MessageKind
 from ..rows.keys import hash_of_text
 from ..utils.chunks import chunks
-from .causes import pattern_of
+from .patterns import pattern_of
 
 _CHUNK = 500
 
@@ -38,9 +38,12 @@ class Messages:
     """The messages of one step, until they are stored with its rows.
 
     A failure of a committed run is open until its row, found by its key, ends otherwise.
+    ``rows_before`` is added to the numbers of rows, where others read the rows before them.
     """
 
-    def __init__(self, step: RunStep, state: MigrationState, *, database: str) -> None:
+    def __init__(
+        self, step: RunStep, state: MigrationState, *, database: str, rows_before: int = 0
+    ) -> None:
         self._step = step
         self._state = state
         self._database = database
@@ -49,8 +52,7 @@ class Messages:
         #: The rows whose failures were open when the step began: hash -> text of the key.
         self.failed_before = open_keys(state, database)
         self._queue = set() if step.run.is_dry else set(self.failed_before)
-        #: Added to the numbers of rows, where others read the rows before them.
-        self.rows_before = 0
+        self._rows_before = rows_before
 
     def note(self, message: Message) -> RowError:
         """Keep a message; it is stored with the next :meth:`save`."""
@@ -61,7 +63,7 @@ class Messages:
             step=self._step,
             migration=self._state,
             kind=message.kind,
-            row_number=self.rows_before + message.row_number,
+            row_number=self._rows_before + message.row_number,
             key=message.key,
             key_hash=uuid.UUID(message.key_hash) if message.key_hash else None,
             is_open=is_failure and not self._step.run.is_dry,

@@ -44,7 +44,7 @@ def queued_run(number: int, *, database: str) -> Run:
     return run
 
 
-def claim(run: Run, *, database: str) -> Run:
+def claim_run(run: Run, *, database: str) -> Run:
     """Make a queued run one of this process. Raises :exc:`RunRefused` when another one was faster.
 
     For the transaction that takes the lock: should that be refused, the run stays queued.

@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 from django.db import connections, transaction
 from django.db.models import Exists, Max, OuterRef, Q, QuerySet
 from django.utils import timezone
 
-from ..conf import settings
 from ..exceptions import LedgerError
 from ..models import MigrationState, RowError, RowLink, Run, RunStep
-from ..outcomes import MessageKind, Mode, RunKind, RunStatus
+from ..outcomes import Mode, RunKind, RunStatus
 from .lock import Lock
 from .messages import Message, Messages, messages_of, open_failures
-from .queue import claim, this_process
-
-#: What a step may end in so that its rows are kept and its dependants may run.
-FINISHED = frozenset({RunStatus.DONE, RunStatus.PARTIAL})
+from .queue import claim_run, this_process
+from .steps import StepLedger
 
 
 class NewStep(NamedTuple):
@@ -30,18 +26,15 @@ class NewStep(NamedTuple):
     is_skipped: bool = False
 
 
-class Ledger:
-    """Remembers runs in ``database``.
+class Ledger(StepLedger):
+    """Remembers runs in ``database`` with their steps, and tells what it remembers.
 
-    A step's counts and messages gather in memory and are written with :meth:`save_step`: inside
-    the transaction of its rows when they are kept, after the rollback when they are not.
+    Raises :exc:`LedgerError` where its tables are missing.
     """
 
     def __init__(self, database: str) -> None:
-        self.database = database
         self.lock = Lock(database)
-        self._messages: dict[RunStep, Messages] = {}
-        self._next_commit = 0.0
+        super().__init__(database, guard=self.lock, store=partial(_store_step, database=database))
         self._check_tables()
 
     def _check_tables(self) -> None:
@@ -118,7 +111,7 @@ class Ledger:
         self.lock.refuse_second()
         with transaction.atomic(using=self.database):
             if queued is not None:
-                run = claim(queued, database=self.database)
+                run = claim_run(queued, database=self.database)
             else:
                 run = Run.objects.using(self.database).create(
                     status=RunStatus.RUNNING,
@@ -158,20 +151,10 @@ class Ledger:
         step.status = RunStatus.RUNNING
         step.started_at = timezone.now()
         state = MigrationState.objects.using(self.database).get(label=step.migration)
-        self._messages[step] = Messages(step, state, database=self.database)
+        self.open_messages(step, state)
         if not step.run.is_dry:
             step.save(using=self.database)
         return state
-
-    def messages_for(self, step: RunStep) -> Messages:
-        """The messages of a step that was started."""
-        return self._messages[step]
-
-    def note(self, step: RunStep, message: Message) -> RowError:
-        """Keep a message about a row; all but failures count as a warning."""
-        if message.kind != MessageKind.FAILURE:
-            step.warnings += 1
-        return self._messages[step].note(message)
 
     def warn_afterwards(self, label: str, messages: Sequence[Message]) -> None:
         """Keep warnings with the last committed step of a migration; dropped if it has none."""
@@ -186,61 +169,15 @@ class Ledger:
         step.save(using=self.database, update_fields=["warnings"])
         kept.save()
 
-    @contextmanager
-    def committing(self, step: RunStep) -> Iterator[None]:
-        """Commit the rows of the block, the step's counts and its messages together.
-
-        When that fails, of the rows of the block only the failures are counted and kept. Raises
-        :exc:`LockLost` when another run has taken over.
-        """
-        before = step.counts()
-        try:
-            with transaction.atomic(using=self.database):
-                self.lock.check()
-                yield
-                self._save(step)
-        except BaseException:
-            self.keep_failures_only(step, before)
-            raise
-        self._messages[step].saved()
-        self.lock.beat()
-        self._next_commit = time.monotonic() + settings.heartbeat_interval
-
-    @property
-    def is_silent(self) -> bool:
-        """Whether nothing was committed for so long that other processes should see the counts."""
-        return time.monotonic() >= self._next_commit
-
-    def keep_failures_only(self, step: RunStep, before: dict[str, int] | None = None) -> None:
-        """What was not saved is rolled back; ``before`` are the counts of what was."""
-        step.keep_failures_only(before)
-        if step in self._messages:
-            self._messages[step].keep_failures_only()
-
-    def finish_step(self, step: RunStep, status: RunStatus, error: str = "") -> None:
-        step.status = status
-        step.error = error
-        step.finished_at = timezone.now()
-        if step.started_at is not None:
-            step.seconds = (step.finished_at - step.started_at).total_seconds()
-
-    def save_step(self, step: RunStep) -> None:
-        """Write the step and its messages after a rollback."""
-        with transaction.atomic(using=self.database):
-            self._save(step)
-        if step in self._messages:
-            self._messages[step].saved()
-
-    def _save(self, step: RunStep) -> None:
-        step.save(using=self.database)
-        if step in self._messages:
-            self._messages[step].save()
-
     def finish_run(self, run: Run, status: RunStatus, error: str = "") -> None:
         run.status, run.error, run.finished_at = status, error, timezone.now()
         with transaction.atomic(using=self.database):
             run.save(using=self.database, update_fields=["status", "error", "finished_at"])
             self.lock.release()
+
+
+def _store_step(step: RunStep, *, database: str) -> None:
+    step.save(using=database)
 
 
 def _new_step(run: Run, position: int, step: NewStep) -> RunStep:

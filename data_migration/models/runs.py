@@ -165,7 +165,7 @@ class RowError(models.Model):
     column = models.CharField(_("column"), max_length=255, blank=True)
     value = models.TextField(_("value"), blank=True)
     cause = models.TextField(_("cause"))
-    #: The cause without what is particular to one row; see :mod:`data_migration.ledger.causes`.
+    #: The cause without what is particular to one row; see :mod:`data_migration.ledger.patterns`.
     pattern = models.CharField(_("pattern of the cause"), max_length=255, blank=True)
 
     class Meta:

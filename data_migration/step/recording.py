@@ -11,7 +11,7 @@ from django.db import transaction
 
 from .. import signals
 from ..exceptions import StepFailed, TooManyErrors
-from ..ledger import Ledger, Message
+from ..ledger import Message, StepLedger
 from ..models import RowError, Run, RunStep
 from ..outcomes import MessageKind, OnError, Outcome
 from ..progress import Progress
@@ -32,7 +32,7 @@ class Recorder:
     def __init__(
         self,
         context: StepContext,
-        ledger: Ledger,
+        ledger: StepLedger,
         *,
         steps: Sequence[RunStep],
         progress: Progress,

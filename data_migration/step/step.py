@@ -10,7 +10,7 @@ from django.core.management.color import no_style
 from django.db import DataError, connections, transaction
 
 from ..exceptions import Interrupted
-from ..ledger import Ledger, LinkBook, Messages
+from ..ledger import LinkBook, Messages, StepLedger
 from ..outcomes import Mode, RunStatus
 from ..progress import Progress
 from ..sources.feed import Feed
@@ -53,7 +53,7 @@ class StepRunner:
     def __init__(
         self,
         context: StepContext,
-        ledger: Ledger,
+        ledger: StepLedger,
         compiler: Compiler,
         *,
         place: tuple[int, int],

@@ -15,7 +15,7 @@ from django.db import Error, transaction
 from django.db.models import Model
 
 from ..exceptions import DataMigrationError, LedgerError, SpecError
-from ..ledger import Ledger, Link, LinkBook, Message
+from ..ledger import Link, LinkBook, Message, StepLedger
 from ..ledger.forgetting import forget_deleted
 from ..ledger.images import Images
 from ..models import RunStep
@@ -34,7 +34,7 @@ from .m2m_targets import all_targets
 class Removal:
     """What is gone from the queries of one run. ``plan`` are all migrations in their order."""
 
-    def __init__(self, plan: Plan, ledger: Ledger, options: RunOptions) -> None:
+    def __init__(self, plan: Plan, ledger: StepLedger, options: RunOptions) -> None:
         self._plan = plan
         self._ledger = ledger
         self._options = options
@@ -157,7 +157,7 @@ def _check_limits(parts: Iterable[GoneRows]) -> None:
         )
 
 
-def _note(ledger: Ledger, part: GoneRows, link: Link, end: str) -> None:
+def _note(ledger: StepLedger, part: GoneRows, link: Link, end: str) -> None:
     what = f"the row of {part.model._meta.label} {link.object_pk} is gone from the legacy database"
     ledger.note(
         part.step,
@@ -168,7 +168,7 @@ def _note(ledger: Ledger, part: GoneRows, link: Link, end: str) -> None:
 class _Deletion:
     """Deletes the objects of rows that are gone, but for those that have to stay."""
 
-    def __init__(self, parts: Sequence[GoneRows], plan: Plan, ledger: Ledger) -> None:
+    def __init__(self, parts: Sequence[GoneRows], plan: Plan, ledger: StepLedger) -> None:
         self._parts = parts
         self._judge = Judge(parts, plan, database=ledger.database)
         self._ledger = ledger

@@ -12,7 +12,8 @@ from .. import exceptions
 from ..conf import settings
 from ..exceptions import DataMigrationError, Interrupted, LockLost, StepFailed
 from ..ledger import LinkBook, Messages
-from ..ledger.claims import give_back, hand_out, holds_lock, ranges_of, save_sums, stop_ranges
+from ..ledger.claims import give_back, hand_out, ranges_of, save_sums, stop_ranges
+from ..ledger.lock import holds_lock
 from ..models import StepRange
 from ..outcomes import RunStatus
 from ..progress import Progress

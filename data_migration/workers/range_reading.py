@@ -5,8 +5,8 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
-from ..ledger import LinkLookup
-from ..ledger.claims import RangeBook, RangeLedger
+from ..ledger import LinkBook, LinkLookup
+from ..ledger.claims import RangeLedger
 from ..models import StepRange
 from ..plan.graph import PlanStep
 from ..progress import Progress
@@ -47,7 +47,7 @@ def read_range(
         ledger,
         steps=[*others, step],
         progress=Progress(),
-        elsewhere=lambda: ledger.shared.elsewhere,
+        elsewhere=lambda: ledger.lock.elsewhere,
     )
 
     def reached(key: Any) -> None:
@@ -61,7 +61,7 @@ def read_range(
     with opened(context.label, migration, context.hooks, keep_open) as whole:
         feed = whole.in_range(range_of(row))
         feed.open()
-        book = RangeBook(context.state, database=database, had_links=row.had_links)
+        book = LinkBook(context.state, database=database, had_links=row.had_links)
         batches, pipeline = assemble(
             context,
             compiler,

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any
 
-from django.db import connections
-
 from ..exceptions import DataMigrationError, Interrupted, LockLost, SpecError
-from ..ledger.claims import RangeHeartbeat, RangeLedger, claim, claim_next, stop_ranges
-from ..models import RunStep, StepRange
+from ..ledger.claims import RangeLedger, claim_next_range, claim_range, stop_ranges
+from ..models import StepRange
 from ..options import RunOptions, never
 from ..outcomes import RunStatus
 from ..plan.due import has_rows
@@ -36,7 +33,7 @@ def execute_range(number: int, database: str, *, should_stop: Stop = never) -> s
     For a worker anywhere: what goes wrong is recorded with the range, where the coordinator looks
     for it. With ``should_stop`` the range is let go after the batch that is going on.
     """
-    row = claim(number, database=database)
+    row = claim_range(number, database=database)
     if row is None:
         return "not waiting"
     opened: list[Any] = []
@@ -53,7 +50,7 @@ def work_on(step: int, database: str, keep_open: Keep, *, should_stop: Stop = ne
     ``keep_open`` receives the connections that a spec opened, which may hand them out again.
     """
     while not should_stop():
-        row = claim_next(step, database=database)
+        row = claim_next_range(step, database=database)
         if row is None:
             return
         _work(row, database, should_stop, keep_open)
@@ -61,8 +58,8 @@ def work_on(step: int, database: str, keep_open: Keep, *, should_stop: Stop = ne
 
 def _work(row: StepRange, database: str, should_stop: Stop, keep_open: Keep) -> str:
     ledger = RangeLedger(row, database=database)
-    step, state = ledger.start_range()
-    with _beating(row, database), rare_collections():
+    step = ledger.step
+    with ledger.beating(), rare_collections():
         try:
             plan_step = _plan_step(step.migration, database)
             _refuse_other_version(row, plan_step.migration)
@@ -70,49 +67,37 @@ def _work(row: StepRange, database: str, should_stop: Stop, keep_open: Keep) -> 
                 step.run.options, mode=step.run.mode, database=database, should_stop=should_stop
             )
             migration = plan_step.migration()
-            context = StepContext(step, migration, state, options)
+            context = StepContext(step, migration, ledger.state, options)
             read_range(row, context, ledger, plan_step, keep_open)
         except BaseException as error:
-            status = _end(ledger, step, error)
+            status = _end(ledger, error)
             if not isinstance(error, Exception):
                 raise
             return status
-        ledger.end_range(step, RunStatus.DONE)
+        ledger.end(RunStatus.DONE)
     return RunStatus.DONE.value
 
 
-def _end(ledger: RangeLedger, step: RunStep, error: BaseException) -> str:
+def _end(ledger: RangeLedger, error: BaseException) -> str:
     """Record what ended the range early; returns its status."""
+    step = ledger.step
     if isinstance(error, LockLost):
         return "lost"  # the row is somebody else's
     status, text, fault = RunStatus.FAILED, "", ""
     is_deadlock = database_of(ledger.database).is_deadlock(error)
     if isinstance(error, LetGo) or not isinstance(error, Exception) or is_deadlock:
         status = RunStatus.PENDING
-        ledger.forget_failures(step)
+        ledger.forget_failures()
     elif isinstance(error, Interrupted):
         status = RunStatus.INTERRUPTED
     else:
         text = error_text(error, step.migration, what_is_kept(step))
         is_ours = isinstance(error, DataMigrationError)
         fault = type(error).__name__ if is_ours else "StepFailed"
-    ledger.end_range(step, status, text, fault)
+    ledger.end(status, text, fault)
     if status == RunStatus.FAILED:  # now, not when the coordinator looks next
         stop_ranges(step, database=ledger.database)
     return status.value
-
-
-@contextmanager
-def _beating(row: StepRange, database: str) -> Iterator[None]:
-    if connections[database].in_atomic_block:  # nobody could see the range
-        yield
-        return
-    heartbeat = RangeHeartbeat(row, database=database)
-    heartbeat.start()
-    try:
-        yield
-    finally:
-        heartbeat.end()
 
 
 def _plan_step(label: str, database: str) -> PlanStep:

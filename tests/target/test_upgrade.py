@@ -15,8 +15,8 @@ from django.utils import timezone
 from data_migration.exceptions import LedgerError
 from data_migration.fields.digests import FieldDigests
 from data_migration.launch import jobs
-from data_migration.ledger import Ledger, Link, LinkBook, LinkLookup, holder, open_keys
-from data_migration.ledger.claims import claim
+from data_migration.ledger import Ledger, Link, LinkBook, LinkLookup, lock_holder, open_keys
+from data_migration.ledger.claims import claim_range
 from data_migration.ledger.deferrals import DeferralBook, open_columns
 from data_migration.ledger.images import Images, former_values
 from data_migration.models import MigrationState, Run, StepRange
@@ -222,7 +222,7 @@ def test_states_and_messages_read_as_they_did(old: Old) -> None:
     assert (state.high_water, state.pass_run) == ('"2020-01-01"', None)
     assert open_keys(state, "default") == {identify("01581")[0]: '"01581"'}
     assert [message.cause for message in ledger.messages([AUTHOR])] == ["too long"]
-    assert holder("default") is None
+    assert lock_holder("default") is None
 
 
 def test_links_images_and_open_relations_read_as_they_did(old: Old) -> None:
@@ -252,7 +252,7 @@ def test_links_images_and_open_relations_read_as_they_did(old: Old) -> None:
 def test_ranges_can_be_gone_on_with(old: Old) -> None:
     done, waiting = StepRange.objects.order_by("number")
     assert (done.status, done.position, done.read) == ("done", "99", 4)
-    row = claim(waiting.pk, database="default")
+    row = claim_range(waiting.pk, database="default")
     assert row is not None
     assert (row.step.run.kind, row.lower, row.upper) == (RunKind.IMPORT, "100", None)
 

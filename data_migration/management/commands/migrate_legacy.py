@@ -98,7 +98,7 @@ class Command(LegacyCommand):
         would_run = [step for step in todo if not step.migration.skip]
         compiled: list[CompiledStep] = []
         if options["verbosity"] > 1:
-            jobs.refuse_missing_sources(todo)
+            jobs.require_sources(todo)
             compiled = list(explain(would_run, database=options["database"]))
         if options["format"] == "json":
             self.print_document(report.plan_document(plan, states, would_run, compiled))

@@ -8,7 +8,7 @@ from django.core.management.base import CommandParser
 from django.db.models import QuerySet
 
 from ...exceptions import SpecError
-from ...ledger import Ledger, going_on, holder
+from ...ledger import Ledger, describe_run, lock_holder
 from ...models import RowError
 from ...outcomes import MessageKind
 from ...plan.due import changed
@@ -55,8 +55,8 @@ class Command(LegacyCommand):
                 self._show_states(plan, ledger)
 
     def _show_states(self, plan: Plan, ledger: Ledger) -> None:
-        if running := holder(ledger.database):
-            self.stdout.write(going_on(running))
+        if running := lock_holder(ledger.database):
+            self.stdout.write(describe_run(running))
         stale = changed(plan, ledger.applied_fingerprints())
         states = report.state_table(plan, ledger.states(), stale)
         self.stdout.write(states if len(plan) else "There are no migrations.")

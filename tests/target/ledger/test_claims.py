@@ -11,22 +11,20 @@ from django.db import connections, transaction
 from django.utils import timezone
 
 from data_migration.exceptions import Interrupted, LockLost, RunRefused
-from data_migration.ledger import Ledger, LinkBook
+from data_migration.ledger import Ledger, LinkBook, NewStep
 from data_migration.ledger.claims import (
     MAX_CLAIMS,
-    RangeBook,
     RangeLedger,
-    SharedLock,
-    claim,
-    claim_next,
+    RangeLock,
+    claim_next_range,
+    claim_range,
     give_back,
     save_sums,
     stop_ranges,
 )
-from data_migration.ledger.heartbeat import write_beat
-from data_migration.ledger.lock import Lock
+from data_migration.ledger.lock import Lock, write_beat
 from data_migration.models import MigrationState, Run, RunLock, RunStep, StepRange
-from data_migration.outcomes import Outcome, RunStatus
+from data_migration.outcomes import Mode, Outcome, RunKind, RunStatus
 from tests.support.engine import statements
 from tests.target.ledger.running import (
     begin,
@@ -62,7 +60,7 @@ def ranges(run: Run) -> list[StepRange]:
 
 
 def taken(row: StepRange) -> StepRange:
-    found = claim(row.pk, database="default")
+    found = claim_range(row.pk, database="default")
     assert found is not None
     return found
 
@@ -74,10 +72,10 @@ def stored(row: StepRange) -> StepRange:
 def test_a_range_is_claimed_once(ranges: list[StepRange]) -> None:
     first = taken(ranges[0])
 
-    assert claim(ranges[0].pk, database="default") is None
-    assert claim(0, database="default") is None
+    assert claim_range(ranges[0].pk, database="default") is None
+    assert claim_range(0, database="default") is None
     assert (first.status, first.claims, first.is_alive) == ("running", 1, True)
-    following = claim_next(first.step_id, database="default")
+    following = claim_next_range(first.step_id, database="default")
     assert following is not None
     assert following.number == 2
 
@@ -86,23 +84,23 @@ def test_what_is_stopped_is_claimed_by_nobody(ranges: list[StepRange]) -> None:
     row = taken(ranges[0])
     stop_ranges(row.step, database="default")
 
-    assert claim_next(row.step_id, database="default") is None
+    assert claim_next_range(row.step_id, database="default") is None
     assert [stored(each).status for each in ranges] == ["running", "interrupted", "interrupted"]
     with pytest.raises(Interrupted, match="range 1 was stopped"), transaction.atomic():
-        SharedLock("default", row).check()
+        RangeLock(row, database="default").check()
 
 
 def test_a_batch_of_a_range_that_another_one_has_is_not_kept(ranges: list[StepRange]) -> None:
     slow = taken(ranges[0])
     ledger = RangeLedger(slow, database="default")
-    step, _ = ledger.start_range()
+    step = ledger.step
     assert give_back([stored(slow)], database="default") == [slow]
     other = taken(ranges[0])
 
     with pytest.raises(LockLost, match="not this worker's any more"), ledger.committing(step):
         step.count(Outcome.CREATED, 5)
     with pytest.raises(LockLost, match="taken by another"):
-        ledger.end_range(step, RunStatus.DONE)
+        ledger.end(RunStatus.DONE)
     assert (stored(other).claims, stored(other).read) == (2, 0)
 
 
@@ -111,7 +109,7 @@ def test_a_range_that_was_taken_while_its_batch_ran_is_not_saved(
 ) -> None:
     row = taken(ranges[0])
     ledger = RangeLedger(row, database="default")
-    step, _ = ledger.start_range()
+    step = ledger.step
 
     with pytest.raises(LockLost, match="taken by another"), ledger.committing(step):
         StepRange.objects.filter(pk=row.pk).update(claims=7)
@@ -130,7 +128,7 @@ def test_counts_and_position_of_a_batch_are_saved_with_it(ranges: list[StepRange
     row = taken(ranges[1])
     StepRange.objects.filter(pk=ranges[0].pk).update(read=7, failed=2)
     ledger = RangeLedger(row, database="default")
-    step, _ = ledger.start_range()
+    step = ledger.step
 
     with ledger.committing(step):
         step.count(Outcome.CREATED, 5)
@@ -138,11 +136,11 @@ def test_counts_and_position_of_a_batch_are_saved_with_it(ranges: list[StepRange
     with pytest.raises(ValueError, match="no"):
         fail_in_a_batch(ledger, step, position=30)
 
-    assert ledger.shared.elsewhere == 2
+    assert ledger.lock.elsewhere == 2
     saved = stored(row)
     assert (saved.read, saved.created, saved.position) == (5, 5, "17")
     assert RunStep.objects.get().read == 0
-    ledger.end_range(step, RunStatus.DONE)
+    ledger.end(RunStatus.DONE)
     assert (stored(row).status, stored(row).position) == ("done", "17")
     save_sums(step, list(StepRange.objects.all()), database="default")
     assert (step.read, step.failed, RunStep.objects.get().read) == (12, 2, 12)
@@ -153,11 +151,11 @@ def test_a_worker_ends_when_its_coordinator_is_gone(run: Run, ranges: list[StepR
     change(run, process_started="another table:1", host="elsewhere")
     row = StepRange.objects.select_related("step__run").get(pk=row.pk)
     with transaction.atomic():
-        SharedLock("default", row).check()
+        RangeLock(row, database="default").check()
 
     change(run, heartbeat=seconds_ago(100))
     with pytest.raises(Interrupted, match=f"run {run.pk} has died"), transaction.atomic():
-        SharedLock("default", row).check()
+        RangeLock(row, database="default").check()
 
 
 def test_a_worker_ends_when_another_run_has_the_lock(
@@ -166,10 +164,10 @@ def test_a_worker_ends_when_another_run_has_the_lock(
     row = taken(ranges[0])
     finish(lock, run)
     with pytest.raises(LockLost), transaction.atomic():
-        SharedLock("default", row).check()
+        RangeLock(row, database="default").check()
     begin(Lock("default"))
     with pytest.raises(LockLost), transaction.atomic():
-        SharedLock("default", row).check()
+        RangeLock(row, database="default").check()
 
 
 def test_a_dead_range_is_given_back_and_a_deadly_one_fails(ranges: list[StepRange]) -> None:
@@ -193,13 +191,13 @@ def test_a_dead_range_is_given_back_and_a_deadly_one_fails(ranges: list[StepRang
 def test_layouts_of_several_workers_are_merged(ranges: list[StepRange]) -> None:
     one, two = (MigrationState.objects.get() for _ in range(2))
     with transaction.atomic():
-        RangeBook(one, database="default", had_links=False).know_layout(1, ["a"])
+        LinkBook(one, database="default", had_links=False).know_layout(1, ["a"])
     with transaction.atomic():
-        RangeBook(two, database="default", had_links=False).know_layout(2, ["b"])
+        LinkBook(two, database="default", had_links=False).know_layout(2, ["b"])
 
     assert MigrationState.objects.get().layouts == {"1": ["a"], "2": ["b"]}
-    assert RangeBook(one, database="default", had_links=False).is_empty()
-    assert not RangeBook(one, database="default", had_links=True).is_empty()
+    assert LinkBook(one, database="default", had_links=False).is_empty()
+    assert not LinkBook(one, database="default", had_links=True).is_empty()
     assert LinkBook(one, database="default").is_empty()
 
 
@@ -207,14 +205,15 @@ def test_a_batch_of_a_range_costs_the_statements_of_any_other(
     run: Run, lock: Lock, ranges: list[StepRange]
 ) -> None:
     ledger = RangeLedger(taken(ranges[0]), database="default")
-    step, _ = ledger.start_range()
+    step = ledger.step
     with statements() as of_range, ledger.committing(step):
         step.count(Outcome.CREATED, 5)
-    one = Ledger("default")
-    one.lock = lock
-    whole = run.steps.get()
+    finish(lock, run)
+    one, asked = Ledger("default"), {"kind": RunKind.IMPORT, "mode": Mode.COMMIT}
+    other = one.start_run([NewStep("shop.A")], options={}, **asked)
+    whole = other.steps.get()
     one.start_step(whole)
-    with statements() as of_step, one.committing(whole):
+    with one.lock.beating(other, dict), statements() as of_step, one.committing(whole):
         whole.count(Outcome.CREATED, 5)
 
     words = [sql.split()[0] for sql in of_range]
@@ -252,7 +251,7 @@ def test_workers_share_the_lock_and_hold_up_no_heartbeat(
 
     def check() -> str:
         with transaction.atomic():
-            SharedLock("default", other).check()
+            RangeLock(other, database="default").check()
         return "shared"
 
     def beat() -> str:
@@ -263,7 +262,7 @@ def test_workers_share_the_lock_and_hold_up_no_heartbeat(
         return "beaten"
 
     with transaction.atomic():
-        SharedLock("default", mine).check()
+        RangeLock(mine, database="default").check()
         for do in (check, beat):
             found = Elsewhere(do)
             assert found.ended(5)
@@ -281,7 +280,7 @@ def test_nobody_takes_over_while_a_worker_is_in_a_batch(
     change(run, host="elsewhere", heartbeat=timezone.now())
     row = StepRange.objects.select_related("step__run").get(pk=row.pk)
     with transaction.atomic():
-        SharedLock("default", row).check()
+        RangeLock(row, database="default").check()
         Elsewhere(lambda: change(run, heartbeat=seconds_ago(100))).ended(5)
         refused = Elsewhere(lambda: begin(Lock("default")))
         assert refused.ended(10)

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from django.db import connection, transaction
 
-from data_migration.ledger.in_words import going_on
-from data_migration.ledger.lock import Lock, holder
+from data_migration.ledger.lock import Lock, lock_holder
+from data_migration.ledger.run_words import describe_run
 from data_migration.models import Run
 from data_migration.outcomes import RunStatus
 from tests.support.engine import statements
@@ -41,9 +41,9 @@ def test_heartbeat_and_live_counts_are_seen_by_others(start: Start, mode: str) -
     wait_until(lambda: other.run.live)
     assert other.run.live == LIVE
     assert other.run.heartbeat > before
-    at_work = holder("default")
+    at_work = lock_holder("default")
     assert at_work is not None
-    assert going_on(at_work).endswith(f"s ago; {WORDS_OF_LIVE}.")
+    assert describe_run(at_work).endswith(f"s ago; {WORDS_OF_LIVE}.")
     assert other.end() == 0
 
 

@@ -15,7 +15,7 @@ from django.utils import timezone
 
 from data_migration.exceptions import LockLost, RunRefused
 from data_migration.ledger import lock as lock_module
-from data_migration.ledger.lock import Lock, holder
+from data_migration.ledger.lock import Lock, lock_holder
 from data_migration.models import Run, RunLock, RunStep
 from data_migration.utils import processes
 from tests.support.engine import statements
@@ -39,13 +39,13 @@ from tests.target.ledger.running import (
 @pytest.mark.django_db
 def test_a_run_holds_the_lock_from_beginning_to_end() -> None:
     lock = Lock("default")
-    assert holder("default") is None
+    assert lock_holder("default") is None
 
     run = begin(lock)
-    assert holder("default") == run
+    assert lock_holder("default") == run
 
     finish(lock, run)
-    assert holder("default") is None
+    assert lock_holder("default") is None
     begin(Lock("default"))
 
 
@@ -57,7 +57,7 @@ def test_a_run_in_the_process_of_another_is_refused() -> None:
         begin(Lock("default"))
 
     assert list(Run.objects.all()) == [run]
-    assert holder("default") == run
+    assert lock_holder("default") == run
 
 
 @pytest.mark.django_db
@@ -78,7 +78,7 @@ def test_a_run_that_was_rolled_back_at_its_begin_holds_nothing() -> None:
         begin(Lock("default"))
         transaction.set_rollback(True)
 
-    assert holder("default") is None
+    assert lock_holder("default") is None
 
 
 @committing
@@ -88,7 +88,7 @@ def test_a_run_that_ended_in_this_process_without_giving_the_lock_back_is_dead()
     with pytest.raises(ZeroDivisionError), lock.beating(run, dict):
         1 / 0  # noqa: B018
 
-    assert holder("default") is None
+    assert lock_holder("default") is None
     begin(Lock("default"))
     run.refresh_from_db()
     assert run.status == "interrupted"
@@ -127,7 +127,7 @@ def test_a_process_number_that_was_given_out_again_is_not_the_run() -> None:
     started = processes.started(os.getpid())
     run = begin(Lock("default"), process_started=f"{started}0")
 
-    assert holder("default") is None
+    assert lock_holder("default") is None
     begin(Lock("default"))
     run.refresh_from_db()
     assert run.status == "interrupted"
@@ -187,7 +187,7 @@ def test_a_run_learns_that_another_one_took_over() -> None:
         " other run has ended."
     )
     lock.release()
-    assert holder("default") == other
+    assert lock_holder("default") == other
 
 
 @pytest.mark.django_db
@@ -298,12 +298,12 @@ def test_after_a_kill_the_next_run_heals(start: Start, mode: str, is_asked_for: 
         killed.process.wait()
     else:  # it ended, but its parent did not ask: its number is not free yet
         os.waitid(os.P_PID, killed.pid, os.WEXITED | os.WNOWAIT)
-    assert holder("default") is None
+    assert lock_holder("default") is None
     assert killed.run.current_status == "interrupted"
 
     following = start()
 
-    assert holder("default") == following.run
+    assert lock_holder("default") == following.run
     assert killed.run.status == "interrupted"
     assert killed.run.error.startswith("Its process ended, or fell silent, before the run did:")
     assert killed.run.steps.get().status == "interrupted"

@@ -14,7 +14,7 @@ from data_migration.exceptions import LedgerError, RunRefused
 from data_migration.ledger import (
     Ledger,
     give_up,
-    holder,
+    lock_holder,
     queue_run,
     queued_run,
     request_stop,
@@ -66,7 +66,7 @@ def test_a_queued_run_says_what_is_asked_and_by_whom_and_holds_no_lock() -> None
     assert (run.options, run.requested_by) == ({"limit": 5}, "Ada")
     assert (run.host, run.process, run.started_at) == ("", 0, None)
     assert run.queued_at is not None
-    assert holder("default") is None
+    assert lock_holder("default") is None
 
 
 @pytest.mark.django_db
@@ -92,7 +92,7 @@ def test_a_claim_makes_the_run_one_of_this_process_and_takes_the_lock() -> None:
     assert claimed.host
     assert claimed.started_at is not None
     assert claimed.is_alive
-    assert holder("default") == run
+    assert lock_holder("default") == run
 
 
 @pytest.mark.django_db
@@ -130,7 +130,7 @@ def test_of_two_that_claim_at_once_one_wins() -> None:
         each.join()
 
     assert len(won) == len(lost) == 1
-    assert holder("default") == run
+    assert lock_holder("default") == run
 
 
 @pytest.mark.django_db

@@ -11,7 +11,7 @@ from django.db import connection
 from data_migration import Migration
 from data_migration.exceptions import DataMigrationError, SourceError, SpecError
 from data_migration.ledger import Ledger
-from data_migration.ledger.claims import claim
+from data_migration.ledger.claims import claim_range
 from data_migration.models import MigrationState, RowError, RowLink, Run, RunStep, StepRange
 from data_migration.options import MaxErrors, RunOptions
 from data_migration.outcomes import Mode, OnError
@@ -222,7 +222,7 @@ def test_what_ends_a_range_ends_the_step_as_if_it_had_happened_here(
     assert done.steps[0].status == "failed"
     statuses = set(StepRange.objects.values_list("status", flat=True))
     assert statuses <= {"failed", "interrupted"}
-    assert claim(StepRange.objects.first().pk, database="default") is None
+    assert claim_range(StepRange.objects.first().pk, database="default") is None
 
 
 def test_more_failures_than_allowed_are_noticed_over_all_ranges(share: Share) -> None:

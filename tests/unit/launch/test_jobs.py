@@ -96,7 +96,7 @@ def test_a_source_that_is_missing_is_refused_before_the_first_row(library: Libra
     todo = jobs.todo(whole, Ledger("default"), commit())
 
     with pytest.raises(SpecError, match="There is no source 'legacy'"):
-        jobs.refuse_missing_sources(todo)
+        jobs.require_sources(todo)
 
 
 # ------------------------------------------------------------------ executed

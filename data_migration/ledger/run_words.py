@@ -13,17 +13,17 @@ from ..outcomes import Mode, RunStatus
 from ..utils.databases import database_of
 
 
-def going_on(run: Run) -> str:
+def describe_run(run: Run) -> str:
     """Whose run it is, since when, its last sign of life, and what it is doing: one sentence."""
     mode = "" if run.mode == Mode.COMMIT else f" ({run.mode})"
     assert run.started_at is not None, "it is going"
-    parts = [f"{who(run)}, since {seen_at(run.started_at)}, {_sign_of_life(run)}"]
+    parts = [f"{process_of(run)}, since {time_of(run.started_at)}, {_sign_of_life(run)}"]
     if doing := _doing(run):
         parts.append(doing)
     return f"Run {run.pk}{mode} is going: {'; '.join(parts)}."
 
 
-def who(run: Run) -> str:
+def process_of(run: Run) -> str:
     """Owner, host and process."""
     return f"{host_of(run)}, process {run.process}"
 
@@ -32,7 +32,7 @@ def host_of(run: Run) -> str:
     return f"{run.owner}@{run.host}" if run.owner else run.host
 
 
-def seen_at(moment: datetime) -> str:
+def time_of(moment: datetime) -> str:
     """A moment in local time; without the date when that is today's."""
     now = timezone.now()
     if timezone.is_aware(moment):

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from data_migration.ledger.in_words import going_on
 from data_migration.ledger.lock import Lock
+from data_migration.ledger.run_words import describe_run
 from data_migration.models import Run
 from data_migration.outcomes import Mode
 from tests.target.ledger.running import (
@@ -43,15 +43,15 @@ def test_a_run_is_told_in_one_sentence(fields: dict[str, Any], words: str) -> No
         status="running", mode="commit", host="here", process=7, started_at=noon, **values
     )
 
-    assert going_on(run).startswith(f"Run {run.pk} is going: ")
-    assert words in going_on(run)
+    assert describe_run(run).startswith(f"Run {run.pk} is going: ")
+    assert words in describe_run(run)
 
 
 @pytest.mark.django_db
 def test_the_mode_and_the_date_are_told_where_they_matter() -> None:
     run = begin(Lock("default"), mode=Mode.ATOMIC, started_at=seconds_ago(3 * 86400))
 
-    told = going_on(run)
+    told = describe_run(run)
 
     assert told.startswith(f"Run {run.pk} (atomic) is going: ")
     assert f"since {timezone.localtime(run.started_at):%Y-%m-%d %H:%M}, " in told
@@ -65,4 +65,4 @@ def test_without_time_zones_moments_are_told_too(settings: Any) -> None:
     run.heartbeat, run.pk, run.live = timezone.now(), 1, LIVE
     run._state.db = "default"
 
-    assert f"since {run.started_at:%H:%M}, last sign of life 0 s ago" in going_on(run)
+    assert f"since {run.started_at:%H:%M}, last sign of life 0 s ago" in describe_run(run)

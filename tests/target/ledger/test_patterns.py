@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from data_migration.ledger.causes import pattern_of
+from data_migration.ledger.patterns import pattern_of
 
 
 @pytest.mark.parametrize(
