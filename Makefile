@@ -11,7 +11,8 @@ PYTHON ?= $(shell for name in python3.13 python3.12 python3.11 python3; do \
 	$$name -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$name && break; \
 	done)
 
-MATRIX = $(or $(PYTHON),$(error Python 3.11, 3.12 or 3.13 is needed and none is on the PATH)) -m tests.matrix
+# noxfile.py says what runs where.
+NOX = .venvs/nox/bin/nox
 
 .DEFAULT_GOAL := help
 .PHONY: help demo demo-admin test test-quick lint types layers docs bench bench-quick clean
@@ -25,35 +26,44 @@ demo: .venv/.installed  ## migrate a small legacy shop and look at the result
 demo-admin: .venv/.installed  ## look at the migration in the admin, and start it there
 	.venv/bin/python manage.py demo_admin
 
-test:            ## everything: lint, types, layers, docs, tests on all Pythons and databases
-	@$(MATRIX) test
+test: $(NOX)     ## everything: lint, types, layers, docs, tests on all Pythons and databases
+	@$(PYTHON) -m tests.services install || [ "$$CI" != true ]
+	@$(NOX) --parallel 3
 
-test-quick:      ## the quick tests on one Python and SQLite; more for pytest in ARGS="-k name"
-	@$(MATRIX) quick $(ARGS)
+test-quick: $(NOX)  ## the quick tests on one Python and SQLite; more for pytest in ARGS="-k name"
+	@$(if $(TARGET),DATA_MIGRATION_TEST_TARGET=$(TARGET)) $(NOX) --session quick -- $(ARGS)
+
+lint types layers docs: $(NOX)
+	@$(NOX) --session $@
 
 lint:            ## ruff: mistakes and formatting
-	@$(MATRIX) lint
 
 types:           ## mypy
-	@$(MATRIX) types
 
 layers:          ## import-linter: imports run one way
-	@$(MATRIX) layers
 
 docs:            ## build the documentation into docs/_build/html
-	@$(MATRIX) docs
 
 bench:           ## measure speed and memory, 20 minutes; ARGS="--scaling", "--list", "--json FILE"
-	@$(MATRIX) bench $(ARGS)
 
 bench-quick:     ## the same with few rows: does it still run?
-	@$(MATRIX) bench-quick $(ARGS)
+
+bench bench-quick: $(NOX)
+	@$(NOX) --session $@ -- $(ARGS)
 
 clean:           ## remove environments, builds and caches
 	rm -rf .venv .venvs build dist docs/_build *.egg-info .pytest_cache .ruff_cache .hypothesis .coverage*
 
+define NEW_ENVIRONMENT
+	$(or $(PYTHON),$(error Python 3.11, 3.12 or 3.13 is needed and none is on the PATH)) -m venv --clear $(1)
+	$(1)/bin/python -m pip --disable-pip-version-check install --quiet $(2)
+endef
+
+$(NOX): Makefile
+	$(call NEW_ENVIRONMENT,.venvs/nox,'nox>=2026.10')
+	@touch $@
+
 # The environment of the demo: the package as a user installs it, with the progress bar.
 .venv/.installed: setup.cfg pyproject.toml
-	$(or $(PYTHON),$(error Python 3.11, 3.12 or 3.13 is needed and none is on the PATH)) -m venv --clear .venv
-	.venv/bin/python -m pip --disable-pip-version-check install --quiet --editable '.[progress]'
+	$(call NEW_ENVIRONMENT,.venv,--editable '.[progress]')
 	@touch $@

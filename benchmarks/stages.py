@@ -26,12 +26,12 @@ from tests.support.urls import VARIABLES
 #: (module, class, method) -> what people call it.
 STAGES = {
     ("sources.reader", "Reader", "_next"): "fetch from the legacy database",
-    ("step.pipeline", "Pipeline", "prepare"): "drafts",
-    ("step.delta", "Delta", "identify"): "key and checksum",
+    ("step.preparation", "Preparation", "__call__"): "drafts",
+    ("step.preparation", "Identification", "__call__"): "key and checksum",
     ("ledger.links", "LinkBook", "find"): "look up links",
     ("ledger.links", "LinkBook", "settled"): "look up links",
     ("transform.values", "Transform", "__call__"): "convert values",
-    ("step.pipeline", "Pipeline", "_look_up"): "resolve relations",
+    ("transform.relations", "RelationColumn", "assign_at_once"): "resolve relations",
     ("writers.instances", "Instances", "__call__"): "model instances",
     ("tables.inserting", "TableInsert", "_written"): "values to their written form",
     ("tables.inserting", "TableInsert", "_copy"): "wait for COPY",

@@ -38,8 +38,19 @@ class MessageKind(TextChoices):
     REMOVED = "removed", _("removed")
 
 
+class RunKind(TextChoices):
+    """What a run is, and so who executes it. A new kind needs no schema migration."""
+
+    IMPORT = "import", _("import")
+    ROLLBACK = "rollback", _("rollback")
+
+
 class Mode(TextChoices):
-    """How a run treats the target database."""
+    """How a run treats the target database.
+
+    A rollback is all or nothing, under a word of its own, which pages, JSON and receivers of
+    signals have always been told. Whether a run is one, its :class:`RunKind` says.
+    """
 
     REHEARSAL = "rehearsal", _("rehearsal")
     COMMIT = "commit", _("commit")

@@ -6,16 +6,29 @@ import os
 import secrets
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import pytest
 from django.conf import LazySettings
+from hypothesis import HealthCheck
+from hypothesis import settings as hypothesis_settings
 
+from tests.support import throwaway
+from tests.support.absence import absent
 from tests.support.legacy import execute
 from tests.support.paths import SHARED_DATA
 from tests.support.specs import new_app  # noqa: F401  a fixture for every test
 from tests.support.urls import SERVICES, ServerURL
 from tests.support.writers import USUAL, forced
+
+# How long an example takes says more of the machine than of us. That the examples of one test
+# share its fixtures is meant: what they write is undone.
+hypothesis_settings.register_profile(
+    "tests",
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
+)
+hypothesis_settings.load_profile("tests")
 
 
 @pytest.fixture(scope="session")
@@ -96,14 +109,8 @@ def target_environment() -> dict[str, str]:
 
 
 def _server(engine: str) -> ServerURL:
-    url = ServerURL.from_environment(engine)
-    return url or _absent(f"{SERVICES[engine]} names no {engine} server")
-
-
-def _absent(reason: str) -> NoReturn:
-    if os.environ.get("DATA_MIGRATION_TEST_REQUIRE") == "1":
-        pytest.fail(f"{reason}, and DATA_MIGRATION_TEST_REQUIRE=1 wants every test to run")
-    pytest.skip(reason)
+    reason = f"{SERVICES[engine]} names no {engine} server, and none is installed"
+    return throwaway.server(engine) or absent(reason)
 
 
 def _databases(server: ServerURL, drop: str) -> Iterator[Callable[[], ServerURL]]:

@@ -7,7 +7,8 @@
 
 COMMAND finds the servers in ``DATA_MIGRATION_TEST_POSTGRESQL``, ``DATA_MIGRATION_TEST_MYSQL`` and
 ``DATA_MIGRATION_TEST_REDIS``. A server that one of them already names is used as it is: not
-started, not stopped. Everything else lives in a temporary folder and is gone afterwards.
+started, not stopped. One whose programs are not installed is left out; with ``CI=true`` that is an
+error. Everything lives in a temporary folder and is gone afterwards, however COMMAND ends.
 Needs the standard library only.
 """
 
@@ -24,7 +25,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 
-from tests.support.servers import SERVERS, Server, ServerProblem
+from tests.support.servers import REQUIRED, SERVERS, Server, ServerProblem
 from tests.support.system import install
 from tests.support.urls import SERVICES
 
@@ -32,18 +33,17 @@ SECONDS_TO_END = 15
 
 
 @contextmanager
-def running(optional: bool = False) -> Iterator[dict[str, str]]:
+def running() -> Iterator[dict[str, str]]:
     """Start the servers that the environment does not name; yields the variables for them.
 
-    With ``optional`` a server whose programs are not installed is left out; without it that
-    raises ``ServerProblem``. SIGTERM ends the block like Ctrl-C does: the servers go too.
+    Raises ``ServerProblem``. SIGTERM ends the block like Ctrl-C does: the servers go too.
     """
     previous = signal.signal(signal.SIGTERM, _terminate)
     folder = Path(tempfile.mkdtemp(prefix="data-migration-servers-"))
     folder.chmod(0o711)  # the servers run as another user and must get to their own folder
     started: list[Server] = []
     try:
-        yield _start(folder, started, optional)
+        yield _start(folder, started)
     finally:
         # A second Ctrl-C must not leave servers behind; stopping takes seconds.
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
@@ -59,14 +59,15 @@ def _terminate(number: int, frame: FrameType | None) -> None:
     raise SystemExit(128 + number)
 
 
-def _start(folder: Path, started: list[Server], optional: bool) -> dict[str, str]:
+def _start(folder: Path, started: list[Server]) -> dict[str, str]:
     variables = {}
     for kind in SERVERS:
         name = SERVICES[kind.engine]
         if os.environ.get(name):
             variables[name] = os.environ[name]
             continue
-        if optional and kind.missing():
+        if kind.missing() and not REQUIRED:
+            print(f"tests.services: {kind.engine} is not installed: left out", file=sys.stderr)
             continue
         server = kind(folder / kind.engine)
         started.append(server)  # before it starts: a half-started server is stopped too

@@ -40,8 +40,8 @@ def _server(engine: str) -> dict[str, Any]:
     url = ServerURL.from_environment(engine)
     if url is None:
         raise ImproperlyConfigured(
-            f"DATA_MIGRATION_TEST_TARGET is {engine}, but {VARIABLES[engine]} names no server. "
-            "Run the tests with throwaway servers: python -m tests.services -- python -m pytest"
+            f"DATA_MIGRATION_TEST_TARGET is {engine}, but {VARIABLES[engine]} names no server, "
+            "and none is installed. Install them: python -m tests.services install (as root)"
         )
     suffix = os.environ.get("DATA_MIGRATION_TEST_SUFFIX", "")
     test: dict[str, Any] = {"NAME": f"test_{url.database}{suffix}"}

@@ -20,7 +20,6 @@ from django.urls import URLPattern, path, reverse
 
 from ..ledger import Ledger
 from ..models import Run
-from ..outcomes import Mode
 
 View = Callable[..., HttpResponseBase]
 
@@ -115,4 +114,4 @@ def may(request: HttpRequest, *permissions: str) -> bool:
 
 def permission_for(run: Run) -> str:
     """What it takes to stop this run or to start another one like it."""
-    return ROLL_BACK if run.mode == Mode.ROLLBACK else START
+    return ROLL_BACK if run.is_rollback else START

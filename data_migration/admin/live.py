@@ -14,7 +14,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from ..models import RowError, Run, RunStep
-from ..outcomes import MessageKind, Mode, RunStatus
+from ..outcomes import MessageKind, RunStatus
 from ..progress import duration
 
 #: A run in one of these states is not over.
@@ -165,7 +165,7 @@ class Watched:
     def can_be_stopped(self) -> bool:
         """Not twice, and not a rollback once it has begun: it is done as a whole."""
         is_at_work = self.run.status == RunStatus.RUNNING
-        return not self.run.stop_requested and not (self.run.mode == Mode.ROLLBACK and is_at_work)
+        return not self.run.stop_requested and not (self.run.is_rollback and is_at_work)
 
 
 def watched(run: Run, database: str) -> Watched:

@@ -26,7 +26,7 @@ from ..exceptions import DataMigrationError
 from ..launch.handover import availability, resume
 from ..ledger import request_stop, withdraw
 from ..models import RowError, Run, RunStep
-from ..outcomes import Mode, RunStatus
+from ..outcomes import RunStatus
 from ..reports import migrations as report
 from .base import ACT, LedgerAdmin, may, permission_for
 from .causes import causes
@@ -128,7 +128,7 @@ class RunAdmin(LedgerAdmin):
             may_act=may(request, permission_for(run)),
             chosen=Filter(run=number),
             is_broken_off=run.current_status in _BROKEN_OFF,
-            can_be_undone=not is_active and run.mode in (Mode.COMMIT, Mode.ATOMIC),
+            can_be_undone=not (is_active or run.is_dry or run.is_rollback),
             unavailable=availability().reason,
         )
 

@@ -13,6 +13,7 @@ from django.db.models import Count, Max, Q
 from ..ledger import Ledger
 from ..models import MigrationState, RowError, RowLink, Run, RunStep
 from ..outcomes import MessageKind, Mode, RunStatus
+from ..plan.due import changed
 from ..plan.graph import Plan, PlanStep
 from ..reports import migrations as report
 
@@ -85,7 +86,7 @@ def anchor_of(label: str) -> str:
 
 def standings(plan: Plan, ledger: Ledger) -> list[Standing]:
     """Every migration in the order of the plan; a fixed number of queries."""
-    states, changed = ledger.states(), ledger.changed(plan)
+    states, stale = ledger.states(), changed(plan, ledger.applied_fingerprints())
     totals, linked = _totals(plan, ledger.database), linked_rows(ledger.database)
     waiting = _waiting(ledger.database)
     return [
@@ -97,7 +98,7 @@ def standings(plan: Plan, ledger: Ledger) -> list[Standing]:
             total=totals.get(plan_step.label),
             linked=_links(linked.get(plan_step.label), step),
             waiting=waiting.get(plan_step.label, 0),
-            is_changed=plan_step.label in changed,
+            is_changed=plan_step.label in stale,
         )
         for position, plan_step in enumerate(plan, start=1)
     ]

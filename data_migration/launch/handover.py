@@ -16,7 +16,7 @@ from ..exceptions import SpecError
 from ..ledger import give_up, queue_run
 from ..models import Run
 from ..options import RunOptions
-from ..outcomes import Mode
+from ..outcomes import Mode, RunKind
 from ..undo import Selection
 from ..utils.wording import error_text
 from .engines import ENGINES, Engine
@@ -51,7 +51,7 @@ def start_run(options: RunOptions, *, requested_by: str = "") -> Run:
 
     Raises :exc:`SpecError` when there is no engine.
     """
-    return _start(options.mode, options.recorded(), options.database, requested_by)
+    return _start(RunKind.IMPORT, options.mode, options.recorded(), options.database, requested_by)
 
 
 def start_rollback(
@@ -62,7 +62,7 @@ def start_rollback(
     Raises :exc:`SpecError` when there is no engine.
     """
     options = {**selection.recorded(), "force": force}
-    return _start(Mode.ROLLBACK, options, database, requested_by)
+    return _start(RunKind.ROLLBACK, Mode.ROLLBACK, options, database, requested_by)
 
 
 def resume(run: Run, *, requested_by: str = "") -> Run:
@@ -70,7 +70,8 @@ def resume(run: Run, *, requested_by: str = "") -> Run:
 
     Raises :exc:`SpecError` when there is no engine.
     """
-    return _start(Mode(run.mode), run.options, run._state.db or "default", requested_by)
+    database = run._state.db or "default"
+    return _start(RunKind(run.kind), Mode(run.mode), run.options, database, requested_by)
 
 
 def _choose() -> tuple[Engine, str]:
@@ -94,10 +95,14 @@ _NO_ENGINE = (
 )
 
 
-def _start(mode: Mode, options: dict[str, Any], database: str, requested_by: str) -> Run:
+def _start(
+    kind: RunKind, mode: Mode, options: dict[str, Any], database: str, requested_by: str
+) -> Run:
     if why_not := availability().reason:
         raise SpecError(why_not)
-    run = queue_run(mode=mode, options=options, requested_by=requested_by, database=database)
+    run = queue_run(
+        kind=kind, mode=mode, options=options, requested_by=requested_by, database=database
+    )
     transaction.on_commit(partial(_hand_over, run.pk, database), using=database)
     return run
 

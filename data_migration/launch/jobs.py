@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from contextlib import suppress
+from types import NoneType
 from typing import Any
 
 from django.core.checks import ERROR, CheckMessage
@@ -14,11 +14,11 @@ from ..exceptions import SpecError
 from ..ledger import Ledger, give_up, queued_run
 from ..models import Run
 from ..options import RunOptions, never, silent
-from ..outcomes import Mode
+from ..outcomes import RunKind
 from ..plan.due import due, has_rows, left_out, with_failures
 from ..plan.graph import Plan, build_plan
 from ..progress import Progress
-from ..run.runner import Runner
+from ..run.runner import Import, run_import
 from ..spec.discovery import discover
 from ..undo import Rollback, Selection, roll_back
 from ..utils.wording import error_text
@@ -70,7 +70,7 @@ def execute(
     progress: Progress | None = None,
     should_stop: Callable[[], bool] = never,
     warn: Callable[[str], None] = silent,
-) -> Runner | Rollback:
+) -> Import | Rollback:
     """Claim the queued run with this number and execute it in this process.
 
     What keeps it from beginning, a fault in a spec or another run, is recorded with it and
@@ -79,20 +79,16 @@ def execute(
     queued = queued_run(number, database=database)
     callbacks = {"should_stop": should_stop, "warn": warn}
     try:
-        whole, ledger = whole_plan(database), Ledger(database)
-        if queued.mode == Mode.ROLLBACK:
-            return _roll_back(queued, whole, ledger)
-        return _run_queued(queued, whole, ledger, progress, callbacks)
+        if queued.kind not in EXECUTORS:
+            raise SpecError(
+                f"This process does not know how to execute a run of the kind {queued.kind!r}."
+                " Give every worker the same version of data_migration."
+            )
+        return EXECUTORS[queued.kind](queued, database, progress, callbacks)
     except Exception as error:
         # Unless it had begun: then it tells that itself.
         give_up(number, error_text(error), database=database)
         raise
-
-
-def _roll_back(queued: Run, whole: Plan, ledger: Ledger) -> Rollback:
-    selection = Selection.from_recorded(queued.options)
-    force = bool(queued.options.get("force"))
-    return roll_back(selection, whole, ledger, force=force, queued=queued)
 
 
 def run(
@@ -103,30 +99,43 @@ def run(
     progress: Progress | None = None,
     *,
     queued: Run | None = None,
-) -> Runner:
+) -> Import:
     """Execute the steps in this process; Ctrl-C ends it like any other error.
 
-    Raises :exc:`SpecError` for a source that is missing, before the run begins.
+    Raises :exc:`SpecError` for a source that is missing, before the run begins. What wants the
+    process itself to end, such as :exc:`SystemExit`, is raised when it was recorded.
     """
     for warning in warnings_of(steps, whole, ledger):
         options.warn(warning)
     refuse_missing_sources(steps)
-    runner = Runner(steps, options, ledger, progress, whole=whole, queued=queued)
-    # Recorded by the runner like every other end of a run.
-    with suppress(KeyboardInterrupt):
-        runner.execute()
-    return runner
+    done = run_import(steps, options, ledger, progress, whole=whole, queued=queued)
+    if not isinstance(done.error, (Exception, KeyboardInterrupt, NoneType)):
+        raise done.error
+    return done
 
 
-def _run_queued(
-    queued: Run,
-    whole: Plan,
-    ledger: Ledger,
-    progress: Progress | None,
-    callbacks: dict[str, Any],
-) -> Runner:
+def _import(
+    queued: Run, database: str, progress: Progress | None, callbacks: dict[str, Any]
+) -> Import:
+    whole, ledger = whole_plan(database), Ledger(database)
     options = RunOptions.from_recorded(
-        queued.options, mode=queued.mode, database=ledger.database, **callbacks
+        queued.options, mode=queued.mode, database=database, **callbacks
     )
     steps = todo(whole, ledger, options)
     return run(steps, options, whole, ledger, progress, queued=queued)
+
+
+def _roll_back(
+    queued: Run, database: str, progress: Progress | None, callbacks: dict[str, Any]
+) -> Rollback:
+    selection = Selection.from_recorded(queued.options)
+    force = bool(queued.options.get("force"))
+    return roll_back(selection, whole_plan(database), Ledger(database), force=force, queued=queued)
+
+
+#: Who executes a queued run: by its kind, the run, its database, the progress that is shown, and
+#: what is called back meanwhile (``should_stop`` and ``warn`` of :class:`RunOptions`).
+EXECUTORS: dict[str, Callable[[Run, str, Progress | None, dict[str, Any]], Import | Rollback]] = {
+    RunKind.IMPORT: _import,
+    RunKind.ROLLBACK: _roll_back,
+}

@@ -6,9 +6,9 @@ from .in_words import going_on
 from .links import Link, LinkBook
 from .lock import Lock, holder
 from .lookup import LinkLookup
-from .messages import Messages, dismiss, open_keys
+from .messages import Message, Messages, dismiss, open_keys
 from .queue import give_up, queue_run, queued_run, request_stop, withdraw
-from .runs import FINISHED, Ledger
+from .runs import FINISHED, Ledger, NewStep
 
 __all__ = [
     "FINISHED",
@@ -17,7 +17,9 @@ __all__ = [
     "LinkBook",
     "LinkLookup",
     "Lock",
+    "Message",
     "Messages",
+    "NewStep",
     "dismiss",
     "give_up",
     "going_on",

@@ -32,6 +32,12 @@ def ranges_of(step: RunStep, database: str) -> Any:
     return StepRange.objects.using(database).filter(step=step).order_by("number")
 
 
+def hand_out(step: RunStep, ranges: Collection[StepRange], *, database: str) -> None:
+    """Record the ranges into which a step is split, with the step, for workers to claim."""
+    StepRange.objects.using(database).bulk_create(ranges)
+    step.save(using=database)
+
+
 def claim(number: int, *, database: str) -> StepRange | None:
     """Make a range one of this process; None when it does not wait for anybody (any more)."""
     rows = StepRange.objects.using(database)

@@ -19,8 +19,7 @@ from django.db.models import BinaryField, Field, JSONField, Model
 
 from ..fields.lookup import target_field_of
 from ..models import BeforeImage, MigrationState
-from ..rows.drafts import Draft
-from .deferrals import any_open, open_relations
+from .deferrals import DeferralBook
 from .links import Link
 from .statements import RowInsert
 
@@ -32,7 +31,7 @@ class Image(NamedTuple):
 
     ``values`` are in their stored form; :func:`former_values` reads them. ``number`` grows with
     time. ``deferred`` are the relations that were open, as
-    :func:`~data_migration.ledger.deferrals.open_relations` gives them.
+    :meth:`DeferralBook.find() <data_migration.ledger.deferrals.DeferralBook.find>` gives them.
     """
 
     key_hash: str
@@ -46,6 +45,20 @@ class Image(NamedTuple):
     number: int
 
 
+class Snapshot(NamedTuple):
+    """An object that a run is about to change: what it takes to keep an image of it.
+
+    ``values`` are the former values of what changes, by field name, ``m2m`` the former targets by
+    accessor name, ``link`` the link as it was; None where the run takes the object over.
+    """
+
+    key_hash: str
+    instance: Model
+    values: Mapping[str, Any]
+    m2m: Mapping[str, Iterable[Any]]
+    link: Link | None
+
+
 class Images:
     """The before-images of one migration; those that are kept are of ``run``."""
 
@@ -53,20 +66,21 @@ class Images:
         self._state = state
         self._database = database
         self._run = run
+        self._open = DeferralBook(state, database=database)
 
-    def keep(self, drafts: Iterable[Draft]) -> None:
-        """Remember what the drafts' existing objects were before; ``draft.link`` is as it was."""
+    def keep(self, snapshots: Iterable[Snapshot]) -> None:
+        """Remember what objects were before they were changed."""
         self._insert(
             (
-                draft.key_hash,
+                each.key_hash,
                 self._run,
-                str(draft.existing.pk),  # type: ignore[union-attr]
+                str(each.instance.pk),
                 False,
-                stored_form(draft.existing, draft.before),
-                {name: _texts(targets) for name, targets in draft.m2m_before.items()},
-                draft.link,
+                stored_form(each.instance, each.values),
+                {name: _texts(targets) for name, targets in each.m2m.items()},
+                each.link,
             )
-            for draft in drafts
+            for each in snapshots
         )
 
     def keep_deleted(
@@ -112,13 +126,13 @@ class Images:
     def _deferred(self, hashes: list[str]) -> Mapping[str, list[dict[str, Any]]]:
         if not hashes or not self._has_deferred:
             return {}
-        return open_relations(self._state, hashes, database=self._database)
+        return self._open.find(hashes)
 
     @cached_property
     def _has_deferred(self) -> bool:
         # Asked once: what a run leaves open of an object is newer than its first image of it,
         # and that is the one that counts.
-        return any_open(self._state, database=self._database)
+        return not self._open.is_empty()
 
     @property
     def rows(self) -> Any:

@@ -4,17 +4,34 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Collection, Iterable
+from typing import Any, NamedTuple
 
 from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from ..models import MigrationState, RowError, RunStep, shown
 from ..outcomes import MessageKind
-from ..rows.drafts import Draft, Note
 from ..rows.keys import hash_of_text
 from ..utils.chunks import chunks
 from .causes import pattern_of
 
 _CHUNK = 500
+
+
+class Message(NamedTuple):
+    """What a person should know of one row.
+
+    ``row_number`` is its place in what was read, from 1, ``key`` the text of its key and
+    ``key_hash`` the hash of it, both empty where it has none. ``value`` is that of ``column`` as
+    it came; without a column nobody sees it.
+    """
+
+    kind: MessageKind
+    cause: str
+    row_number: int = 0
+    key: str = ""
+    key_hash: str = ""
+    column: str = ""
+    value: Any = None
 
 
 class Messages:
@@ -35,30 +52,33 @@ class Messages:
         #: Added to the numbers of rows, where others read the rows before them.
         self.rows_before = 0
 
-    def note(self, kind: MessageKind, draft: Draft, note: Note) -> RowError:
-        """Keep a message about a draft."""
-        value = shown(note.value) if note.column else ""
-        cause = _storable(note.cause)
-        message = RowError(
+    def note(self, message: Message) -> RowError:
+        """Keep a message; it is stored with the next :meth:`save`."""
+        value = shown(message.value) if message.column else ""
+        cause = _storable(message.cause)
+        is_failure = message.kind == MessageKind.FAILURE
+        row = RowError(
             step=self._step,
             migration=self._state,
-            kind=kind,
-            row_number=self.rows_before + draft.number,
-            key=draft.key_text,
-            key_hash=uuid.UUID(draft.key_hash) if draft.key_hash else None,
-            is_open=kind == MessageKind.FAILURE and not self._step.run.is_dry,
-            column=note.column[:255],
+            kind=message.kind,
+            row_number=self.rows_before + message.row_number,
+            key=message.key,
+            key_hash=uuid.UUID(message.key_hash) if message.key_hash else None,
+            is_open=is_failure and not self._step.run.is_dry,
+            column=message.column[:255],
             value=value,
             cause=cause,
             pattern=pattern_of(cause, value),
         )
-        self._new.append(message)
-        return message
+        self._new.append(row)
+        return row
 
-    def handled(self, drafts: Iterable[Draft]) -> None:
-        """These rows came to an end: what was open of them is closed with the next ``save``."""
+    def handled(self, hashes: Iterable[str]) -> None:
+        """The rows with these keys came to an end: what was open of them is closed with the next
+        :meth:`save`.
+        """
         if self._queue:
-            self._handled.update(self._queue.intersection(d.key_hash for d in drafts))
+            self._handled.update(self._queue.intersection(hashes))
 
     @property
     def not_met(self) -> set[str]:

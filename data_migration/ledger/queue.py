@@ -10,18 +10,24 @@ from django.utils import timezone
 
 from ..exceptions import LedgerError, RunRefused
 from ..models import Run
-from ..outcomes import Mode, RunStatus
+from ..outcomes import Mode, RunKind, RunStatus
 from ..utils import processes
 from ..utils.databases import database_of
 
 
 def queue_run(
-    *, mode: Mode, options: dict[str, Any], requested_by: str = "", database: str
+    *,
+    kind: RunKind,
+    mode: Mode,
+    options: dict[str, Any],
+    requested_by: str = "",
+    database: str,
 ) -> Run:
     """Record a run that a worker is to execute. It does not hold the lock."""
     now = timezone.now()
     return Run.objects.using(database).create(
         status=RunStatus.QUEUED,
+        kind=kind,
         mode=mode,
         options=options,
         requested_by=requested_by,
@@ -70,7 +76,7 @@ def request_stop(number: int, *, database: str) -> None:
     run = _run(number, database)
     if run.current_status != RunStatus.RUNNING:
         raise LedgerError(f"Run {number} is not at work: it is {run.current_status}.")
-    if run.mode == Mode.ROLLBACK:
+    if run.is_rollback:
         raise LedgerError(
             f"Run {number} is a rollback, which is done as a whole or not at all. Ctrl-C in its"
             " terminal undoes what it did so far."

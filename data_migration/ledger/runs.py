@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.db import connections, transaction
 from django.db.models import Exists, Max, OuterRef, Q, QuerySet
@@ -14,16 +14,20 @@ from django.utils import timezone
 from ..conf import settings
 from ..exceptions import LedgerError
 from ..models import MigrationState, RowError, RowLink, Run, RunStep
-from ..outcomes import MessageKind, Mode, RunStatus
-from ..plan.graph import Plan, PlanStep
-from ..rows.drafts import Draft, Note
-from ..spec.fingerprint import fingerprint
+from ..outcomes import MessageKind, Mode, RunKind, RunStatus
 from .lock import Lock
-from .messages import Messages, messages_of, open_failures
+from .messages import Message, Messages, messages_of, open_failures
 from .queue import claim, this_process
 
 #: What a step may end in so that its rows are kept and its dependants may run.
 FINISHED = frozenset({RunStatus.DONE, RunStatus.PARTIAL})
+
+
+class NewStep(NamedTuple):
+    """A step of a run that begins; a skipped one is recorded and not run."""
+
+    label: str
+    is_skipped: bool = False
 
 
 class Ledger:
@@ -51,7 +55,8 @@ class Ledger:
 
     def states(self) -> dict[str, RunStep]:
         """The last committed step of each migration, by label."""
-        told = ~Q(status__in=(RunStatus.PENDING, RunStatus.SKIPPED)) | Q(run__mode=Mode.ROLLBACK)
+        undone = Q(run__kind=RunKind.ROLLBACK)
+        told = ~Q(status__in=(RunStatus.PENDING, RunStatus.SKIPPED)) | undone
         steps = RunStep.objects.using(self.database)
         committed = steps.filter(told).exclude(run__mode=Mode.REHEARSAL).order_by()
         last = dict(committed.values_list("migration").annotate(last=Max("run")))
@@ -71,15 +76,10 @@ class Ledger:
         states = MigrationState.objects.using(self.database).filter(is_read=True)
         return set(states.filter(~Exists(waiting)).values_list("label", flat=True))
 
-    def changed(self, plan: Plan) -> set[str]:
-        """The labels of the migrations whose spec changed since it was applied."""
+    def applied_fingerprints(self) -> dict[str, str]:
+        """The digest of each spec as it was last applied, by label of its migration."""
         states = MigrationState.objects.using(self.database).exclude(fingerprint="")
-        applied = dict(states.values_list("label", "fingerprint"))
-        return {
-            step.label
-            for step in plan
-            if step.label in applied and applied[step.label] != fingerprint(step.migration)
-        }
+        return dict(states.values_list("label", "fingerprint"))
 
     def runs(self, labels: Iterable[str] = ()) -> QuerySet[Run]:
         """The runs of these migrations (every run without one), newest first."""
@@ -100,30 +100,58 @@ class Ledger:
         return set(rows.values_list("migration__label", flat=True).distinct().order_by())
 
     def start_run(
-        self, plan: Plan, *, mode: Mode, options: dict[str, Any], queued: Run | None = None
+        self,
+        steps: Iterable[NewStep],
+        *,
+        kind: RunKind,
+        mode: Mode,
+        options: dict[str, Any],
+        queued: Run | None = None,
     ) -> Run:
         """Record a run with its steps, none of them started; skipped ones are marked.
 
-        ``queued`` is the run that was recorded when it was asked for; it has mode and options
-        already. Raises :exc:`RunRefused` while another run is going on, and when another process
-        has claimed ``queued``.
+        ``queued`` is the run that was recorded when it was asked for; it has kind, mode
+        and options already. Raises :exc:`RunRefused` while another run is going on, and when
+        another process has claimed ``queued``.
         """
+        steps = list(steps)
         self.lock.refuse_second()
         with transaction.atomic(using=self.database):
             if queued is not None:
                 run = claim(queued, database=self.database)
             else:
-                fields = {"status": RunStatus.RUNNING, "mode": mode, "options": options}
-                run = Run.objects.using(self.database).create(**fields, **this_process())
+                run = Run.objects.using(self.database).create(
+                    status=RunStatus.RUNNING,
+                    kind=kind,
+                    mode=mode,
+                    options=options,
+                    **this_process(),
+                )
             self.lock.acquire(run)
             RunStep.objects.using(self.database).bulk_create(
-                _new_step(run, position, step) for position, step in enumerate(plan, start=1)
+                _new_step(run, position, step) for position, step in enumerate(steps, start=1)
             )
             # Now, since a rehearsal's messages refer to them after everything was rolled back.
             MigrationState.objects.using(self.database).bulk_create(
-                (MigrationState(label=step.label) for step in plan), ignore_conflicts=True
+                (MigrationState(label=step.label) for step in steps), ignore_conflicts=True
             )
         return run
+
+    def add_step(
+        self, run: Run, label: str, *, position: int, status: RunStatus, counts: dict[str, int]
+    ) -> RunStep:
+        """Record a step that is done already; it took as long as its run until now."""
+        now = timezone.now()
+        return RunStep.objects.using(self.database).create(
+            run=run,
+            position=position,
+            migration=label,
+            status=status,
+            started_at=run.started_at,
+            finished_at=now,
+            seconds=(now - (run.started_at or now)).total_seconds(),
+            **counts,
+        )
 
     def start_step(self, step: RunStep) -> MigrationState:
         """Begin a step; returns what is remembered of its migration."""
@@ -139,11 +167,24 @@ class Ledger:
         """The messages of a step that was started."""
         return self._messages[step]
 
-    def note(self, step: RunStep, kind: MessageKind, draft: Draft, note: Note) -> RowError:
+    def note(self, step: RunStep, message: Message) -> RowError:
         """Keep a message about a row; all but failures count as a warning."""
-        if kind != MessageKind.FAILURE:
+        if message.kind != MessageKind.FAILURE:
             step.warnings += 1
-        return self._messages[step].note(kind, draft, note)
+        return self._messages[step].note(message)
+
+    def warn_afterwards(self, label: str, messages: Sequence[Message]) -> None:
+        """Keep warnings with the last committed step of a migration; dropped if it has none."""
+        step = self.states().get(label) if messages else None
+        if step is None:
+            return
+        state = MigrationState.objects.using(self.database).get(label=label)
+        kept = Messages(step, state, database=self.database)
+        for message in messages:
+            kept.note(message)
+        step.warnings += len(messages)
+        step.save(using=self.database, update_fields=["warnings"])
+        kept.save()
 
     @contextmanager
     def committing(self, step: RunStep) -> Iterator[None]:
@@ -202,6 +243,6 @@ class Ledger:
             self.lock.release()
 
 
-def _new_step(run: Run, position: int, step: PlanStep) -> RunStep:
-    status = RunStatus.SKIPPED if step.migration.skip else RunStatus.PENDING
+def _new_step(run: Run, position: int, step: NewStep) -> RunStep:
+    status = RunStatus.SKIPPED if step.is_skipped else RunStatus.PENDING
     return RunStep(run=run, position=position, migration=step.label, status=status)

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
-from ..outcomes import MessageKind, Mode, RunStatus
+from ..outcomes import MessageKind, Mode, RunKind, RunStatus
 from ..utils import processes
 from .counts import Counted, is_fresh
 from .links import MigrationState
@@ -21,6 +21,8 @@ class Run(models.Model):
     """
 
     status = models.CharField(_("status"), max_length=16, choices=RunStatus)
+    #: A :class:`RunKind`. Without choices, so that another kind changes nothing here.
+    kind = models.CharField(_("kind"), max_length=16, default=RunKind.IMPORT)
     mode = models.CharField(_("mode"), max_length=16, choices=Mode)
     options = models.JSONField(_("options"), default=dict)
     #: A name, not a foreign key: users may be in another database.
@@ -51,6 +53,10 @@ class Run(models.Model):
 
     def __str__(self) -> str:
         return f"{self.pk} ({self.mode}, {self.current_status})"
+
+    @property
+    def is_rollback(self) -> bool:
+        return self.kind == RunKind.ROLLBACK
 
     @property
     def is_dry(self) -> bool:

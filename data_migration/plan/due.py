@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 
 from django.db import Error
 from django.db.models import Model
 
+from ..spec.fingerprint import fingerprint
 from .graph import Plan, PlanStep
 
 
@@ -30,6 +31,18 @@ def due(plan: Plan, finished: Collection[str], *, update: bool = False) -> Plan:
 def with_failures(plan: Plan, failed: Collection[str]) -> Plan:
     """The steps with failed rows that can be tried again, and the skipped ones."""
     return Plan(tuple(s for s in plan if s.migration.skip or s.label in failed))
+
+
+def changed(plan: Plan, applied: Mapping[str, str]) -> set[str]:
+    """The labels of the migrations whose spec changed since it was applied.
+
+    ``applied`` are the fingerprints of then by label.
+    """
+    return {
+        step.label
+        for step in plan
+        if step.label in applied and applied[step.label] != fingerprint(step.migration)
+    }
 
 
 def pending(plan: Plan, finished: Collection[str]) -> list[PlanStep]:

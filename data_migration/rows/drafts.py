@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from django.db.models import Model
 
 from ..outcomes import Outcome
+from .identity import NOBODY, Identity
 
 
 class Note(NamedTuple):
@@ -19,66 +20,85 @@ class Note(NamedTuple):
     cause: str
 
 
+class Changes(NamedTuple):
+    """What a row changes in an existing object.
+
+    ``fields`` are the names of those that differ and ``before`` what they were, ``m2m_before``
+    the former targets of many-to-manys by accessor name. ``kept`` are many-to-manys that stay as
+    a person left them.
+    """
+
+    fields: tuple[str, ...] = ()
+    before: Mapping[str, Any] = MappingProxyType({})
+    m2m_before: Mapping[str, list[Any]] = MappingProxyType({})
+    kept: tuple[str, ...] = ()
+
+
 class Draft:
-    """A row and what the stages have made of it so far.
+    """A row and what the stages have made of it so far, in the order in which they come.
 
-    ``number`` is the row's place in the query's result, from 1, ``key`` the value of its legacy
-    key (a tuple for several columns, None without one), ``key_hash`` and ``key_text`` its two
-    other forms (:mod:`data_migration.rows.keys`), ``checksum`` the digest of the row as it came,
-    ``link`` what the ledger remembers of the key. ``values`` are the model's keyword
-    arguments, ``m2m`` the targets of each many-to-many by accessor name. ``existing`` is the
-    stored object where one was found, ``raw`` the untouched row for its hook, ``changed`` those
-    of its fields that differ, ``before`` and ``m2m_before`` what those were (fields by name,
-    targets by accessor name), ``kept`` the fields that stay as a person left them. A new object
-    is an ``instance`` where somebody needs one, else its ``values`` are written as they are;
-    ``pk`` is its primary key once it is written, ``written`` the digests of its fields
-    (:class:`~data_migration.fields.digests.FieldDigests`). ``has_key``: the new object's primary
-    key came with the row. ``deferred`` are the columns whose targets are looked for again when
-    every migration has run.
+    *As it came*: ``number`` is the row's place in the query's result, from 1.
 
-    A ``waiting`` draft cannot be written yet: an object that it needs is still to come;
-    ``has_late_m2m`` says the same of many-to-many rows alone. An ``is_resumed`` draft has an
-    object that an interrupted run left without them, and created if ``is_new``. ``outcome`` is
-    set once, at the end; a draft with an ``error`` is passed over by every later stage.
+    *Recognised*: ``link`` is what the ledger remembers of the key, ``existing`` the stored object
+    that the row stands for, ``raw`` the untouched row for ``hook_update_existing``. ``resumes``
+    is how a row ends whose object an interrupted run left without its many-to-manys.
+
+    *Transformed*: ``values`` are the model's keyword arguments, ``m2m`` the targets of each
+    many-to-many by accessor name, ``deferred`` the columns whose targets are looked for again when
+    every migration has run. A ``waiting`` draft cannot be written yet, since an object that it
+    needs is still to come; ``has_late_m2m`` says the same of many-to-many rows alone.
+
+    *Written*: a new object is an ``instance`` where somebody needs one, else its ``values`` are
+    written as they are; ``pk`` is its primary key then, and ``has_key`` whether that came with the
+    row. Of an existing object there are ``changes``, and ``conflicts`` with what a person changed.
+    ``digests`` are those of the object's fields (:mod:`data_migration.fields.digests`).
+
+    ``outcome`` is set once, at the end; a draft with an ``error`` is passed over by every later
+    stage.
     """
 
     # Defaults stand on the class: most rows never need more than their values, and a million
     # rows pay for every attribute that is set.
-    key: Any = None
-    key_hash = ""
-    key_text = ""
-    checksum = 0
     link: Any = None
+    existing: Model | None = None
     raw: dict[str, Any] | None = None
+    resumes: Outcome | None = None
     m2m: Mapping[str, list[Any]] = MappingProxyType({})
     notes: tuple[Note, ...] = ()
-    existing: Model | None = None
-    changed: tuple[str, ...] = ()
-    before: Mapping[str, Any] = MappingProxyType({})
-    m2m_before: Mapping[str, list[Any]] = MappingProxyType({})
-    kept: tuple[str, ...] = ()
-    conflicts: tuple[Note, ...] = ()
     deferred: tuple[str, ...] = ()
-    instance: Any = None
-    pk: Any = None
-    written = b""
-    has_key = False
     waiting = False
     has_late_m2m = False
-    is_resumed = False
-    is_new = False
+    instance: Any = None
+    pk: Any = None
+    has_key = False
+    changes = Changes()
+    conflicts: tuple[Note, ...] = ()
+    digests = b""
     error: Exception | None = None
     outcome: Outcome | None = None
 
-    def __init__(self, number: int, row: dict[str, Any]) -> None:
+    def __init__(self, number: int, row: dict[str, Any], identity: Identity = NOBODY) -> None:
         self.number = number
         self.row = row
+        self.identity = identity
         self.values: dict[str, Any] = {}
+
+    @property
+    def object(self) -> Any:
+        """The object that the row stands for or became; None where its values alone are written.
+
+        Never asked whether it is true: a model may say that an object of it is not.
+        """
+        return self.instance if self.existing is None else self.existing
+
+    @property
+    def is_new(self) -> bool:
+        """Whether the object is made by the pass over the query that is going on."""
+        return self.existing is None or self.resumes == Outcome.CREATED
 
     def stored(self, attname: str) -> Any:
         """An attribute of the object that the draft became."""
-        instance = self.existing or self.instance
-        if instance is not None:
+        if (instance := self.object) is not None:
             return getattr(instance, attname)
         value = self.values.get(attname)
         return self.pk if value is None else value

@@ -4,83 +4,112 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import replace
-from functools import partial
+from dataclasses import dataclass, replace
 from typing import Any
 
 from django.db import transaction
 
 from .. import signals
 from ..exceptions import Interrupted, TooManyErrors
-from ..ledger import FINISHED, Ledger, LinkLookup
+from ..ledger import FINISHED, Ledger, LinkLookup, NewStep
 from ..models import Run, RunStep
 from ..options import RunOptions
-from ..outcomes import Mode, OnError, RunStatus
+from ..outcomes import Mode, OnError, RunKind, RunStatus
 from ..plan.graph import Plan, PlanStep
 from ..progress import Progress
 from ..sources import close_connection
+from ..step.compilation import Compiler
 from ..step.context import StepContext
 from ..step.deferral import fill_deferred
 from ..step.recording import Recorder, what_is_kept
 from ..step.step import StepRunner
-from ..transform.legacy_targets import Linked
 from ..undo.removal import Removal
 from ..utils.collector import rare_collections
 from ..utils.wording import error_text
-from ..workers import Crew, SplitStep, crew_for
+from ..workers import Crew, RangeCoordinator, crew_for
 from .rehearsal import rehearse
 
 
-class Runner:
-    """Executes the steps of a plan once and records what happened.
+@dataclass(frozen=True, slots=True)
+class Import:
+    """An import that came to its end: its run, a step for each migration, what ended it early."""
+
+    run: Run
+    steps: list[RunStep]
+    error: BaseException | None
+
+    def problems(self) -> list[str]:
+        """Each sentence that says what went wrong with the run, once, in order."""
+        told = [step.error for step in self.steps if step.error]
+        if self.error is not None and not told:
+            told = [error_text(self.error, "The run")]
+        return list(dict.fromkeys(told))
+
+
+def run_import(
+    plan: Plan,
+    options: RunOptions,
+    ledger: Ledger,
+    progress: Progress | None = None,
+    *,
+    whole: Plan | None = None,
+    queued: Run | None = None,
+) -> Import:
+    """Take the lock, execute the steps of a plan once, and record what happened.
 
     ``whole`` is the plan of every migration: what they deferred is filled at the end. ``queued``
-    is the run that was recorded when it was asked for, a new one without.
-    ``run`` and ``steps`` are the ledger's rows, with the counts as they stand. ``error`` is what
-    ended the run early, None otherwise.
+    is the run that was recorded when it was asked for, a new one without. Raises
+    :exc:`RunRefused` when the run cannot begin. What goes wrong after that is recorded and told
+    by the value, not raised; Ctrl-C and :exc:`SystemExit` as well.
+    """
+    run = ledger.start_run(
+        [NewStep(step.label, is_skipped=step.migration.skip) for step in plan],
+        kind=RunKind.IMPORT,
+        mode=options.mode,
+        options=options.recorded(),
+        queued=queued,
+    )
+    return Runner(run, plan, options, ledger, progress or Progress(), whole or plan).execute()
+
+
+class Runner:
+    """Executes the steps of one run, which holds the lock.
+
+    ``run`` and ``steps`` are the ledger's rows, with the counts as they stand.
     """
 
     def __init__(
         self,
+        run: Run,
         plan: Plan,
         options: RunOptions,
         ledger: Ledger,
-        progress: Progress | None = None,
-        *,
-        whole: Plan | None = None,
-        queued: Run | None = None,
+        progress: Progress,
+        whole: Plan,
     ) -> None:
+        self.run = run
+        self.steps: list[RunStep] = list(run.steps.using(ledger.database).select_related("run"))
         self.plan = plan
-        self.whole = whole or plan
+        self.whole = whole
         asked = options.should_stop
         self.options = replace(options, should_stop=lambda: asked() or ledger.lock.stop_requested)
         self.ledger = ledger
-        self.progress = progress or Progress()
-        self.error: BaseException | None = None
-        self.run: Run = ledger.start_run(
-            plan, mode=options.mode, options=options.recorded(), queued=queued
-        )
-        self.steps: list[RunStep] = list(
-            self.run.steps.using(ledger.database).select_related("run")
-        )
-        self.removal = Removal(self.whole, ledger, options)
+        self.progress = progress
+        self.removal = Removal(whole, ledger, options)
+        self._error: BaseException | None = None
         self._not_done: set[str] = set()
         self._connections: list[Any] = []
         #: The processes that share the work, of this run only; None for this one alone.
         self._crew: Crew | None = crew_for(options)
 
-    def execute(self) -> Run:
-        """Run every step. What goes wrong is recorded and kept in ``error``, not raised.
-
-        Only what is no :exc:`Exception` (a second Ctrl-C) is raised, after it was recorded.
-        """
+    def execute(self) -> Import:
+        """Run every step, and record how the run ended."""
         with self.ledger.lock.beating(self.run, self._live):
             self._execute_steps()
             self._save_what_was_rolled_back()
-            self._finish()
-        if self.error is not None and not isinstance(self.error, Exception):
-            raise self.error
-        return self.run
+            done = Import(self.run, self.steps, self._error)
+            self._finish(done)
+        return done
 
     def _execute_steps(self) -> None:
         try:
@@ -91,7 +120,7 @@ class Runner:
                 fill_deferred(self.whole, self.ledger, self.options, self.run, self.steps)
                 self.removal.settle()
         except BaseException as error:
-            self.error = error
+            self._error = error
         finally:
             self.removal.close()
             self._close_connections()
@@ -111,13 +140,6 @@ class Runner:
                     **step.counts(),
                 }
         return {}
-
-    def problems(self) -> list[str]:
-        """Each sentence that says what went wrong with the run, once, in order."""
-        told = [step.error for step in self.steps if step.error]
-        if self.error is not None and not told:
-            told = [error_text(self.error, "The run")]
-        return list(dict.fromkeys(told))
 
     def _around_the_run(self) -> AbstractContextManager[Any]:
         match self.options.mode:
@@ -160,7 +182,7 @@ class Runner:
                 self.ledger.save_step(step)
             if self._ends_the_run(error):
                 raise
-            self.error = self.error or error
+            self._error = self._error or error
 
     def _error_text(self, step: RunStep, error: BaseException) -> str:
         return error_text(error, step.migration, what_is_kept(step))
@@ -178,20 +200,23 @@ class Runner:
         if self.options.log_query:
             self.options.log_query(plan_step.label, migration.query or "")
         context = StepContext(step, migration, self.ledger.start_step(step), self.options)
-        runner = StepRunner if self._crew is None else partial(SplitStep, crew=self._crew)
-        runner(
+        database = self.options.database
+        StepRunner(
             context,
             self.ledger,
+            Compiler(
+                plan_step,
+                migration,
+                context.hooks,
+                database=database,
+                find=LinkLookup(database),
+            ),
             place=(step.position, len(self.steps)),
             record=Recorder(context, self.ledger, steps=self.steps, progress=self.progress),
             removal=self.removal,
             progress=self.progress,
             keep_open=self._connections.append,
-            linked=Linked(
-                label=plan_step.label,
-                sources=plan_step.sources,
-                find=LinkLookup(self.options.database),
-            ),
+            coordinator=RangeCoordinator(self._crew) if self._crew is not None else None,
         ).run()
 
     def _close_connections(self) -> None:
@@ -199,7 +224,7 @@ class Runner:
             close_connection(connection)
 
     def _save_what_was_rolled_back(self) -> None:
-        rolled_back = self.options.mode == Mode.ATOMIC and self.error is not None
+        rolled_back = self.options.mode == Mode.ATOMIC and self._error is not None
         if rolled_back:
             for step in self.steps:
                 if step.status in FINISHED:
@@ -210,13 +235,12 @@ class Runner:
             for step in self.steps:
                 self.ledger.save_step(step)
 
-    def _finish(self) -> None:
-        statuses = {step.status for step in self.steps}
-        failed = self.error is not None
+    def _finish(self, done: Import) -> None:
+        statuses = {step.status for step in done.steps}
         for status in (RunStatus.INTERRUPTED, RunStatus.FAILED, RunStatus.PARTIAL):
             if status in statuses:
                 break
         else:
-            status = RunStatus.FAILED if failed else RunStatus.DONE
-        self.ledger.finish_run(self.run, status, "\n".join(self.problems()))
+            status = RunStatus.FAILED if done.error is not None else RunStatus.DONE
+        self.ledger.finish_run(self.run, status, "\n".join(done.problems()))
         signals.run_finished.send(Run, run=self.run)

@@ -65,8 +65,3 @@ class Hooks(OwnHooks):
 def _is_overridden(migration: type[Migration], name: str) -> bool:
     own, default = getattr(migration, name), getattr(Migration, name)
     return getattr(own, "__func__", own) is not default.__func__
-
-
-def hook_is_overridden(migration: type[Migration], name: str) -> bool:
-    """Whether the class (or a mixin of it) brings its own ``name``."""
-    return _is_overridden(migration, name)

@@ -8,57 +8,60 @@ from itertools import compress
 from typing import Any, NamedTuple
 
 from ..rows.drafts import Draft
+from ..rows.identity import Identities
 from ..sources.rows import Rows
 
 
-class Identity(NamedTuple):
-    """Legacy keys and checksums of the rows of a batch, column by column.
+class Group(NamedTuple):
+    """Rows that are read together.
 
-    ``keys``, ``hashes`` and ``texts`` are three forms of each key
-    (:mod:`data_migration.rows.keys`); the last two are empty for a row that cannot be identified.
+    ``last`` is where reading goes on once they are committed, which must wait for the next group
+    unless this one ``is_whole``.
     """
 
-    keys: Sequence[Any]
-    hashes: Sequence[str]
-    texts: Sequence[str]
-    checksums: Sequence[int]
-
-    def only(self, wanted: Sequence[bool]) -> Identity:
-        return Identity(*(list(compress(column, wanted)) for column in self))
+    rows: Rows
+    last: Any = None
+    is_whole: bool = True
 
 
 class Batch:
-    """Rows with their numbers in the query's result, of which the first is ``number``.
+    """Rows with their ``numbers`` in the query's result.
 
-    Most rows of a rerun are done with before a draft is made of them.
+    ``faults`` say by number why rows cannot be identified. Most rows of a rerun are done with
+    before a draft is made of them.
     """
 
-    def __init__(self, number: int, rows: Rows) -> None:
-        self.numbers: Sequence[int] = range(number, number + len(rows))
-        self.rows = rows
-        self.identity: Identity | None = None
-        #: Whether it is known that no row has a link.
-        self.is_new = False
-        #: Why rows cannot be identified, by their numbers.
-        self.faults: Mapping[int, Exception] = {}
+    def __init__(
+        self,
+        numbers: Sequence[int],
+        group: Group,
+        identities: Identities | None = None,
+        faults: Mapping[int, Exception] = {},
+    ) -> None:
+        self.numbers = numbers
+        self.group = group
+        self.identities = identities
+        self.faults = faults
 
     def __len__(self) -> int:
-        return len(self.rows)
+        return len(self.group.rows)
 
-    def keep(self, wanted: Sequence[bool]) -> None:
-        """Go on with the rows for which ``wanted`` is true."""
-        self.numbers = list(compress(self.numbers, wanted))
-        self.rows = self.rows.only(wanted)
-        if self.identity is not None:
-            self.identity = self.identity.only(wanted)
+    def only(self, wanted: Sequence[bool]) -> Batch:
+        """The rows for which ``wanted`` is true."""
+        return Batch(
+            list(compress(self.numbers, wanted)),
+            self.group._replace(rows=self.group.rows.only(wanted)),
+            self.identities and self.identities.only(wanted),
+            self.faults,
+        )
 
     @cached_property
     def drafts(self) -> list[Draft]:
         """A draft for each row. A row that cannot be identified has failed."""
-        drafts = list(map(Draft, self.numbers, self.rows.dicts()))
-        if self.identity is not None:
-            for draft, *identity in zip(drafts, *self.identity, strict=True):
-                draft.key, draft.key_hash, draft.key_text, draft.checksum = identity
+        rows = self.group.rows.dicts()
+        if self.identities is None:
+            return list(map(Draft, self.numbers, rows))
+        drafts = list(map(Draft, self.numbers, rows, self.identities.rows()))
         for draft in drafts if self.faults else ():
             if fault := self.faults.get(draft.number):
                 draft.fail(fault)

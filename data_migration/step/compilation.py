@@ -9,16 +9,15 @@ from typing import Any
 from ..conf import settings
 from ..exceptions import SpecError, UnknownColumn
 from ..plan.graph import PlanStep
-from ..sources import Reader, close_connection
-from ..sources.narrowing import no_rows
+from ..sources import close_connection
 from ..spec.hooks import Hooks
 from ..spec.legacy_key import key_columns_of
 from ..spec.migration import Migration
-from ..transform.legacy_targets import Linked
+from ..transform.legacy_targets import Find, Linked
 from ..transform.relations import RelationColumn
 from ..transform.values import Transform
-from ..writers import Writer, choose_writer, instances_needed
-from .reading import open_source
+from ..writers import choose_writer, instances_needed
+from .reading import opened
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -65,33 +64,52 @@ class CompiledStep:
         }
 
 
-def compile_step(
-    label: str,
-    columns: Sequence[str],
-    *,
-    transform: Transform,
-    writer: Writer,
-    writer_reason: str,
-) -> CompiledStep:
-    """Decide what depends on the columns of the query.
+class Compiler:
+    """Decides how a migration is imported: the writer at once, the rest by the query's columns.
 
-    Raises :exc:`SpecError` for a column without a place in the model, and for a ``legacy_key``
-    that the query does not return.
+    ``find`` asks the ledger for objects by legacy key. Raises :exc:`SpecError` for a writer that
+    does not exist, or that cannot write the model.
     """
-    migration = transform.migration
-    try:
-        transform.check_columns(columns)
-    except UnknownColumn as error:
-        raise SpecError(f"{label}: {error.cause}.") from error
-    return CompiledStep(
-        label=label,
-        writer=writer.name,
-        writer_reason=writer_reason,
-        instances=instances_needed(migration, writer, columns),
-        key=key_columns_of(label, migration, columns),
-        hooks=transform.hooks.see_rows,
-        columns=tuple(_described(transform, columns)),
-    )
+
+    def __init__(
+        self,
+        plan_step: PlanStep,
+        migration: Migration,
+        hooks: Hooks,
+        *,
+        database: str,
+        find: Find,
+    ) -> None:
+        self._label = plan_step.label
+        self._migration = migration
+        self._hooks = hooks
+        self._database = database
+        self.choice = choose_writer(plan_step.label, migration, database=database)
+        linked = Linked(label=plan_step.label, sources=plan_step.sources, find=find)
+        self.transform = Transform(migration, database=database, hooks=hooks, linked=linked)
+
+    def compile(self, columns: Sequence[str]) -> CompiledStep:
+        """Decide what depends on the columns.
+
+        Raises :exc:`SpecError` for a column without a place in the model, and for a
+        ``legacy_key`` that the query does not return.
+        """
+        migration, (writer, reason) = self._migration, self.choice
+        try:
+            self.transform.check_columns(columns)
+        except UnknownColumn as error:
+            raise SpecError(f"{self._label}: {error.cause}.") from error
+        return CompiledStep(
+            label=self._label,
+            writer=writer.name,
+            writer_reason=reason,
+            instances=instances_needed(
+                migration.model, writer, columns, hooks=self._hooks, database=self._database
+            ),
+            key=key_columns_of(self._label, migration, columns),
+            hooks=self._hooks.see_rows,
+            columns=tuple(_described(self.transform, columns)),
+        )
 
 
 def _described(transform: Transform, columns: Sequence[str]) -> Iterator[tuple[str, str]]:
@@ -124,34 +142,19 @@ def explain(steps: Iterable[PlanStep], *, database: str) -> Iterator[CompiledSte
 
     Raises :exc:`SpecError` and :exc:`~data_migration.exceptions.SourceError` like a run.
     """
-    opened: dict[int, Any] = {}  # a spec may hand out the same connection several times
+    connections: list[Any] = []
     try:
         for step in steps:
             migration: Migration = step.migration()
-            connection = open_source(step.label, migration)
-            opened[id(connection)] = connection
-            yield _explained(step, migration, connection, database)
+            hooks = Hooks(migration)
+            compiler = Compiler(step, migration, hooks, database=database, find=_no_links)
+            with opened(step.label, migration, hooks, connections.append) as feed:
+                feed.look()
+                columns = feed.columns
+            yield compiler.compile(columns)
     finally:
-        for connection in opened.values():
+        for connection in {id(each): each for each in connections}.values():
             close_connection(connection)
-
-
-def _explained(
-    step: PlanStep, migration: Migration, connection: Any, database: str
-) -> CompiledStep:
-    hooks = Hooks(migration)
-    writer, reason = choose_writer(step.label, migration, database=database, hooks=hooks)
-    linked = Linked(label=step.label, sources=step.sources, find=_no_links)
-    transform = Transform(migration, database=database, hooks=hooks, linked=linked)
-    reader = Reader(connection, step.label)
-    try:
-        reader.execute(*no_rows(connection, migration.query or "", migration.query_params))
-        columns = reader.columns
-    finally:
-        reader.close()
-    return compile_step(
-        step.label, columns, transform=transform, writer=writer, writer_reason=reason
-    )
 
 
 def _no_links(labels: Sequence[str], keys: Collection[Any]) -> Mapping[Any, Sequence[str]]:

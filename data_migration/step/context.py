@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 
+from ..conf import settings
 from ..models import MigrationState, RunStep
 from ..options import RunOptions
 from ..spec.hooks import Hooks
@@ -43,3 +44,8 @@ class StepContext:
         """Whether rows that were imported before are compared and updated."""
         options = self.options
         return options.update or options.full or self.migration.allow_updates
+
+    @property
+    def batch_size(self) -> int:
+        """How many rows are read, transformed and written together."""
+        return self.options.batch_size or self.migration.batch_size or settings.batch_size

@@ -20,7 +20,8 @@ from django.db import transaction
 from ..exceptions import RowFailure
 from ..fields.digests import FieldDigests, targets_digest
 from ..fields.lookup import field_of
-from ..ledger import Ledger, Link, LinkBook, Messages
+from ..ledger import Ledger, Link, LinkBook
+from ..ledger.deferrals import DeferralBook, open_columns
 from ..ledger.images import Images
 from ..ledger.lookup import LinkLookup
 from ..models import DeferredRelation, MigrationState, Run, RunStep
@@ -28,11 +29,14 @@ from ..options import RunOptions
 from ..outcomes import MessageKind, Mode, Unsettled
 from ..plan.graph import Plan, PlanStep
 from ..rows.drafts import Draft, Note
+from ..rows.identity import Identity
 from ..rows.keys import key_of_text, key_text
 from ..transform.legacy_targets import Linked
 from ..transform.relations import RelationColumn, resolve
 from ..utils.masking import MASK, is_hidden
 from ..writers.late_relations import LateRelation
+from .recording import message_of
+from .remember import snapshot
 
 CHUNK = 500
 
@@ -55,11 +59,7 @@ def fill_deferred(
 
 def _open(plan: Plan, database: str) -> Iterator[tuple[PlanStep, str, MigrationState]]:
     """The relations with something to fill, in the order of the plan."""
-    rows = DeferredRelation.objects.using(database).order_by("column")
-    pairs = rows.values_list("migration__label", "column").distinct()
-    columns: dict[str, list[str]] = {}
-    for label, column in pairs:
-        columns.setdefault(label, []).append(column)
+    columns = open_columns(database)
     for plan_step in plan:
         for column in columns.get(plan_step.label, ()):
             if column in plan_step.migration.column_description:
@@ -108,6 +108,7 @@ class _Pass:
         self._is_final = is_final
         self._number = run
         self._book = LinkBook(state, database=ledger.database)
+        self._open = DeferralBook(state, database=ledger.database)
         self._images = Images(state, database=ledger.database, run=run)
         model = plan_step.migration.model
         self._objects = model._base_manager.using(ledger.database)
@@ -117,16 +118,11 @@ class _Pass:
     def run(self, step: RunStep | None) -> None:
         """Go through the open rows; ``step`` is the migration's own of this run, if it has one."""
         last = 0
-        while rows := list(self._rows.filter(pk__gt=last).order_by("pk")[:CHUNK]):
+        while rows := self._open.page(self._relation.column, after=last, size=CHUNK):
             last = rows[-1].pk
             with self._transaction(step):
                 warned = self._fill(rows)
                 self._warn(step, warned)
-
-    @property
-    def _rows(self) -> Any:
-        rows = DeferredRelation.objects.using(self._database)
-        return rows.filter(migration=self._state, column=self._relation.column)
 
     def _transaction(self, step: RunStep | None) -> AbstractContextManager[None]:
         if step is not None and self._mode == Mode.COMMIT:
@@ -141,9 +137,9 @@ class _Pass:
         for draft, row in drafts.items():
             draft.existing = stored.get(to_python(row.object_pk))
         there = [draft for draft in drafts if draft.existing is not None]
-        links = self._book.find([draft.key_hash for draft in there if draft.key_hash])
+        links = self._book.find([d.identity.hash for d in there if d.identity.hash])
         for draft in there:
-            draft.link = links.get(draft.key_hash)
+            draft.link = links.get(draft.identity.hash)
         resolve([self._relation], there)
         filled = [draft for draft in there if draft.error is None]
         changed = self._writer.write(filled)
@@ -156,10 +152,8 @@ class _Pass:
     def _draft(self, row: DeferredRelation) -> Draft:
         value, columns = key_of_text(row.value), self._relation.columns
         parts = value if len(columns) > 1 else (value,)
-        draft = Draft(row.row_number, dict(zip(columns, parts, strict=True)))
-        draft.key_text = row.key
-        draft.key_hash = row.key_hash.hex if row.key_hash else ""
-        return draft
+        identity = Identity(hash=row.key_hash.hex if row.key_hash else "", text=row.key)
+        return Draft(row.row_number, dict(zip(columns, parts, strict=True)), identity)
 
     def _judge(self, draft: Draft) -> None:
         """Note what will not come; keep for later what still may."""
@@ -190,9 +184,10 @@ class _Pass:
 
     def _keep_images(self, drafts: list[Draft]) -> None:
         """Keep what it takes to undo this run, where that does not delete the object."""
-        here = {draft.key_hash for draft in drafts if draft.link.run == self._number}
+        here = {draft.identity.hash for draft in drafts if draft.link.run == self._number}
         made_here = here - self._images.kept_of(here) if here else here
-        self._images.keep(draft for draft in drafts if draft.key_hash not in made_here)
+        kept = [draft for draft in drafts if draft.identity.hash not in made_here]
+        self._images.keep(map(snapshot, kept))
 
     def _rewritten(self, draft: Draft, link: Link) -> bytes:
         known = self._book.written(link)
@@ -205,35 +200,34 @@ class _Pass:
         if not self._relation.is_many:
             field = self._relation.field.name
             known[field] = digests.of(field, draft.existing)
-        elif known.get(name) == targets_digest(draft.m2m_before[name]):
+        elif known.get(name) == targets_digest(draft.changes.m2m_before[name]):
             # Where a person changed the rest meanwhile, that stays to be seen.
             added = [_plain(target) for target in draft.m2m[name]]
-            known[name] = targets_digest(chain(draft.m2m_before[name], added))
+            known[name] = targets_digest(chain(draft.changes.m2m_before[name], added))
         return digests.repacked(known)
 
     def _close(self, drafts: dict[Draft, DeferredRelation]) -> None:
         """Remove the rows that are settled, and of the others what was found."""
         done = [row.pk for draft, row in drafts.items() if not draft.deferred]
-        self._rows.filter(pk__in=done).delete()
+        self._open.close(done)
         if self._relation.is_many:
             for draft, row in drafts.items():
                 left = key_text(self._relation.unresolved(draft)) if draft.deferred else row.value
                 if left != row.value:
-                    self._rows.filter(pk=row.pk).update(value=left)
+                    self._open.narrow(row.pk, left)
 
     def _warn(self, step: RunStep | None, drafts: list[Draft]) -> None:
         """Count and keep the warnings, with this run's step or the last committed one."""
-        notes = [(draft, self._masked(note)) for draft in drafts for note in draft.notes]
-        if step is not None:
-            for draft, note in notes:
-                self._ledger.note(step, MessageKind.WARNING, draft, note)
-        elif notes and (last := self._ledger.states().get(self._label)):
-            messages = Messages(last, self._state, database=self._database)
-            for draft, note in notes:
-                messages.note(MessageKind.WARNING, draft, note)
-            last.warnings += len(notes)
-            last.save(using=self._database, update_fields=["warnings"])
-            messages.save()
+        messages = [
+            message_of(draft, MessageKind.WARNING, self._masked(note))
+            for draft in drafts
+            for note in draft.notes
+        ]
+        if step is None:
+            self._ledger.warn_afterwards(self._label, messages)
+        else:
+            for message in messages:
+                self._ledger.note(step, message)
 
     def _masked(self, note: Note) -> Note:
         migration = self._migration

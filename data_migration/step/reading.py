@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
 from itertools import islice
 from typing import Any
 
 from ..exceptions import DataMigrationError, SourceError, SpecError
 from ..ledger import Messages, open_keys
-from ..models import MigrationState
+from ..ledger.states import begin_pass, end_pass
 from ..outcomes import NullMarks
 from ..rows.keys import identify, key_of_text
-from ..sources import Reader
-from ..sources.narrowing import at_or_above, no_rows, with_keys, without_value
+from ..sources import Reader, close_connection
+from ..sources.feed import Feed
+from ..sources.query import QueryFeed
 from ..sources.rows import Rows
 from ..spec.fingerprint import fingerprint
+from ..spec.hooks import Hooks
 from ..spec.legacy_key import key_columns_of
 from ..spec.migration import Migration
 from ..utils.wording import printable_cause, words
@@ -25,10 +28,41 @@ from .high_water import lowered, mark_text, value_of_mark
 _KEYS_AT_ONCE = 200
 
 
-class Reading:
-    """Reads the rows that one step is to handle; ``messages`` are the step's."""
+#: Receives a connection that a spec opened by itself.
+Keep = Callable[[Any], Any]
 
-    def __init__(self, context: StepContext, messages: Messages) -> None:
+
+@contextmanager
+def opened(label: str, migration: Migration, hooks: Hooks, keep_open: Keep) -> Iterator[QueryFeed]:
+    """The feed of a migration, closed at the end.
+
+    ``keep_open`` receives a connection that a spec opened by itself, since it may hand out the
+    same one to several migrations. Raises :exc:`SourceError` when it cannot be opened.
+    """
+    try:
+        connection = migration.open_db_connection()
+    except DataMigrationError:
+        raise
+    except Exception as error:
+        raise SourceError(
+            f"{label}: open_db_connection() failed: {words(error)}. Check the connection settings"
+            " in the spec, and that the legacy database is running."
+        ) from printable_cause(error)
+    feed = QueryFeed(Reader(connection, label), migration.query or "", migration.query_params)
+    try:
+        yield feed
+    finally:
+        feed.close()
+        if "open_db_connection" in hooks:
+            keep_open(connection)
+        else:
+            close_connection(connection)
+
+
+class Reading:
+    """Reads the rows of a feed that one step is to handle; ``messages`` are the step's."""
+
+    def __init__(self, context: StepContext, messages: Messages, feed: Feed) -> None:
         self._step = context.step
         self._migration = migration = context.migration
         self._state = state = context.state
@@ -36,7 +70,7 @@ class Reading:
         self._updates = context.updates
         self._row_count = context.hooks.row_count
         self._messages = messages
-        self._query, self._params = migration.query or "", migration.query_params
+        self._feed = feed
         self._rows_in_all: int | None = None
         self._mark: Any = None
         #: The failed rows that are to be read again, by hash; None for any other reading.
@@ -49,26 +83,20 @@ class Reading:
             and not (options.full or options.retry_failed)
         )
 
-    def begin(self, reader: Reader) -> None:
-        """Run the query, so that its columns are known; the step learns how many rows come."""
+    def begin(self) -> None:
+        """Open the feed, so that its columns are known; the step learns how many rows come."""
         if self._options.retry_failed:
             self._failed = self._queue()
             self._step.total = len(self._failed)
-            reader.execute(*no_rows(reader.connection, self._query, self._params))
+            self._feed.look()
             return
-        self._take_mark(reader, self._migration.high_water)
-        self._step.total = self._count(reader)
-        reader.execute(self._query, self._params)
-        if self._state.pass_run is None:
-            self._begin_pass(self._state)
+        self._begin_pass()
+        self._feed.open()
 
-    def begin_elsewhere(self, reader: Reader) -> None:
-        """The same where other processes read the rows: of the query come its columns only."""
-        self._take_mark(reader, self._migration.high_water)
-        self._step.total = self._count(reader)
-        reader.execute(*no_rows(reader.connection, self._query, self._params))
-        if self._state.pass_run is None:
-            self._begin_pass(self._state)
+    def begin_elsewhere(self) -> None:
+        """The same where other processes read the rows: of the feed come its columns only."""
+        self._begin_pass()
+        self._feed.look()
 
     def _queue(self) -> dict[str, str]:
         """The failed rows to be tried again: all of them, or those of the chosen messages."""
@@ -77,32 +105,36 @@ class Reading:
             return dict(self._messages.failed_before)
         return open_keys(self._state, self._options.database, chosen)
 
-    def _begin_pass(self, state: MigrationState) -> None:
-        """Remember the spec that the pass began with: if it changes on the way, that is told."""
-        state.pass_run = self._step.run_id
-        if self._updates or not state.is_read:
-            state.fingerprint = fingerprint(type(self._migration))
-        state.save(using=self._options.database)
+    def _begin_pass(self) -> None:
+        """Begin a pass over all rows, or go on with one.
 
-    def _take_mark(self, reader: Reader, column: str | None) -> None:
+        The spec that it began with is remembered: if it changes on the way, that is told.
+        """
+        self._take_mark(self._migration.high_water)
+        self._step.total = self._count()
+        state = self._state
+        if state.pass_run is None:
+            applies = self._updates or not state.is_read
+            begin_pass(
+                state,
+                run=self._step.run_id,
+                fingerprint=fingerprint(type(self._migration)) if applies else None,
+                database=self._options.database,
+            )
+
+    def _take_mark(self, column: str | None) -> None:
         """Before the rows are read: one that changes meanwhile is read again by the next run."""
         if not column:
             return
-        self._refuse_nulls(reader, column)
+        self._refuse_nulls(column)
         try:
-            self._mark = reader.highest(self._query, self._params, column)
+            self._mark = self._feed.highest(column)
         except SourceError:
-            self._refuse_absent(reader, column)
+            self._refuse_absent(column)
             raise
         if self.is_incremental:
-            self._query, self._params = at_or_above(
-                reader.connection,
-                self._query,
-                self._params,
-                column,
-                self._lowest(),
-                NullMarks(self._migration.high_water_null),
-            )
+            nulls = NullMarks(self._migration.high_water_null)
+            self._feed = self._feed.since(column, self._lowest(), nulls)
 
     def _lowest(self) -> Any:
         """Where an incremental reading begins."""
@@ -112,56 +144,54 @@ class Reading:
         except SpecError as error:
             raise SpecError(f"{self._step.migration}: {error}") from error
 
-    def _refuse_absent(self, reader: Reader, column: str) -> None:
-        reader.execute(self._query, self._params)
-        if column not in reader.columns:
+    def _refuse_absent(self, column: str) -> None:
+        self._feed.open()
+        if column not in self._feed.columns:
             raise SpecError(
                 f"{self._step.migration}: high_water = {column!r} is no column of the query, which"
-                f" returns {', '.join(reader.columns)}."
+                f" returns {', '.join(self._feed.columns)}."
             )
 
-    def _refuse_nulls(self, reader: Reader, column: str) -> None:
+    def _refuse_nulls(self, column: str) -> None:
         if self._migration.high_water_null != NullMarks.RAISE:
             return
-        rows = reader.count(*without_value(reader.connection, self._query, self._params, column))
-        if rows:
+        if rows := self._feed.count_without(column):
             raise SpecError(
                 f"{self._step.migration}: in {rows} rows the high-water column {column!r} is NULL."
                 ' Give them a value in the query (COALESCE), or set high_water_null = "include"'
                 ' (they are read every time) or "exclude".'
             )
 
-    def _count(self, reader: Reader) -> int | None:
-        total: int | None
+    def _count(self) -> int | None:
         if self._row_count is not None and not self.is_incremental:
-            total = self._row_count(reader.connection, reader.cursor())
+            total = self._feed.count_by(self._row_count)
         else:
-            total = reader.count(self._query, self._params)
+            total = self._feed.count()
         if total is None or total < 0:
             return None
         self._rows_in_all = total
         return total if self._options.limit is None else min(total, self._options.limit)
 
-    def batches(self, reader: Reader, size: int) -> Iterator[Rows]:
+    def batches(self, size: int) -> Iterator[Rows]:
         """The rows, at most ``size`` at once; needs :meth:`begin` before."""
         if self._failed is None:
-            yield from reader.rows(size, self._options.limit)
+            yield from self._feed.rows(size, self._options.limit)
         else:
-            yield from self._failed_rows(reader, size, self._failed)
+            yield from self._failed_rows(size, self._failed)
 
-    def _failed_rows(self, reader: Reader, size: int, failed: dict[str, str]) -> Iterator[Rows]:
+    def _failed_rows(self, size: int, failed: dict[str, str]) -> Iterator[Rows]:
         """The rows of these keys, read again from the source.
 
         Databases compare text in their own way (``'ABC' = 'abc'``), so the keys are compared
         again. What is left in ``failed`` at the end is no longer in the source.
         """
-        columns = key_columns_of(self._step.migration, self._migration, reader.columns)
+        columns = key_columns_of(self._step.migration, self._migration, self._feed.columns)
         wanted = frozenset(failed)
         keys = iter(list(failed.values())[: self._options.limit])
         while chunk := [_parts(key_of_text(text)) for text in islice(keys, _KEYS_AT_ONCE)]:
-            query = with_keys(reader.connection, self._query, self._params, columns, chunk)
-            reader.execute(*query)
-            for rows in reader.rows(size):
+            found = self._feed.with_keys(columns, chunk)
+            found.open()
+            for rows in found.rows(size):
                 hashes = [identify(key)[0] for key in rows.values(columns)]
                 yield rows.only([key in wanted for key in hashes])
                 for key in hashes:
@@ -185,11 +215,12 @@ class Reading:
             return  # the next run goes on; without a key it would begin again
         if not self.is_incremental:
             self._close_what_is_gone(self._messages.not_met)
-        state = self._state
-        if self._mark is not None and self._is_read_up_to_mark:
-            state.high_water = self._written_mark()
-        state.is_read, state.pass_run = True, None
-        state.save(using=self._options.database)
+        has_mark = self._mark is not None and self._is_read_up_to_mark
+        end_pass(
+            self._state,
+            high_water=self._written_mark() if has_mark else None,
+            database=self._options.database,
+        )
 
     def _written_mark(self) -> str:
         try:
@@ -220,16 +251,3 @@ class Reading:
 
 def _parts(key: Any) -> tuple[Any, ...]:
     return key if isinstance(key, tuple) else (key,)
-
-
-def open_source(label: str, migration: Migration) -> Any:
-    """The connection of a migration. Raises :exc:`SourceError` when it cannot be opened."""
-    try:
-        return migration.open_db_connection()
-    except DataMigrationError:
-        raise
-    except Exception as error:
-        raise SourceError(
-            f"{label}: open_db_connection() failed: {words(error)}. Check the connection settings"
-            " in the spec, and that the legacy database is running."
-        ) from printable_cause(error)

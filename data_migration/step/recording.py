@@ -11,7 +11,7 @@ from django.db import transaction
 
 from .. import signals
 from ..exceptions import StepFailed, TooManyErrors
-from ..ledger import Ledger
+from ..ledger import Ledger, Message
 from ..models import RowError, Run, RunStep
 from ..outcomes import MessageKind, OnError, Outcome
 from ..progress import Progress
@@ -56,7 +56,7 @@ class Recorder:
         for outcome, rows in outcomes.items():
             assert outcome is not None, "every row ends in an outcome"
             self._step.count(outcome, rows)
-        self._ledger.messages_for(self._step).handled(drafts)
+        self._ledger.messages_for(self._step).handled(draft.identity.hash for draft in drafts)
         for draft in drafts:
             if draft.error is not None:
                 self._record_failure(draft)
@@ -71,7 +71,7 @@ class Recorder:
             self._note(MessageKind.CONFLICT, draft, note)
 
     def _note(self, kind: MessageKind, draft: Draft, note: Note) -> RowError:
-        return self._ledger.note(self._step, kind, draft, self._masked(draft, note))
+        return self._ledger.note(self._step, message_of(draft, kind, self._masked(draft, note)))
 
     def _masked(self, draft: Draft, note: Note) -> Note:
         sensitive = self._migration.sensitive_columns
@@ -128,6 +128,19 @@ class Recorder:
             f" {what_is_kept(self._step)}"
             " Mend the row or the spec, or go on past failed rows with --on-error continue."
         )
+
+
+def message_of(draft: Draft, kind: MessageKind, note: Note) -> Message:
+    """A note on a draft as the ledger keeps it."""
+    return Message(
+        kind=kind,
+        cause=note.cause,
+        row_number=draft.number,
+        key=draft.identity.text,
+        key_hash=draft.identity.hash,
+        column=note.column,
+        value=note.value,
+    )
 
 
 def what_is_kept(step: RunStep) -> str:

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from ..fields.digests import FieldDigests
-from ..ledger.images import Images
+from ..ledger.deferrals import Deferral, DeferralBook
+from ..ledger.images import Images, Snapshot
 from ..ledger.links import Link, LinkBook
-from ..models import DeferredRelation, MigrationState
+from ..models import MigrationState
 from ..outcomes import LinkKind, Outcome, Unsettled
 from ..rows.drafts import Draft
 from ..rows.keys import key_text
-from ..tables import Meanwhile, nothing
+from ..tables import Meanwhile
 
 # Plain numbers: the drivers take several times as long to write a member of an enumeration.
 _CREATED, _ADOPTED, _SKIPPED = (kind.value for kind in LinkKind)
@@ -23,7 +23,10 @@ class Keeper:
     """Remembers the rows of one keyed step.
 
     ``m2m`` gives the names of the many-to-manys that the step writes. They are asked for with
-    every batch, since a hook may bring a column that the query does not have.
+    every batch, since a hook may bring a column that the query does not have. With
+    ``digests_early`` new objects are written from values that no hook changes any more.
+    ``meanwhile`` is called while the database takes new links, as for
+    :class:`~data_migration.tables.TableInsert`.
     """
 
     def __init__(
@@ -33,34 +36,36 @@ class Keeper:
         *,
         run: int,
         m2m: Callable[[], Sequence[str]],
+        digests_early: bool,
+        meanwhile: Meanwhile,
     ) -> None:
         self._book = book
         self._model = model
         self._run = run
         self._m2m = m2m
+        self._digests_early = digests_early
+        self._meanwhile = meanwhile
         self._digests: FieldDigests | None = None
         self._m2m_known: tuple[str, ...] = ()
         self._images = Images(book.state, database=book.database, run=run)
 
     def digest(self, drafts: Iterable[Draft]) -> None:
-        """Work out early what :meth:`keep` will write of drafts whose values no hook changes."""
-        self._digest([draft for draft in drafts if draft.existing is None], self._digests)
+        """Work out early what :meth:`keep` will write of new objects, where that is known."""
+        if self._digests_early:
+            self._digest([draft for draft in drafts if draft.existing is None], self._digests)
 
-    def keep(self, drafts: list[Draft], meanwhile: Meanwhile = nothing) -> None:
-        """Write what is to be remembered of the drafts; a failed one leaves no trace.
-
-        ``meanwhile`` as for :class:`~data_migration.tables.TableInsert`.
-        """
+    def keep(self, drafts: list[Draft]) -> None:
+        """Write what is to be remembered of the drafts; a failed one leaves no trace."""
         done = [draft for draft in drafts if draft.error is None]
         digests = self._current_digests()
         fresh = [draft for draft in done if draft.link is None]
         known = [draft for draft in done if draft.link is not None]
         former = [draft.link for draft in known]
-        self._images.keep([draft for draft in done if _leaves_an_image(draft)])
+        self._images.keep([snapshot(draft) for draft in done if _leaves_an_image(draft)])
         self._link(fresh, digests)
         for draft in known:
             draft.link = self._renewed(draft, digests)
-        self._book.add([draft.link for draft in fresh], meanwhile)
+        self._book.add([draft.link for draft in fresh], self._meanwhile)
         changed = [d.link for d, then in zip(known, former, strict=True) if d.link != then]
         self._book.replace(changed)
 
@@ -68,8 +73,8 @@ class Keeper:
         """Drafts that failed after they were written: some objects are gone, others look again."""
         failed = [draft for draft in drafts if draft.link is not None]
         # Django takes the key from an instance that it deletes.
-        gone = [d for d in failed if (d.existing or d.instance).pk is None]
-        self._book.forget([draft.key_hash for draft in gone])
+        gone = [draft for draft in failed if draft.object.pk is None]
+        self._book.forget([draft.identity.hash for draft in gone])
         left = [draft.link for draft in failed if draft not in gone]
         self._book.replace([link._replace(unsettled=Unsettled.WARNED) for link in left])
 
@@ -84,31 +89,33 @@ class Keeper:
     def _link(self, drafts: list[Draft], digests: FieldDigests) -> None:
         """Give each draft the link of a row that is new to the ledger."""
         stored = [d for d in drafts if d.outcome != Outcome.SKIPPED or d.existing is not None]
-        self._digest([draft for draft in stored if not draft.written], digests)
+        self._digest([draft for draft in stored if not draft.digests], digests)
         run = self._run
         for draft in stored:
-            existing = draft.existing
+            _, key_hash, key, checksum = draft.identity
             draft.link = Link(
-                draft.key_hash,
-                draft.key_text,
-                str(draft.pk if existing is None else existing.pk),
-                draft.checksum,
-                draft.written,
+                key_hash,
+                key,
+                str(draft.pk if draft.existing is None else draft.existing.pk),
+                checksum,
+                draft.digests,
                 run,
-                _CREATED if existing is None else _ADOPTED,
+                _CREATED if draft.is_new else _ADOPTED,
                 _unsettled(draft) if draft.notes or draft.has_late_m2m else 0,
             )
         for draft in drafts:
             if draft.link is None:
-                head = draft.key_hash, draft.key_text, None, draft.checksum, b"", run, _SKIPPED
-                draft.link = Link(*head, _unsettled(draft))
+                _, key_hash, key, checksum = draft.identity
+                draft.link = Link(
+                    key_hash, key, None, checksum, b"", run, _SKIPPED, _unsettled(draft)
+                )
 
     def _digest(self, drafts: list[Draft], digests: FieldDigests | None) -> None:
         if digests is not None:
             values = list(map(_values, drafts))
             written = digests.packed(values, [draft.m2m for draft in drafts])
             for draft, each in zip(drafts, written, strict=True):
-                draft.written = each
+                draft.digests = each
 
     def _renewed(self, draft: Draft, digests: FieldDigests) -> Link:
         """The link of a row that was known before.
@@ -116,16 +123,16 @@ class Keeper:
         ``run`` stays where nothing was written: it tells a rollback which run to undo.
         """
         link: Link = draft.link
-        if draft.existing is None and draft.outcome == Outcome.CREATED:
-            draft.written = b""  # of before
+        if draft.outcome == Outcome.CREATED:
+            draft.digests = b""  # of before
             self._link([draft], digests)
             new: Link = draft.link
-            is_as_it_was = draft.is_resumed and draft.has_late_m2m
+            is_as_it_was = draft.resumes is not None and draft.has_late_m2m
             return new._replace(written=link.written) if is_as_it_was else new
         if draft.existing is None or draft.outcome == Outcome.SKIPPED:
-            return link._replace(checksum=draft.checksum)
+            return link._replace(checksum=draft.identity.checksum)
         return link._replace(
-            checksum=draft.checksum,
+            checksum=draft.identity.checksum,
             written=self._rewritten(draft, link, digests),
             run=self._run if draft.outcome == Outcome.UPDATED else link.run,
             unsettled=_unsettled(draft),
@@ -138,7 +145,7 @@ class Keeper:
         unknown to it.
         """
         targets = {} if draft.has_late_m2m else draft.m2m
-        touched = [name for name in targets if name not in draft.kept]
+        touched = [name for name in targets if name not in draft.changes.kept]
         fields = self._fields_in_common(draft)
         if not fields and not touched:
             return link.written
@@ -148,20 +155,28 @@ class Keeper:
         return digests.repacked(known)
 
     def _fields_in_common(self, draft: Draft) -> set[str]:
-        if draft.is_resumed:
+        if draft.resumes is not None:
             return set()  # only its many-to-manys were looked at
         given = draft.values
         fields = self._model._meta.concrete_fields
         named = {f.name for f in fields if f.name in given or f.attname in given}
         own = {f.name for f in fields if f.primary_key or f.generated}
         edited = {note.column for note in draft.conflicts}
-        return (named - own - edited) | set(draft.changed)
+        return (named - own - edited) | set(draft.changes.fields)
 
 
 def _values(draft: Draft) -> Mapping[str, Any]:
     """The values of the draft's object by attribute name."""
-    instance = draft.existing or draft.instance
-    return draft.values if instance is None else vars(instance)
+    return draft.values if draft.object is None else vars(draft.object)
+
+
+def snapshot(draft: Draft) -> Snapshot:
+    """The existing object as it was before, with the link as it is."""
+    assert draft.existing is not None, "what is new has no former values"
+    changes = draft.changes
+    return Snapshot(
+        draft.identity.hash, draft.existing, changes.before, changes.m2m_before, draft.link
+    )
 
 
 def _leaves_an_image(draft: Draft) -> bool:
@@ -181,29 +196,26 @@ class Deferrals:
     def __init__(
         self, state: MigrationState, value_of: Callable[[Draft, str], Any], *, database: str
     ) -> None:
-        self._state = state
         self._value_of = value_of
-        self._rows = DeferredRelation.objects.using(database)
+        self._book = DeferralBook(state, database=database)
 
     def keep(self, drafts: Sequence[Draft]) -> None:
         """Put the open relations of written drafts in place of what was open before."""
         # What a hook updates was not looked up, so it stays open.
         looked_up = [draft for draft in drafts if draft.existing is not None and draft.values]
-        known = [uuid.UUID(draft.key_hash) for draft in looked_up if draft.key_hash]
-        if known:
-            self._rows.filter(migration=self._state, key_hash__in=known).delete()
+        hashes = [draft.identity.hash for draft in looked_up]
+        self._book.forget([each for each in hashes if each])
         written = [d for d in drafts if d.error is None and d.outcome != Outcome.SKIPPED]
-        self._rows.bulk_create(self._open(written))
+        self._book.add(self._open(written))
 
-    def _open(self, drafts: Iterable[Draft]) -> Iterable[DeferredRelation]:
+    def _open(self, drafts: Iterable[Draft]) -> Iterable[Deferral]:
         for draft in drafts:
             for column in draft.deferred:
-                yield DeferredRelation(
-                    migration=self._state,
+                yield Deferral(
                     column=column,
-                    object_pk=str(draft.existing.pk if draft.existing is not None else draft.pk),
+                    object_pk=str(draft.pk if draft.existing is None else draft.existing.pk),
                     value=key_text(self._value_of(draft, column)),
-                    key_hash=uuid.UUID(draft.key_hash) if draft.key_hash else None,
-                    key=draft.key_text,
                     row_number=draft.number,
+                    key=draft.identity.text,
+                    key_hash=draft.identity.hash,
                 )

@@ -2,37 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, ExitStack, nullcontext, suppress
-from typing import Any, TypeVar
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext, suppress
+from typing import Protocol
 
-from django.conf import settings as django_settings
 from django.core.management.color import no_style
-from django.db import DataError, connections, reset_queries, transaction
-from django.db.models import Model
+from django.db import DataError, connections, transaction
 
-from ..conf import settings
 from ..exceptions import Interrupted
-from ..ledger import Ledger, LinkBook
+from ..ledger import Ledger, LinkBook, Messages
 from ..outcomes import Mode, RunStatus
 from ..progress import Progress
-from ..sources import Reader, close_connection, is_apart
-from ..spec.hooks import hook_is_overridden
-from ..transform.legacy_targets import Linked
-from ..transform.values import Transform
+from ..sources.feed import Feed
+from ..sources.query import QueryFeed
 from ..undo.removal import Removal
-from ..writers import choose_writer
-from .ahead import Ahead
-from .batch import Batch
-from .compilation import compile_step
+from .assembly import Links, assemble
+from .batch import Group
+from .batches import BatchLoop
+from .compilation import CompiledStep, Compiler
 from .context import StepContext
-from .delta import Rerun
 from .pipeline import Pipeline
-from .reading import Reading, open_source
+from .reading import Keep, Reading, opened
 from .recording import Recorder, what_is_kept
+from .settle import settle
 
-T = TypeVar("T")
-Keep = Callable[[Any], Any]
+
+class Coordinator(Protocol):
+    """Shares the rows of one step out among others, who read them in the place of this process."""
+
+    def divide(self, context: StepContext, feed: QueryFeed, *, is_incremental: bool) -> bool:
+        """Whether the rows can be shared out; the step says why not."""
+
+    def hand_out(self, context: StepContext) -> None:
+        """Write down what is shared out, in the transaction that the step begins with."""
+
+    def watch(self, context: StepContext, messages: Messages, progress: Progress) -> None:
+        """Wait until every row is done with. Raises what ends that early."""
 
 
 class StepRunner:
@@ -41,194 +46,158 @@ class StepRunner:
     A committed step with a legacy key commits batch by batch, any other in one transaction (in a
     rehearsal and with ``--atomic``: a savepoint of the run's). ``place`` is the step's position
     and how many steps there are. ``keep_open`` receives connections that a spec opened by
-    itself: it may hand out the same one to several migrations.
+    itself: it may hand out the same one to several migrations. Where a ``coordinator`` can share
+    the rows out, only the hooks around them run here.
     """
 
     def __init__(
         self,
         context: StepContext,
         ledger: Ledger,
+        compiler: Compiler,
         *,
         place: tuple[int, int],
         record: Recorder,
         removal: Removal,
         progress: Progress,
         keep_open: Keep,
-        linked: Linked | None = None,
+        coordinator: Coordinator | None = None,
     ) -> None:
-        self.context = context
-        self.step = step = context.step
-        self.migration = migration = context.migration
-        self.options = context.options
-        self.ledger = ledger
-        self.place = place
-        self.record = record
-        self.removal = removal
-        self.progress = progress
-        self.keep_open = keep_open
-        self.messages = ledger.messages_for(step)
-        self.writer, step.writer_reason = choose_writer(
-            context.label, migration, database=context.database
-        )
-        step.writer = self.writer.name
-        self.transform = Transform(migration, database=context.database, linked=linked)
-        self.pipeline = Pipeline(
-            context, writer=self.writer, transform=self.transform, record=record
-        )
-        self.reading = Reading(context, self.messages)
-
-    @property
-    def batch_size(self) -> int:
-        return self.options.batch_size or self.migration.batch_size or settings.batch_size
-
-    def _transaction(self) -> AbstractContextManager[None]:
-        if self.options.mode == Mode.COMMIT:
-            return self.ledger.committing(self.step)
-        return transaction.atomic(using=self.context.database)
+        self._context = context
+        self._step = context.step
+        self._migration = context.migration
+        self._options = context.options
+        self._ledger = ledger
+        self._place = place
+        self._record = record
+        self._removal = removal
+        self._progress = progress
+        self._keep_open = keep_open
+        self._coordinator = coordinator
+        self._messages = ledger.messages_for(self._step)
+        self._compiler = compiler
+        self._step.writer = compiler.choice.writer.name
+        self._step.writer_reason = compiler.choice.reason
 
     def run(self) -> None:
         """Run the hooks and every row. Raises what stops the step."""
         with ExitStack() as whole:
             whole.enter_context(self._transaction())
-            self.migration.hook_before_all()
-            connection = open_source(self.step.migration, self.migration)
-            reader = Reader(connection, self.step.migration)
-            try:
-                self._read(reader, whole)
-            finally:
-                self._close(reader, connection)
+            self._migration.hook_before_all()
+            with opened(
+                self._context.label, self._migration, self._context.hooks, self._keep_open
+            ) as feed:
+                reading = Reading(self._context, self._messages, feed)
+                if self._coordinator is not None and self._coordinator.divide(
+                    self._context, feed, is_incremental=reading.is_incremental
+                ):
+                    pipeline = None
+                    self._read_elsewhere(self._coordinator, feed, reading, whole)
+                else:
+                    pipeline = self._read_here(feed, reading, whole)
             with self._batch():
-                self._finish()
-            self.removal.read_to_end(self.step)
+                if pipeline is not None:
+                    settle(pipeline, self._context.batch_size)
+                self._migration.hook_after_all()
+                self._settle_database(pipeline is None or pipeline.writer.wrote_keys)
+                self._record.check_max_errors(self._step.read)
+                reading.end()
+                is_partial = (
+                    self._step.failed or reading.left_rows_unread or self._messages.not_met
+                )
+                status = RunStatus.PARTIAL if is_partial else RunStatus.DONE
+                self._ledger.finish_step(self._step, status)
+            self._removal.read_to_end(self._step)
+
+    def _transaction(self) -> AbstractContextManager[None]:
+        if self._options.mode == Mode.COMMIT:
+            return self._ledger.committing(self._step)
+        return transaction.atomic(using=self._context.database)
 
     def _batch(self) -> AbstractContextManager[None]:
-        return self._transaction() if self.step.commits_batches else nullcontext()
+        return self._transaction() if self._step.commits_batches else nullcontext()
 
-    def _read(self, reader: Reader, whole: ExitStack) -> None:
-        self.reading.begin(reader)
-        self._compile(reader)
-        if self.step.commits_batches:
-            whole.close()  # what hook_before_all wrote is kept from here on
-        self.progress.start(self.step.migration, *self.place, self.step.total)
-        try:
-            for batch in self._batches(reader):
-                rows = len(batch)
-                self.pipeline.pass_over(batch)
-                if batch or self.ledger.is_silent:
-                    with self._batch():
-                        self.pipeline.process(batch)
-                self._after_batch(rows)
-        finally:
-            self.progress.finish()
+    def _read_elsewhere(
+        self, coordinator: Coordinator, feed: Feed, reading: Reading, whole: ExitStack
+    ) -> None:
+        reading.begin_elsewhere()
+        self._compile(feed)
+        feed.close()
+        coordinator.hand_out(self._context)
+        whole.close()  # what hook_before_all wrote, and the ranges, are there for the workers
+        with self._progressing():
+            coordinator.watch(self._context, self._messages, self._progress)
 
-    def _batches(self, reader: Reader) -> Iterator[Batch]:
-        rows = self.reading.batches(reader, self.batch_size)
-        return self._made_ahead(reader, map(self.pipeline.prepare, rows))
-
-    def _made_ahead(self, reader: Reader, items: Iterable[T]) -> Iterator[T]:
-        """What is made of the reader's rows: early, where that leaves the target alone."""
-        ahead = Ahead(items)
-        if is_apart(reader.connection, connections[self.context.database]):
-            self.pipeline.fetch_ahead = ahead.fetch
-        return iter(ahead)
-
-    def _after_batch(self, rows: int) -> None:
-        self.progress.advance(rows, self.step.failed)
-        if django_settings.DEBUG:
-            reset_queries()  # DEBUG keeps every statement in memory
-        if self.options.should_stop():
-            raise Interrupted(f"{self.step.migration} was stopped. {what_is_kept(self.step)}")
-
-    def _finish(self) -> None:
-        self.pipeline.finish(self.batch_size)
-        self.migration.hook_after_all()
-        self._settle_database()
-        self.record.check_max_errors(self.step.read)
-        self._end()
-
-    def _end(self) -> None:
-        """Say how the step ended, in the transaction of its last rows."""
-        self.reading.end()
-        is_partial = self.step.failed or self.reading.left_rows_unread or self.messages.not_met
-        self.ledger.finish_step(self.step, RunStatus.PARTIAL if is_partial else RunStatus.DONE)
-
-    def _close(self, reader: Reader, connection: Any) -> None:
-        reader.close()
-        if hook_is_overridden(type(self.migration), "open_db_connection"):
-            self.keep_open(connection)
-        else:
-            close_connection(connection)
-
-    def _compile(self, reader: Reader) -> None:
-        """Decide what depends on the query's columns."""
-        columns = reader.columns
-        compiled = compile_step(
-            self.step.migration,
-            columns,
-            transform=self.transform,
-            writer=self.writer,
-            writer_reason=self.step.writer_reason,
+    def _read_here(self, feed: Feed, reading: Reading, whole: ExitStack) -> Pipeline:
+        reading.begin()
+        compiled = self._compile(feed)
+        batches, pipeline = assemble(
+            self._context,
+            self._compiler,
+            compiled,
+            feed,
+            map(Group, reading.batches(self._context.batch_size)),
+            links=self._links(reading) if compiled.key else None,
+            record=self._record,
         )
-        if not compiled.instances:
-            self.pipeline.write_values()
-        if compiled.key:
-            self.step.has_key = True
-            self._remember(compiled.key, columns)
-        else:
-            self.messages.close_all()  # every row is read again
-        if self.context.updates:
-            self.pipeline.find_existing(columns)
-        for column in reader.duplicate_columns:
-            self.options.warn(
-                f"{self.step.migration}: the query returns column {column!r} more than once;"
+        if not compiled.key:
+            self._messages.close_all()  # every row is read again
+        if self._step.commits_batches:
+            whole.close()  # what hook_before_all wrote is kept from here on
+        loop = BatchLoop(
+            pipeline, self._batch, is_due=lambda: self._ledger.is_silent, after=self._after_batch
+        )
+        with self._progressing():
+            loop.run(batches)
+        return pipeline
+
+    def _compile(self, feed: Feed) -> CompiledStep:
+        """Decide what depends on the columns of the query, and tell what is odd about them."""
+        compiled = self._compiler.compile(feed.columns)
+        self._step.has_key = bool(compiled.key)
+        for column in feed.duplicate_columns:
+            self._options.warn(
+                f"{self._step.migration}: the query returns column {column!r} more than once;"
                 " only the last one is used. Rename the others with AS."
             )
+        return compiled
 
-    def _remember(self, key: Sequence[str], columns: Sequence[str]) -> None:
-        state = self.context.state
-        own_hook = hook_is_overridden(type(self.migration), "hook_update_existing")
-        rerun = Rerun(
-            run=self.step.run_id,
-            pass_run=state.pass_run or self.step.run_id,
-            updates=self.context.updates,
-            full=self.options.full,
-            calls_hook=own_hook and not self.migration.track_changes,
-            failed=self.messages.failed_before,
-            is_first=not state.is_read,
+    def _links(self, reading: Reading) -> Links:
+        book = LinkBook(self._context.state, database=self._context.database)
+        seen = self._removal.watch(
+            self._step, self._migration, book, is_incremental=reading.is_incremental
         )
-        book = self._book()
-        seen = self.removal.watch(
-            self.step, self.migration, book, is_incremental=self.reading.is_incremental
-        )
-        self.pipeline.remember(book, rerun, key=key, columns=columns, seen=seen)
+        return Links(book, self._messages.failed_before, seen)
 
-    def _book(self) -> LinkBook:
-        return LinkBook(self.context.state, database=self.context.database)
+    @contextmanager
+    def _progressing(self) -> Iterator[None]:
+        self._progress.start(self._step.migration, *self._place, self._step.total)
+        try:
+            yield
+        finally:
+            self._progress.finish()
 
-    @property
-    def _may_have_written_keys(self) -> bool:
-        # An interrupted run did not get to the sequences.
-        return bool(self.writer.wrote_keys or self.step.passed)
+    def _after_batch(self, rows: int) -> None:
+        self._progress.advance(rows, self._step.failed)
+        if self._options.should_stop():
+            raise Interrupted(f"{self._step.migration} was stopped. {what_is_kept(self._step)}")
 
-    def _settle_database(self) -> None:
+    def _settle_database(self, wrote_keys: bool) -> None:
         """Sequences go on above the keys that were written; foreign keys are checked now.
 
         A rehearsal has to find what a commit would find, and deferred constraints speak up only
         at a commit, which it never reaches. A step in batches has had its commits.
         """
-        connection = connections[self.context.database]
-        model = self.migration.model
+        connection = connections[self._context.database]
+        model = self._migration.model
         models = [model, *model._meta.all_parents]
-        if self._may_have_written_keys:
-            self._move_sequences(connection, models)
-        if connection.vendor != "mysql" and not self.step.commits_batches:  # MySQL checks at once
+        if wrote_keys or self._step.passed:  # an interrupted run did not get to the sequences
+            with connection.cursor() as cursor:
+                for statement in connection.ops.sequence_reset_sql(no_style(), models):
+                    # PostgreSQL refuses to go below 1: keys of zero and less leave it where it is.
+                    with suppress(DataError), transaction.atomic(using=self._context.database):
+                        cursor.execute(statement)
+        if connection.vendor != "mysql" and not self._step.commits_batches:  # MySQL checks at once
             tables = [m._meta.db_table for m in models]
             tables += [f.m2m_db_table() for f in model._meta.many_to_many]
             connection.check_constraints(table_names=tables)
-
-    def _move_sequences(self, connection: Any, models: list[type[Model]]) -> None:
-        with connection.cursor() as cursor:
-            for statement in connection.ops.sequence_reset_sql(no_style(), models):
-                # PostgreSQL refuses to go below 1: keys of zero and less leave it where it is.
-                with suppress(DataError), transaction.atomic(using=self.context.database):
-                    cursor.execute(statement)

@@ -146,8 +146,9 @@ class RelationColumn:
     def own_keys(self, draft: Draft) -> tuple[Any, ...]:
         """The keys under which other rows (will) find the draft's object."""
         if self.description.legacy:
-            other = alternative(draft.key)
-            return (draft.key,) if other is None else (draft.key, other)
+            key = draft.identity.key
+            other = alternative(key)
+            return (key,) if other is None else (key, other)
         values = tuple(own_value(draft, *names) for names in self._own_attrs)
         return values if len(values) == 1 else (values,)
 

@@ -131,22 +131,20 @@ class Tree:
             if not failed:
                 break
             for draft in failed:
-                if draft.existing is None and isinstance(draft.error, MissingTarget):
+                if draft.is_new and isinstance(draft.error, MissingTarget):
                     self._remove(draft)
             for relation in self._m2m:
                 relation.targets.forget()
             open_ = [draft for draft in open_ if draft.error is None]
-        for draft in late:
-            draft.existing = draft.existing or draft.instance
 
     def _remove(self, draft: Draft) -> None:
-        rows = type(draft.instance)._base_manager.using(self._database)
+        rows = type(draft.object)._base_manager.using(self._database)
         for relation in (*self._parents, *self._m2m):
             name = relation.field.name
-            if rows.filter(**{name: draft.instance}).exists():
+            if rows.filter(**{name: draft.object}).exists():
                 raise StepFailed(
                     f"row {draft.number}: {draft.error}. Other rows refer to this one by"
                     f" {name!r}, so it cannot be left out by itself. Mend the row, or let the"
                     " relation go without its targets with skip_missing=True."
                 )
-        draft.instance.delete(using=self._database)
+        draft.object.delete(using=self._database)

@@ -10,15 +10,14 @@ from typing import Any
 
 from django.db import Error, connections, transaction
 from django.db.models import Model, ProtectedError, RestrictedError
-from django.utils import timezone
 
 from .. import signals
 from ..exceptions import LedgerError
 from ..ledger import Ledger
+from ..ledger.forgetting import forget_undone
 from ..ledger.images import Image, former_values, merged
-from ..ledger.undoing import forget
 from ..models import Run, RunStep
-from ..outcomes import Mode, RunStatus
+from ..outcomes import Mode, RunKind, RunStatus
 from ..plan.graph import Plan
 from ..utils.chunks import query_chunks
 from ..utils.databases import database_of
@@ -53,7 +52,9 @@ def roll_back(
     the database refuses.
     """
     options = {**selection.recorded(), "force": force}
-    run = ledger.start_run(Plan(()), mode=Mode.ROLLBACK, options=options, queued=queued)
+    run = ledger.start_run(
+        (), kind=RunKind.ROLLBACK, mode=Mode.ROLLBACK, options=options, queued=queued
+    )
     # Steps are recorded with what they did, so a refused or killed rollback has none.
     with (
         ledger.lock.beating(run, dict),
@@ -121,7 +122,7 @@ def _undo(plan: RollbackPlan, run: Run, ledger: Ledger) -> list[RunStep]:
         objects.restore(relations=False)
     objects.restore_m2m()
     for undo in plan.undos:
-        forget(undo.part.book, run=undo.part.run, hashes=undo.part.hashes)
+        forget_undone(undo.part.book, run=undo.part.run, hashes=undo.part.hashes)
     # At the end, since on MySQL a step locks its run, and the heartbeat has to wait for it.
     return [
         _record(undo, run, position, ledger) for position, undo in enumerate(plan.undos, start=1)
@@ -146,18 +147,8 @@ def _record(undo: Undo, run: Run, position: int, ledger: Ledger) -> RunStep:
     status = RunStatus.DONE if undo.part.state.is_read else RunStatus.PARTIAL
     if undo.part.book.is_empty():
         status = RunStatus.PENDING
-    now = timezone.now()
-    return RunStep.objects.using(ledger.database).create(
-        run=run,
-        position=position,
-        migration=undo.label,
-        status=status,
-        removed=len(undo.deleted),
-        updated=undo.counts["restored"],
-        started_at=run.started_at,
-        finished_at=now,
-        seconds=(now - (run.started_at or now)).total_seconds(),
-    )
+    counts = {"removed": len(undo.deleted), "updated": undo.counts["restored"]}
+    return ledger.add_step(run, undo.label, position=position, status=status, counts=counts)
 
 
 class _Objects:

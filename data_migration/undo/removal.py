@@ -15,13 +15,13 @@ from django.db import Error, transaction
 from django.db.models import Model
 
 from ..exceptions import DataMigrationError, LedgerError, SpecError
-from ..ledger import Ledger, Link, LinkBook
+from ..ledger import Ledger, Link, LinkBook, Message
+from ..ledger.forgetting import forget_deleted
 from ..ledger.images import Images
-from ..models import DeferredRelation, RunStep
+from ..models import RunStep
 from ..options import RunOptions
 from ..outcomes import MessageKind, Mode, OnConflict, Removed, RunStatus
 from ..plan.graph import Plan
-from ..rows.drafts import Draft, Note
 from ..spec.migration import Migration
 from ..utils.chunks import query_chunks
 from ..utils.wording import words
@@ -29,8 +29,6 @@ from .deletion import delete
 from .edits import Edits, SharedLink, Sharing, all_targets
 from .references import join_end, references
 from .seen import Seen, Watched
-
-_CHUNK = 1000
 
 
 class Removal:
@@ -167,10 +165,11 @@ def _check_limits(parts: Iterable[Watched]) -> None:
 
 
 def _note(ledger: Ledger, part: Watched, link: Link, end: str) -> None:
-    draft = Draft(0, {})
-    draft.key_text, draft.key_hash = link.key, link.key_hash
     what = f"the row of {part.model._meta.label} {link.object_pk} is gone from the legacy database"
-    ledger.note(part.step, MessageKind.REMOVED, draft, Note("", None, f"{what}; {end}"))
+    ledger.note(
+        part.step,
+        Message(MessageKind.REMOVED, f"{what}; {end}", key=link.key, key_hash=link.key_hash),
+    )
 
 
 class _Deletion:
@@ -194,7 +193,7 @@ class _Deletion:
         forgotten = {part.step: self._remember(part) for part in self._parts.values()}
         self._delete()
         for part in self._parts.values():
-            _forget(part.book, forgotten[part.step])
+            forget_deleted(part.book, forgotten[part.step])
 
     def _choose(self, part: Watched) -> None:
         """Put the objects of one migration into the group, without those that people changed."""
@@ -288,10 +287,3 @@ def _own_ends(part: Watched) -> Iterator[tuple[type[Model], str]]:
     for name in sorted({name for layout in part.book.state.layouts.values() for name in layout}):
         if (end := join_end(part.model, name)) is not None:
             yield end
-
-
-def _forget(book: LinkBook, hashes: Sequence[str]) -> None:
-    book.forget(hashes)
-    deferred = DeferredRelation.objects.using(book.database).filter(migration=book.state)
-    for start in range(0, len(hashes), _CHUNK):
-        deferred.filter(key_hash__in=hashes[start : start + _CHUNK]).delete()

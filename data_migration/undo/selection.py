@@ -15,7 +15,6 @@ from ..exceptions import LedgerError, SpecError
 from ..ledger import Ledger, Link, LinkBook
 from ..ledger.images import Images
 from ..models import MigrationState, Run
-from ..outcomes import Mode
 from ..plan.graph import Plan, PlanStep
 from ..rows.keys import alternative, key_hash, key_of_text
 
@@ -120,9 +119,9 @@ def _check_run(number: int, database: str) -> None:
     run = Run.objects.using(database).filter(pk=number).first()
     if run is None:
         raise LedgerError(f"There is no run {number}. See: manage.py show_legacy --runs")
-    if run.mode == Mode.REHEARSAL:
+    if run.is_dry:
         raise LedgerError(f"Run {number} was a rehearsal: nothing of it was kept.")
-    if run.mode == Mode.ROLLBACK:
+    if run.is_rollback:
         raise LedgerError(
             f"Run {number} is a rollback itself. What it undid comes back with:"
             " manage.py migrate_legacy --commit"

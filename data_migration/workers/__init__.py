@@ -1,10 +1,13 @@
-"""One step in ranges of keys, for several processes: here, or on any worker of the project."""
+"""One step in ranges of keys, for several processes: here, or on any worker of the project.
+
+Puts the parts of a step together in another way than the step itself; imports ``step`` and below.
+"""
 
 from __future__ import annotations
 
-from .coordinator import SplitStep
+from .coordinator import RangeCoordinator
 from .crew import Crew, crew_for
 from .obstacles import outlook
 from .worker import execute_range
 
-__all__ = ["Crew", "SplitStep", "crew_for", "execute_range", "outlook"]
+__all__ = ["Crew", "RangeCoordinator", "crew_for", "execute_range", "outlook"]

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from itertools import groupby, pairwise
 from typing import Any
 
 from ..exceptions import SourceError
-from ..sources import Reader
-from ..sources.key_ranges import KeyRange, extremes, number_in_range, ordered
-from ..sources.narrowing import Params
+from ..sources.key_ranges import KeyRange
+from ..sources.query import QueryFeed
+from ..sources.rows import Rows
+from ..step.batch import Group
 from .obstacles import BATCHES, NotSplit
 
 #: Ranges for each worker, so that one with heavy rows does not keep the others waiting.
@@ -31,30 +32,25 @@ class Part:
     rows: int
 
 
-def divide(
-    reader: Reader, query: str, params: Params, key: Sequence[str], *, workers: int, batch: int
-) -> list[Part]:
+def divide(feed: QueryFeed, key: Sequence[str], *, workers: int, batch: int) -> list[Part]:
     """The ranges of a query by the first column of its key; together they have every row.
 
     The first range is open below and the last one above. Rows without a value have one of their
     own. Raises :exc:`NotSplit` when there are too few rows, or no order to go by.
     """
     column = key[0]
-    ends = extremes(reader.connection, query, params, column)
-    lowest, highest, rows, keyed = _first(reader, *ends)
+    lowest, highest, rows, keyed = _first(feed.extremes(column))
     if rows < BATCHES * batch:
         raise NotSplit(f"it has {rows:,} rows, fewer than {BATCHES} batches")
     _refuse_kind(column, lowest, highest, is_alone=len(key) == 1)
     wanted = max(2, min(_PER_WORKER * workers, keyed // batch))
     if _is_dense(lowest, highest, keyed) and len(key) == 1:
-        parts = _equal_widths(reader, query, params, column, (lowest, highest), wanted)
+        parts = _equal_widths(feed, column, (lowest, highest), wanted)
     else:
-        narrowed = ordered(
-            reader.connection, query, params, column, is_text=isinstance(lowest, str)
-        )
-        if narrowed is None:
+        in_order = feed.ordered(column, is_text=isinstance(lowest, str))
+        if in_order is None:
             raise NotSplit("this driver does not compare texts by their bytes")
-        parts = _quantiles(column, _values(reader, *narrowed, column), keyed, wanted)
+        parts = _quantiles(column, _values(in_order, column), keyed, wanted)
     if len(parts) < 2:
         raise NotSplit(f"column {column!r} has too few different values")
     if rows > keyed:
@@ -62,15 +58,15 @@ def divide(
     return parts
 
 
-def _first(reader: Reader, query: str, params: Params) -> list[Any]:
+def _first(feed: QueryFeed) -> list[Any]:
     """The first row; :exc:`NotSplit` when the query cannot be read so."""
     try:
-        reader.execute(query, params)
-        rows = next(reader.batches(1))
-        reader.close()
+        feed.open()
+        rows = next(feed.rows(1))
+        feed.close()
     except SourceError as error:
         raise NotSplit("its query cannot be read in ranges") from error
-    return list(rows[0].values())
+    return list(rows.tuples()[0])
 
 
 def _refuse_kind(column: str, lowest: Any, highest: Any, *, is_alone: bool) -> None:
@@ -94,16 +90,11 @@ def _is_dense(lowest: Any, highest: Any, count: int) -> bool:
     return type(lowest) is type(highest) is int and highest - lowest < _SPREAD * count
 
 
-def _equal_widths(
-    reader: Reader, query: str, params: Params, column: str, ends: tuple[int, int], wanted: int
-) -> list[Part]:
+def _equal_widths(feed: QueryFeed, column: str, ends: tuple[int, int], wanted: int) -> list[Part]:
     lowest, highest = ends
     width = highest - lowest + 1
     bounds = sorted({lowest + width * number // wanted for number in range(1, wanted)} - {lowest})
-    return [
-        Part(part, _first(reader, *number_in_range(reader.connection, query, params, part))[0])
-        for part in between(column, bounds)
-    ]
+    return [Part(part, _first(feed.number_in_range(part))[0]) for part in between(column, bounds)]
 
 
 def _quantiles(
@@ -121,21 +112,21 @@ def _quantiles(
     return [Part(part, n) for part, n in zip(between(column, bounds), rows, strict=True)]
 
 
-def _values(reader: Reader, query: str, params: Params, column: str) -> Iterator[tuple[Key, int]]:
+def _values(feed: QueryFeed, column: str) -> Iterator[tuple[Key, int]]:
     """Each value and how many rows have it. :exc:`NotSplit` unless they come in our order too."""
     former: Any = None
-    for value, group in groupby(_cells(reader, query, params)):
+    for value, group in groupby(_cells(feed)):
         if not _is_key(value) or (former is not None and not _is_below(former, value)):
             raise NotSplit(f"the database does not order column {column!r} as its values are")
         yield value, sum(1 for _ in group)
         former = value
 
 
-def _cells(reader: Reader, query: str, params: Params) -> Iterator[Any]:
+def _cells(feed: QueryFeed) -> Iterator[Any]:
     try:
-        reader.execute(query, params)
-        for rows in reader.batches(_PAGE):
-            yield from (next(iter(row.values())) for row in rows)
+        feed.open()
+        for rows in feed.rows(_PAGE):
+            yield from (value for (value,) in rows.tuples())
     except SourceError as error:
         raise NotSplit("its query cannot be read in ranges") from error
 
@@ -162,27 +153,24 @@ def between(column: str, bounds: Sequence[Key]) -> list[KeyRange]:
     return [replace(whole, lower=lower, upper=upper) for lower, upper in pairwise(edges)]
 
 
-def whole_groups(
-    batches: Iterator[list[dict[str, Any]]], column: str
-) -> Iterator[tuple[list[dict[str, Any]], Any, bool]]:
-    """Batches of rows in the order of ``column``, cut where its value changes.
+def whole_groups(batches: Iterable[Rows], column: str) -> Iterator[Group]:
+    """Groups of rows in the order of ``column``, cut where its value changes.
 
-    Yields rows, their last value, and whether all rows with that value have come: until then
-    nothing may be committed, since who goes on begins behind the value.
+    Until all rows with one value have come nothing may be committed, since who goes on begins
+    behind the value.
     """
     held: list[dict[str, Any]] = []
     last: Any = None
     for batch in batches:
-        rows = held + batch
+        rows = held + batch.dicts()
         last = rows[-1][column]
         cut = len(rows)
         while cut and rows[cut - 1][column] == last:
             cut -= 1
         if cut:
-            former = rows[cut - 1][column]
             held = rows[cut:]
-            yield rows[:cut], former, True
+            yield Group(Rows(rows[:cut]), rows[cut - 1][column])
         else:
             held = []
-            yield rows, last, False
-    yield held, last, True
+            yield Group(Rows(rows), last, is_whole=False)
+    yield Group(Rows(held), last)

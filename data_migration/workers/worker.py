@@ -3,44 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from typing import Any
 
-from django.conf import settings as django_settings
-from django.db import connections, reset_queries
+from django.db import connections
 
 from ..exceptions import DataMigrationError, Interrupted, LockLost, SpecError
-from ..ledger import LinkBook, LinkLookup
-from ..ledger.claims import RangeBook, RangeHeartbeat, RangeLedger, claim, claim_next, stop_ranges
+from ..ledger.claims import RangeHeartbeat, RangeLedger, claim, claim_next, stop_ranges
 from ..models import RunStep, StepRange
 from ..options import RunOptions, never
 from ..outcomes import RunStatus
 from ..plan.due import has_rows
-from ..plan.graph import Plan, PlanStep, build_plan
-from ..progress import Progress
-from ..rows.keys import key_of_text
-from ..sources import Reader, close_connection
-from ..sources.key_ranges import KeyRange, in_range
-from ..sources.rows import Rows
+from ..plan.graph import PlanStep, build_plan
+from ..sources import close_connection
 from ..spec.discovery import discover
 from ..spec.fingerprint import fingerprint
 from ..spec.migration import Migration
 from ..step.context import StepContext
-from ..step.reading import open_source
-from ..step.recording import Recorder, what_is_kept
-from ..step.step import Keep, StepRunner
-from ..transform.legacy_targets import Linked
-from ..undo.removal import Removal
+from ..step.reading import Keep
+from ..step.recording import what_is_kept
 from ..utils.collector import rare_collections
 from ..utils.databases import database_of
 from ..utils.wording import error_text
-from .divide import whole_groups
+from .range_reading import LetGo, read_range
 
 Stop = Callable[[], bool]
-
-
-class LetGo(Exception):
-    """The worker has to end; its range is another's to go on with."""
 
 
 def execute_range(number: int, database: str, *, should_stop: Stop = never) -> str:
@@ -84,7 +71,7 @@ def _work(row: StepRange, database: str, should_stop: Stop, keep_open: Keep) -> 
             )
             migration = plan_step.migration()
             context = StepContext(step, migration, state, options)
-            _RangeRunner(row, context, ledger, plan_step, keep_open).run()
+            read_range(row, context, ledger, plan_step, keep_open)
         except BaseException as error:
             status = _end(ledger, step, error)
             if not isinstance(error, Exception):
@@ -142,102 +129,3 @@ def _refuse_other_version(row: StepRange, migration: type[Migration]) -> None:
             f"{row.step.migration}: the spec of this worker is another one than the coordinator's."
             " Give every worker the same code, start them anew, and run the same command again."
         )
-
-
-class _RangeRunner(StepRunner):
-    """Runs one range: the rows and their hooks; what is once for a step is the coordinator's."""
-
-    ledger: RangeLedger
-
-    def __init__(
-        self,
-        row: StepRange,
-        context: StepContext,
-        ledger: RangeLedger,
-        plan_step: PlanStep,
-        keep_open: Keep,
-    ) -> None:
-        self._row = row
-        steps = [*context.step.run.steps.using(context.database).exclude(pk=context.step.pk)]
-        progress = Progress()
-        super().__init__(
-            context,
-            ledger,
-            place=(row.number, row.number),
-            record=Recorder(
-                context,
-                ledger,
-                steps=[*steps, context.step],
-                progress=progress,
-                elsewhere=lambda: ledger.shared.elsewhere,
-            ),
-            removal=Removal(Plan(()), ledger, context.options),
-            progress=progress,
-            keep_open=keep_open,
-            linked=Linked(
-                label=plan_step.label,
-                sources=plan_step.sources,
-                find=LinkLookup(context.database),
-            ),
-        )
-
-    def run(self) -> None:
-        """Read the rows of the range. Raises what ends it."""
-        connection = open_source(self.step.migration, self.migration)
-        reader = Reader(connection, self.step.migration)
-        try:
-            reader.execute(
-                *in_range(
-                    connection,
-                    self.migration.query or "",
-                    self.migration.query_params,
-                    range_of(self._row),
-                )
-            )
-            self._compile(reader)
-            self._read_rows(reader)
-        finally:
-            self._close(reader, connection)
-
-    def _read_rows(self, reader: Reader) -> None:
-        with ExitStack() as batch:
-            is_open = False
-            groups = whole_groups(reader.batches(self.batch_size), self._row.column)
-            ready = ((self.pipeline.prepare(Rows(rows)), *end) for rows, *end in groups)
-            for rows, last, is_whole in self._made_ahead(reader, ready):
-                if not is_open and rows:
-                    batch.enter_context(self._transaction())
-                    is_open = True
-                if rows:
-                    self.pipeline.pass_over(rows)
-                    self.pipeline.process(rows)
-                if is_whole and is_open:
-                    self.ledger.position = last
-                    batch.close()
-                    is_open = False
-                    if django_settings.DEBUG:
-                        reset_queries()  # DEBUG keeps every statement in memory
-                    if self.options.should_stop():
-                        raise LetGo
-        with self._transaction():
-            self.pipeline.finish(self.batch_size)
-
-    def _book(self) -> LinkBook:
-        return RangeBook(
-            self.context.state, database=self.context.database, had_links=self._row.had_links
-        )
-
-
-def range_of(row: StepRange) -> KeyRange:
-    """The rows of the range that are still to be read."""
-
-    def value(text: str | None) -> Any:
-        return None if text is None else key_of_text(text)
-
-    return KeyRange(
-        column=row.column,
-        lower=value(row.lower),
-        upper=value(row.upper),
-        after=value(row.position),
-        is_null=row.is_null,
-    )

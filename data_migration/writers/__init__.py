@@ -6,12 +6,13 @@ Writes the target's tables and nothing of the ledger's, whose digests are handed
 from __future__ import annotations
 
 from .base import Writer
-from .choice import choose_writer, instances_needed
+from .choice import Choice, choose_writer, instances_needed
 from .conflicts import Conflicts
 from .diagnosis import describe
 from .instances import Instances
 
 __all__ = [
+    "Choice",
     "Conflicts",
     "Instances",
     "Writer",

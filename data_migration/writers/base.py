@@ -10,34 +10,45 @@ from django.db import transaction
 
 from ..fields.lookup import stored_values
 from ..outcomes import Outcome, WriterName
-from ..rows.drafts import Draft
+from ..rows.drafts import Changes, Draft
 from ..spec.hooks import Hooks
 from ..spec.migration import Migration
-from ..tables import Meanwhile, nothing
 from ..transform.savepoints import raise_if_swallowed
 from ..utils.databases import database_of
 from .changes import changed_fields, named_values
+from .conflicts import Conflicts
 from .hook_keys import HookKeys
 from .joins import Joins
 
 
 class Writer(ABC):
-    """Writes the drafts of one step into ``database``."""
+    """Writes the drafts of one step into ``database``.
+
+    ``conflicts`` decide where the ledger remembers what was written before. ``meanwhile`` is
+    called while the database takes the new objects of some drafts.
+    """
 
     name: ClassVar[WriterName]
     #: Whether a row is saved before the hooks of the next one run.
     is_row_by_row: ClassVar[bool] = False
 
-    def __init__(self, migration: Migration, *, database: str, hooks: Hooks) -> None:
+    def __init__(
+        self,
+        migration: Migration,
+        *,
+        database: str,
+        hooks: Hooks,
+        conflicts: Conflicts | None = None,
+        meanwhile: Callable[[list[Draft]], None] = lambda drafts: None,
+    ) -> None:
         self.migration = migration
         self.model = migration.model
         self.database = database
         self._db = database_of(database)
         #: Whether an object with a key of the row's own was created.
         self.wrote_keys = False
-        #: What may be done while the database takes new rows.
-        self.meanwhile: Meanwhile = nothing
-        self.joins = self.make_joins()
+        self.meanwhile = meanwhile
+        self.joins = self.make_joins(conflicts)
         self.hooks = hooks
         self._hook_keys = HookKeys(self.model, database=database, hooks=hooks)
 
@@ -49,7 +60,7 @@ class Writer(ABC):
         """
 
     @abstractmethod
-    def make_joins(self) -> Joins:
+    def make_joins(self, conflicts: Conflicts | None) -> Joins:
         """How many-to-many rows are written."""
 
     @abstractmethod
@@ -88,21 +99,21 @@ class Writer(ABC):
             for draft in drafts:
                 self._update_by_hook(self.hooks.update_existing, draft)
             return
-        changed = [draft for draft in drafts if draft.changed]
+        changed = [draft for draft in drafts if draft.changes.fields]
         if changed:
             self.update(changed)
         # Not half of a set whose other targets are still to come: it is compared as a whole.
         relinked = self.joins.update([draft for draft in drafts if not draft.has_late_m2m])
         for draft in drafts:
-            touched = draft.changed or draft in relinked
+            touched = draft.changes.fields or draft in relinked
             draft.outcome = Outcome.UPDATED if touched else Outcome.UNCHANGED
 
     def _update_by_hook(self, hook: Callable[..., Any], draft: Draft) -> None:
         before = stored_values(draft.existing)
         self._run_hook(hook, draft.existing, draft.raw or draft.row)
-        draft.changed = changed_fields(draft.existing, before)
-        draft.before = named_values(draft.existing, before, draft.changed)
-        draft.outcome = Outcome.UPDATED if draft.changed else Outcome.UNCHANGED
+        changed = changed_fields(draft.existing, before)
+        draft.changes = Changes(changed, named_values(draft.existing, before, changed))
+        draft.outcome = Outcome.UPDATED if changed else Outcome.UNCHANGED
 
     def _run_hook(self, hook: Callable[..., Any], instance: Any, row: dict[str, Any]) -> None:
         hook(instance, row)

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from functools import partial
 from typing import Any
 
 from ..fields.stock import is_stock
 from ..outcomes import WriterName
 from ..rows.drafts import Draft
-from ..spec.hooks import Hooks
 from ..spec.migration import Migration
 from ..tables import Unsuitable
 from ..utils.chunks import chunks
 from .base import Writer
+from .conflicts import Conflicts
 from .inserts import Inserts, django_has_to
 from .joins import Joins, ThroughJoins
 from .packets import Portions
@@ -25,15 +26,15 @@ class BulkWriter(Writer):
     name = WriterName.BULK
     by_copy = False
 
-    def __init__(self, migration: Migration, *, database: str, hooks: Hooks) -> None:
-        super().__init__(migration, database=database, hooks=hooks)
-        self._portion = Portions(database)
+    def __init__(self, migration: Migration, **options: Any) -> None:
+        super().__init__(migration, **options)
+        self._portion = Portions(self.database)
         #: Why ``bulk_create`` writes new objects; empty where it does not.
-        self.django_writes = django_has_to(self.model, database=database)
-        self._inserts = Inserts(self.model, database=database, by_copy=self.by_copy)
+        self.django_writes = django_has_to(self.model, database=self.database)
+        self._inserts = Inserts(self.model, database=self.database, by_copy=self.by_copy)
 
-    def make_joins(self) -> Joins:
-        return ThroughJoins(self.model, database=self.database, by_copy=self.by_copy)
+    def make_joins(self, conflicts: Conflicts | None) -> Joins:
+        return ThroughJoins(self.model, conflicts, database=self.database, by_copy=self.by_copy)
 
     def write(self, drafts: list[Draft]) -> None:
         """Write as many together as fit into one INSERT, so that a bad row repeats only those.
@@ -91,7 +92,7 @@ class BulkWriter(Writer):
         """Instances and rows with a copy of each: a hook that runs again has to find the same."""
         if self.hooks.after_save is None and self.hooks.update_existing is None:
             return []
-        objects = [draft.existing or draft.instance for draft in drafts]
+        objects = [draft.object for draft in drafts]
         found = [vars(each) for each in objects if each is not None]
         found += [draft.raw or draft.row for draft in drafts]
         return [(each, each.copy()) for each in found]
@@ -103,7 +104,7 @@ class BulkWriter(Writer):
         """
         if not self.django_writes and len(drafts) > 1:
             try:
-                self._inserts(drafts, self.meanwhile)
+                self._inserts(drafts, partial(self.meanwhile, drafts))
                 return
             except Unsuitable:  # nothing is written yet
                 pass
@@ -122,7 +123,7 @@ class BulkWriter(Writer):
         # By what changed, so that a column that did not change is not written.
         groups: dict[tuple[str, ...], list[Any]] = defaultdict(list)
         for draft in drafts:
-            groups[draft.changed].append(draft.existing)
+            groups[draft.changes.fields].append(draft.existing)
         rows = self.model._base_manager.using(self.database)
         for names, instances in sorted(groups.items(), key=lambda group: group[0]):
             fields: list[Any] = [self.model._meta.get_field(name) for name in names]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from types import NoneType
+from typing import NamedTuple
 
 from django.db.models import Field, FileField, Model
 from django.db.models.fields.reverse_related import ManyToManyRel
@@ -17,7 +18,7 @@ from ..spec.migration import Migration
 from ..utils.databases import database_of
 from .base import Writer
 from .bulk import BulkWriter, CopyWriter
-from .inserts import copy_cannot
+from .inserts import copy_cannot, django_has_to
 from .save import SaveWriter
 
 _WRITERS: dict[str, type[Writer]] = {
@@ -25,35 +26,37 @@ _WRITERS: dict[str, type[Writer]] = {
 }
 
 
-def choose_writer(
-    label: str, migration: Migration, *, database: str, hooks: Hooks | None = None
-) -> tuple[Writer, str]:
-    """Return the step's writer and the reason in one phrase; ``label`` is the migration's.
+class Choice(NamedTuple):
+    """A writer that is to be made, and the reason in one phrase."""
+
+    writer: type[Writer]
+    reason: str
+
+
+def choose_writer(label: str, migration: Migration, *, database: str) -> Choice:
+    """Choose the step's writer; ``label`` is the migration's.
 
     ``auto`` takes the fastest that keeps what the model does. Raises :exc:`SpecError` for a
     writer that does not exist, or that cannot write the model.
     """
-    hooks = hooks or Hooks(migration)
     if migration.writer == WriterName.AUTO:
-        cls, reason = _fastest(migration.model, database)
-        return cls(migration, database=database, hooks=hooks), reason
+        return _fastest(migration.model, database)
     if migration.writer not in _WRITERS:
         raise SpecError(
             f"{label}: writer {migration.writer!r} does not exist; choose"
             f" {', '.join(WriterName.values)}."
         )
     _refuse(label, migration, database)
-    cls = _WRITERS[migration.writer]
-    return cls(migration, database=database, hooks=hooks), "the migration asks for it"
+    return Choice(_WRITERS[migration.writer], "the migration asks for it")
 
 
-def _fastest(model: type[Model], database: str) -> tuple[type[Writer], str]:
+def _fastest(model: type[Model], database: str) -> Choice:
     if reason := next(_needs_save(model, database), ""):
-        return SaveWriter, reason
+        return Choice(SaveWriter, reason)
     if reason := copy_cannot(model, database=database):
         why = f", but no COPY: {reason}" if database_of(database).takes_copy else ""
-        return BulkWriter, f"nothing on the model needs save(){why}"
-    return CopyWriter, "nothing on the model needs save(), and PostgreSQL takes COPY"
+        return Choice(BulkWriter, f"nothing on the model needs save(){why}")
+    return Choice(CopyWriter, "nothing on the model needs save(), and PostgreSQL takes COPY")
 
 
 def _refuse(label: str, migration: Migration, database: str) -> None:
@@ -91,24 +94,34 @@ def _has_parent_tables(model: type[Model]) -> bool:
     return concrete is not None and bool(concrete._meta.parents)
 
 
-def instances_needed(migration: Migration, writer: Writer, columns: Iterable[str]) -> str:
+def instances_needed(
+    model: type[Model],
+    writer: type[Writer],
+    columns: Iterable[str],
+    *,
+    hooks: Hooks,
+    database: str,
+) -> str:
     """Why each new row becomes a model instance, in one phrase; empty where none does.
 
     ``columns`` are the query's.
     """
-    return next(_needs_instances(migration, writer, columns), "")
+    return next(_needs_instances(model, writer, columns, hooks, database), "")
 
 
 def _needs_instances(
-    migration: Migration, writer: Writer, columns: Iterable[str]
+    model: type[Model],
+    writer: type[Writer],
+    columns: Iterable[str],
+    hooks: Hooks,
+    database: str,
 ) -> Iterator[str]:
-    model = migration.model
-    for hook in writer.hooks.see_new_instances:
+    for hook in hooks.see_new_instances:
         yield f"{hook} gets it"
-    if not isinstance(writer, BulkWriter):
+    if not issubclass(writer, BulkWriter):
         yield f"the writer {writer.name} saves it"
-    elif writer.django_writes:
-        yield f"Django writes it: {writer.django_writes}"
+    elif reason := django_has_to(model, database=database):
+        yield f"Django writes it: {reason}"
     if model.__init__ is not Model.__init__:
         yield f"{model.__name__} overrides __init__()"
     for signal, name in ((pre_init, "pre_init"), (post_init, "post_init")):

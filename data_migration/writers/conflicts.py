@@ -32,22 +32,25 @@ class Conflicts:
         self._written = written
         self._digests = FieldDigests(migration.model, database=database)
 
-    def settle(self, draft: Draft, before: Mapping[str, Any]) -> None:
-        """Take out of ``draft.changed`` what stays as a person left it.
+    def settle(
+        self, draft: Draft, changed: tuple[str, ...], before: Mapping[str, Any]
+    ) -> tuple[str, ...]:
+        """Those of the ``changed`` fields that do not stay as a person left them.
 
         ``before`` are the stored values by attribute name. Raises :exc:`RowFailure` where the
         row is to be left alone.
         """
-        if draft.link is None or not draft.changed:
-            return
+        if draft.link is None or not changed:
+            return changed
         edited = self._digests.edited(self._written(draft.link), before)
-        for name in (name for name in draft.changed if name in edited):
+        for name in (name for name in changed if name in edited):
             field = draft.existing._meta.get_field(name)  # type: ignore[union-attr]
             wanted = getattr(draft.existing, field.attname)  # type: ignore[union-attr]
             self._note(draft, name, wanted, before[field.attname])  # type: ignore[union-attr]
             if self._policy == OnConflict.KEEP:
                 setattr(draft.existing, field.attname, before[field.attname])  # type: ignore[union-attr]
-                draft.changed = tuple(each for each in draft.changed if each != name)
+        keeps = self._policy == OnConflict.KEEP
+        return tuple(name for name in changed if not (keeps and name in edited))
 
     def targets(self, draft: Draft, name: str, stored: Iterable[Any]) -> list[Any]:
         """The targets that the draft's many-to-many ``name`` shall have, given the stored ones."""
@@ -62,7 +65,7 @@ class Conflicts:
         shown = sorted(map(str, stored))
         self._note(draft, name, sorted(map(str, wanted)), shown)
         if self._policy == OnConflict.KEEP:
-            draft.kept += (name,)
+            draft.changes = draft.changes._replace(kept=(*draft.changes.kept, name))
             return list(stored)
         return wanted
 

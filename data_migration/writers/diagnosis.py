@@ -25,7 +25,7 @@ def describe(draft: Draft, *, database: str) -> Note:
     if isinstance(error, RowFailure):
         return Note(error.column, error.value, error.cause)
     cause = f"{hook_of(error)}{type(error).__name__}: {' '.join(str(error).split())}"
-    instance = draft.existing or draft.instance
+    instance = draft.object
     if instance is None or not isinstance(error, (Error, ValueError, ArithmeticError)):
         return Note("", None, cause)
     field, why = next(_suspects(draft, instance, error, database), (None, ""))

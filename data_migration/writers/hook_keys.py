@@ -56,7 +56,7 @@ def _judged(field: Field[Any, Any]) -> bool:
 
 def _keys_of_hooks(draft: Draft, field: Any) -> list[Any]:
     """The key that the draft's object has now, unless it is the one that came with the row."""
-    if draft.existing is not None and field.name not in draft.changed:
+    if draft.existing is not None and field.name not in draft.changes.fields:
         return []
     if draft.existing is None and draft.instance is None:
         return []  # no hook saw it

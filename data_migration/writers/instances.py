@@ -8,7 +8,7 @@ from django.db.models import Model
 
 from ..fields.lookup import stored_values
 from ..outcomes import Outcome
-from ..rows.drafts import Draft
+from ..rows.drafts import Changes, Draft
 from ..spec.hooks import Hooks
 from ..spec.migration import Migration
 from ..transform.savepoints import HookSavepoints
@@ -17,27 +17,36 @@ from .conflicts import Conflicts
 
 
 class Instances:
-    """Makes the drafts of one step ready to be written; ``hook_before_save`` may skip some."""
+    """Makes the drafts of one step ready to be written; ``hook_before_save`` may skip some.
 
-    def __init__(self, migration: Migration, *, database: str, hooks: Hooks | None = None) -> None:
-        hooks = hooks or Hooks(migration)
+    ``conflicts`` decide where the ledger remembers what was written. With ``only_existing`` new
+    objects are written from their values, since nobody needs an instance of them.
+    """
+
+    def __init__(
+        self,
+        migration: Migration,
+        *,
+        database: str,
+        hooks: Hooks,
+        conflicts: Conflicts | None = None,
+        only_existing: bool = False,
+    ) -> None:
         self._model = migration.model
         self._before_save = hooks.before_save
         self._updates_by_hook = hooks.update_existing is not None
         parents = migration.model._meta.all_parents
         self._parent_keys = [p._meta.pk.attname for p in parents if p._meta.pk is not None]
         self._savepoints = HookSavepoints(database)
-        #: Set where the ledger remembers what was written.
-        self.conflicts: Conflicts | None = None
-        #: Whether new objects are written from their values, since nobody needs an instance.
-        self.only_existing = False
+        self._conflicts = conflicts
+        self._only_existing = only_existing
 
     def __call__(self, drafts: Iterable[Draft]) -> None:
         """Give each draft its instance. A draft whose row the model or the hook refuses fails.
 
         Existing objects are left to ``hook_update_existing`` where that hook is overridden.
         """
-        if self.only_existing:
+        if self._only_existing:
             drafts = [draft for draft in drafts if draft.existing is not None]
         with self._savepoints.watching():
             for draft in drafts:
@@ -58,10 +67,10 @@ class Instances:
             before = stored_values(draft.existing)
             apply_to_existing(draft)
             if self._is_kept(draft, draft.existing):
-                draft.changed = changed_fields(draft.existing, before)
-                if self.conflicts is not None:
-                    self.conflicts.settle(draft, before)
-                draft.before = named_values(draft.existing, before, draft.changed)
+                changed = changed_fields(draft.existing, before)
+                if self._conflicts is not None:
+                    changed = self._conflicts.settle(draft, changed, before)
+                draft.changes = Changes(changed, named_values(draft.existing, before, changed))
 
     def _has_parent_key(self, instance: Model) -> bool:
         """Whether the key came under the name that it has in a parent's table."""

@@ -13,10 +13,13 @@ from .conflicts import Conflicts
 
 
 class Joins(ABC):
-    """Writes the ``m2m`` rows of drafts whose objects exist."""
+    """Writes the ``m2m`` rows of drafts whose objects exist.
 
-    #: Set where the ledger remembers what was written.
-    conflicts: Conflicts | None = None
+    ``conflicts`` decide where the ledger remembers what was written before.
+    """
+
+    def __init__(self, conflicts: Conflicts | None = None) -> None:
+        self._conflicts = conflicts
 
     @abstractmethod
     def create(self, drafts: list[Draft]) -> None:
@@ -26,14 +29,14 @@ class Joins(ABC):
     def update(self, drafts: list[Draft]) -> set[Draft]:
         """Make the rows of existing objects those of the drafts; return the drafts touched.
 
-        What a touched draft had before is in its ``m2m_before``.
+        What a touched draft had before is in its ``changes``.
         """
 
     def wanted(self, draft: Draft, name: str, stored: set[Any]) -> set[Any]:
         """The targets that the draft shall have, given those it has."""
-        if self.conflicts is None:
+        if self._conflicts is None:
             return set(draft.m2m[name])
-        return set(self.conflicts.targets(draft, name, stored))
+        return set(self._conflicts.targets(draft, name, stored))
 
 
 class ManagerJoins(Joins):
@@ -43,7 +46,7 @@ class ManagerJoins(Joins):
         for draft in drafts:
             for name, targets in draft.m2m.items():
                 if targets:
-                    getattr(draft.instance, name).add(*targets)
+                    getattr(draft.object, name).add(*targets)
 
     def update(self, drafts: list[Draft]) -> set[Draft]:
         touched = {draft: [self.set(draft, name) for name in draft.m2m] for draft in drafts}
@@ -51,7 +54,7 @@ class ManagerJoins(Joins):
 
     def set(self, draft: Draft, name: str) -> bool:
         """Make one many-to-many of an existing object that of the draft."""
-        manager = getattr(draft.existing, name)
+        manager = getattr(draft.object, name)
         before = set(manager.values_list("pk", flat=True))
         manager.set(self.wanted(draft, name, before))
         return _is_touched(draft, name, before, set(manager.values_list("pk", flat=True)))
@@ -60,11 +63,19 @@ class ManagerJoins(Joins):
 class ThroughJoins(Joins):
     """One INSERT per batch and relation into the join table; falls back to the managers."""
 
-    def __init__(self, model: type[Model], *, database: str, by_copy: bool = False) -> None:
+    def __init__(
+        self,
+        model: type[Model],
+        conflicts: Conflicts | None = None,
+        *,
+        database: str,
+        by_copy: bool = False,
+    ) -> None:
+        super().__init__(conflicts)
         self._model = model
         self._database = database
         self._by_copy = by_copy
-        self._managers = ManagerJoins()
+        self._managers = ManagerJoins(conflicts)
         self._tables: dict[str, JoinTable | None] = {}
 
     def create(self, drafts: list[Draft]) -> None:
@@ -83,7 +94,6 @@ class ThroughJoins(Joins):
         for name, table in self._used(drafts).items():
             linked = [draft for draft in drafts if name in draft.m2m]
             if table is None:
-                self._managers.conflicts = self.conflicts
                 touched.update(draft for draft in linked if self._managers.set(draft, name))
             else:
                 touched.update(self._update_table(table, name, linked))
@@ -110,7 +120,8 @@ class ThroughJoins(Joins):
 
 def _is_touched(draft: Draft, name: str, before: set[Any], after: set[Any]) -> bool:
     if before != after:
-        draft.m2m_before = {**draft.m2m_before, name: sorted(before, key=str)}
+        m2m_before = {**draft.changes.m2m_before, name: sorted(before, key=str)}
+        draft.changes = draft.changes._replace(m2m_before=m2m_before)
     return before != after
 
 

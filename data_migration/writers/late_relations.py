@@ -8,7 +8,7 @@ from django.db import Error, transaction
 from django.db.models import Model
 
 from ..exceptions import RowFailure
-from ..rows.drafts import Draft
+from ..rows.drafts import Changes, Draft
 from ..tables.joins import join_table
 from ..transform.relations import RelationColumn
 from .joins import ManagerJoins
@@ -28,7 +28,7 @@ class LateRelation:
     def write(self, drafts: list[Draft]) -> set[Draft]:
         """Give the drafts' ``existing`` objects their targets; return those that were touched.
 
-        What they had before is in the drafts' ``before`` and ``m2m_before``. A draft fails whose
+        What they had before is in the drafts' ``changes``. A draft fails whose
         target the database refuses.
         """
         if not self._relation.is_many:
@@ -52,7 +52,8 @@ class LateRelation:
                 self._save_alone(draft)
         filled = {draft for draft in touched if draft.error is None}
         for draft in filled:
-            draft.before = {self._relation.field.name: None}
+            name = self._relation.field.name
+            draft.changes = Changes((name,), {name: None})
         return filled
 
     def _save(self, drafts: list[Draft]) -> None:
@@ -72,9 +73,8 @@ class LateRelation:
     def _add(self, drafts: list[Draft]) -> set[Draft]:
         name = self._relation.name
         for draft in drafts:
-            draft.instance = draft.existing
             stored = getattr(draft.existing, name).values_list("pk", flat=True)
-            draft.m2m_before = {name: list(stored)}
+            draft.changes = Changes(m2m_before={name: list(stored)})
         ManagerJoins().create(drafts)
         return set(drafts)
 
@@ -84,7 +84,7 @@ class LateRelation:
         sources = {draft: draft.stored(table.source_attr) for draft in drafts}
         stored = table.stored(sources.values())
         for draft, source in sources.items():
-            draft.m2m_before = {name: list(stored[source])}
+            draft.changes = Changes(m2m_before={name: list(stored[source])})
         table.insert(
             (source, target)
             for draft, source in sources.items()

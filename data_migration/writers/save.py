@@ -7,9 +7,9 @@ from typing import Any
 
 from ..outcomes import WriterName
 from ..rows.drafts import Draft
-from ..spec.hooks import Hooks
 from ..spec.migration import Migration
 from .base import Writer
+from .conflicts import Conflicts
 from .joins import Joins, ManagerJoins
 from .timestamps import auto_fields
 
@@ -20,12 +20,12 @@ class SaveWriter(Writer):
     name = WriterName.SAVE
     is_row_by_row = True
 
-    def __init__(self, migration: Migration, *, database: str, hooks: Hooks) -> None:
-        super().__init__(migration, database=database, hooks=hooks)
+    def __init__(self, migration: Migration, **options: Any) -> None:
+        super().__init__(migration, **options)
         self._auto_fields = auto_fields(self.model)
 
-    def make_joins(self) -> Joins:
-        return ManagerJoins()
+    def make_joins(self, conflicts: Conflicts | None) -> Joins:
+        return ManagerJoins(conflicts)
 
     def write(self, drafts: list[Draft]) -> None:
         for draft in drafts:
@@ -46,10 +46,9 @@ class SaveWriter(Writer):
     def update(self, drafts: list[Draft]) -> None:
         for draft in drafts:
             given = self._given_times(draft.existing)
-            self._save(draft.existing, update_fields=draft.changed)
-            self._restore(
-                draft.existing, {name: given[name] for name in draft.changed if name in given}
-            )
+            self._save(draft.existing, update_fields=draft.changes.fields)
+            changed = {name: given[name] for name in draft.changes.fields if name in given}
+            self._restore(draft.existing, changed)
 
     def _save(self, instance: Any, **options: Any) -> None:
         accepted = signature(instance.save).parameters

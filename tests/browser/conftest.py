@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -21,8 +20,10 @@ from django.core.management import call_command
 from django.db import connection
 
 from data_migration.models import Run
-from tests.conftest import _absent
+from tests.support.absence import absent
+from tests.support.legacy import sqlite
 from tests.support.specs import NewApp
+from tests.support.waiting import PATIENCE
 
 #: Where to put a picture of each page; none are taken without it.
 SCREENSHOTS = os.environ.get("DATA_MIGRATION_TEST_SCREENSHOTS")
@@ -93,13 +94,12 @@ class Desk:
         self.picture(f"confirm-{action}")
         self.page.click(".submit-row button")
 
-    def wait_for(self, state: str, seconds: float = 60) -> None:
+    def wait_for(self, state: str) -> None:
         """Until the run on the page has ended in this state; the page reloads itself."""
-        found = f".dm-summary-box .dm-is-{state}"
-        self.page.wait_for_selector(found, timeout=seconds * 1000)
+        self.page.wait_for_selector(f".dm-summary-box .dm-is-{state}")
 
     def mend(self, statement: str) -> None:
-        with closing(sqlite3.connect(self.legacy)) as legacy, legacy:
+        with closing(sqlite(self.legacy)) as legacy, legacy:
             legacy.execute(statement)
 
     def picture(self, name: str) -> None:
@@ -117,7 +117,7 @@ def browser() -> Iterator[Any]:
     playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
     path = next(filter(None, map(shutil.which, _BROWSERS)), None)
     if path is None:
-        _absent("there is no Chromium on the PATH")
+        absent("there is no Chromium on the PATH")
     # Playwright has an event loop in this thread, in which Django suspects asynchronous code.
     os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "1"
     with playwright.sync_playwright() as driver:
@@ -152,6 +152,7 @@ def desk(
     monkeypatch.setenv("DJANGO_SETTINGS_MODULE", "worker_settings")
     monkeypatch.setenv("DATA_MIGRATION_TEST_DATABASE", str(connection.settings_dict["NAME"]))
     context = browser.new_context(viewport={"width": 1360, "height": 900})
+    context.set_default_timeout(PATIENCE * 1000)
     desk = Desk(context.new_page(), live_server.url, app.label, legacy)
     desk.page.on("console", lambda message: desk.said.append(f"{message.type}: {message.text}"))
     desk.page.on("pageerror", lambda error: desk.said.append(f"error: {error}"))
@@ -197,7 +198,7 @@ def start_worker(settings: Any, desk: Desk, tmp_path: Path) -> Iterator[StartWor
     yield start
     for worker in workers:
         worker.kill()
-        worker.wait(10)
+        worker.wait()
     # Its migrations cannot be undone.
     with connection.cursor() as cursor:
         cursor.execute("DROP TABLE django_tasks_database_dbtaskresult")
@@ -205,7 +206,7 @@ def start_worker(settings: Any, desk: Desk, tmp_path: Path) -> Iterator[StartWor
 
 
 def _legacy(path: Path) -> Path:
-    with closing(sqlite3.connect(path)) as legacy, legacy:
+    with closing(sqlite(path)) as legacy, legacy:
         legacy.executescript(
             "CREATE TABLE authors (id INTEGER PRIMARY KEY, name TEXT);"
             "CREATE TABLE books (id INTEGER PRIMARY KEY, title TEXT, pages, author_id INTEGER);"

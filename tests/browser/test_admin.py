@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
 import pytest
@@ -12,6 +11,7 @@ from tests.apps.library.fixtures import counts
 from tests.apps.library.models import Author, Book, Member
 from tests.apps.library.testing import migrate
 from tests.browser.conftest import MEMBERS, Desk, StartWorker
+from tests.support.waiting import wait_until
 
 pytestmark = [
     pytest.mark.browser,
@@ -24,13 +24,6 @@ def share(desk: Desk) -> int:
     """How far the bar of the members is."""
     bar = desk.page.locator(f'[data-dm-bar="{desk.app}.MemberMigration"] progress')
     return int(float(bar.get_attribute("value") or 0)) if bar.count() else 0
-
-
-def wait_until(condition: object, seconds: float = 30) -> None:
-    end = time.monotonic() + seconds
-    while not condition():  # type: ignore[operator]
-        assert time.monotonic() < end, "it did not come about"
-        time.sleep(0.05)
 
 
 def test_from_the_rehearsal_to_the_rollback(desk: Desk) -> None:

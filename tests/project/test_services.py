@@ -18,6 +18,7 @@ from tests.support.legacy import connect, execute
 from tests.support.paths import ROOT
 from tests.support.servers import SERVERS
 from tests.support.urls import SERVICES, ServerURL
+from tests.support.waiting import PATIENCE
 
 GIVEN = {
     "postgresql": "postgresql://someone:secret@127.0.0.1:1/legacy",
@@ -83,19 +84,19 @@ def temporary() -> Iterator[Path]:
 def test_the_exit_code_is_that_of_the_command_and_the_servers_are_gone(temporary: Path) -> None:
     names = list(SERVICES.values())
     with _start(temporary, f"import os; exit(7 if set({names}) <= set(os.environ) else 1)") as run:
-        assert run.wait(60) == 7
+        assert run.wait(PATIENCE) == 7
     assert list(temporary.iterdir()) == []
 
 
 @pytest.mark.slow
 @needs_programs
 def test_sigterm_ends_the_command_and_the_servers(temporary: Path) -> None:
-    program = "import time; print('up', flush=True); time.sleep(60)"
+    program = f"import time; print('up', flush=True); time.sleep({PATIENCE})"
     with _start(temporary, program) as run:
         assert run.stdout is not None
         assert run.stdout.readline() == b"up\n"
         run.send_signal(signal.SIGTERM)
-        assert run.wait(30) == 128 + signal.SIGTERM
+        assert run.wait(PATIENCE) == 128 + signal.SIGTERM
     assert list(temporary.iterdir()) == []
 
 

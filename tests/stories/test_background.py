@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import os
 import signal
-import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -21,9 +20,10 @@ from data_migration.ledger import Ledger, request_stop
 from data_migration.models import MigrationState, RowLink, Run, RunLock, RunStep
 from tests.apps.ledger.models import Customer
 from tests.apps.library.testing import Project, make_project
+from tests.support.legacy import sqlite
 from tests.support.site import Make, Site, kill, with_celery, with_django_tasks
 from tests.support.urls import ServerURL
-from tests.target.ledger.running import wait_until
+from tests.support.waiting import PATIENCE, wait_until
 
 pytestmark = [
     pytest.mark.slow,
@@ -59,7 +59,7 @@ from data_migration import background
 from data_migration.models import Run
 from data_migration.options import RunOptions
 from data_migration.outcomes import Mode
-from data_migration.rollback import Selection
+from data_migration.undo import Selection
 with transaction.atomic():
     print({asked}.pk)
 """
@@ -80,7 +80,7 @@ class AskingSite(Site):
             env={**self.project.environment, **variables},
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=PATIENCE,
             check=False,
         )
         assert done.returncode == 0, done.stderr
@@ -93,7 +93,7 @@ def legacy(tmp_path: Path) -> list[tuple[int, str, str]]:
     rows = [
         (number, f"Customer {number}", f"{number}@example.org") for number in range(1, ROWS + 1)
     ]
-    with closing(sqlite3.connect(tmp_path / "legacy.sqlite3")) as database:
+    with closing(sqlite(tmp_path / "legacy.sqlite3")) as database:
         database.execute("CREATE TABLE customers (id INTEGER PRIMARY KEY, name, email)")
         database.executemany("INSERT INTO customers VALUES (?, ?, ?)", rows)
         database.commit()
@@ -226,7 +226,7 @@ def test_a_worker_that_is_told_to_end_stops_its_run_after_the_batch(site: Asking
         wait_until(lambda: is_midway(run))
         os.killpg(worker.pid, signal.SIGTERM)
         wait_until(lambda: ended(run))
-        worker.wait(15)
+        worker.wait(PATIENCE)
     assert run.status == "interrupted"
     assert Customer.objects.count() == sum(RunStep.objects.values_list("created", flat=True))
 

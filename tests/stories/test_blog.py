@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 from contextlib import closing
 from io import StringIO
 from pathlib import Path
@@ -14,6 +13,7 @@ from django.conf import LazySettings
 from django.core.management import call_command
 
 from data_migration.models import RunStep
+from tests.support.legacy import sqlite
 
 STYLES = pytest.mark.parametrize("app", ["blog", "blog_classic"])
 
@@ -21,7 +21,7 @@ STYLES = pytest.mark.parametrize("app", ["blog", "blog_classic"])
 @pytest.fixture(autouse=True)
 def old_blog(sqlite_file: Path, settings: LazySettings) -> Path:
     """The legacy blog, where the specs find it."""
-    with closing(sqlite3.connect(sqlite_file)) as connection:
+    with closing(sqlite(sqlite_file)) as connection:
         connection.executescript("""
             CREATE TABLE authors (id INTEGER PRIMARY KEY, Username TEXT, Email TEXT);
             CREATE TABLE posts (id INTEGER PRIMARY KEY, Title TEXT, Body TEXT, Posted TEXT,

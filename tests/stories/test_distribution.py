@@ -26,9 +26,9 @@ from tests.stories.test_workers import (
     run,
     start,
     step,
-    wait_for,
 )
 from tests.support.site import Make, Site, kill, with_celery, with_django_tasks
+from tests.support.waiting import PATIENCE, wait_until
 
 pytestmark = [
     pytest.mark.slow,
@@ -91,12 +91,12 @@ def expected(site: Site) -> dict[str, Any]:
 def test_workers_of_which_one_is_killed_leave_what_one_process_leaves(
     site: Site, expected: dict[str, Any]
 ) -> None:
-    with site.worker(SLOW="1") as first, site.worker(SLOW="1"):
+    with site.worker(PAUSE="0.002") as first, site.worker(PAUSE="0.002"):
         process = start(site.project, *OPTIONS)
-        wait_for(lambda: Order.objects.count() > 1000, process)
-        wait_for(lambda: is_in_a_range(first), process)
+        wait_until(lambda: Order.objects.count() > 1000, process)
+        wait_until(lambda: is_in_a_range(first), process)
         kill(first)
-        out, err = process.communicate(timeout=60)
+        out, err = process.communicate(timeout=PATIENCE)
 
     assert process.returncode == 1, err
     assert contents() == expected["contents"]
@@ -113,9 +113,9 @@ def test_a_coordinator_that_dies_leaves_no_worker_at_work(
     celery_site: Site, expected_of_celery: dict[str, Any]
 ) -> None:
     site = celery_site
-    with site.worker(SLOW="1"):
+    with site.worker(PAUSE="0.002"):
         process = start(site.project, *OPTIONS)
-        wait_for(lambda: Order.objects.count() > 500, process)
+        wait_until(lambda: Order.objects.count() > 500, process)
         process.kill()
         process.communicate()
         busy = Order.objects.count()

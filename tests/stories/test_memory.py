@@ -40,11 +40,11 @@ import django
 django.setup()
 from django.test.utils import override_settings
 from data_migration import Migration
-from data_migration.graph import build_plan
+from data_migration.plan.graph import build_plan
 from data_migration.ledger import Ledger
 from data_migration.options import RunOptions
 from data_migration.outcomes import Mode
-from data_migration.runner import Runner
+from data_migration.run.runner import run_import
 from tests.apps.music.models import Artist
 
 
@@ -62,11 +62,10 @@ class ArtistMigration(Migration):
 before = peak()
 with override_settings(DATA_MIGRATION_SOURCES={"legacy": json.loads(sys.argv[1])}):
     plan = build_plan({"music.ArtistMigration": ArtistMigration})
-    runner = Runner(plan, RunOptions(mode=Mode.COMMIT), Ledger("default"))
-    runner.execute()
-if runner.error:
-    raise runner.error
-print(json.dumps([runner.steps[0].created, before, peak()]))
+    done = run_import(plan, RunOptions(mode=Mode.COMMIT), Ledger("default"))
+if done.error:
+    raise done.error
+print(json.dumps([done.steps[0].created, before, peak()]))
 """
 
 

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
-import sqlite3
 import subprocess
-import time
-from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -18,7 +15,9 @@ from django.db import connection
 from data_migration.models import MigrationState, RowError, RowLink, Run, RunStep, StepRange
 from tests.apps.ledger.models import Customer, Order, Tag
 from tests.apps.library.testing import Project, Result, make_project
+from tests.support.legacy import sqlite
 from tests.support.orders import new_shop
+from tests.support.waiting import PATIENCE, wait_until
 
 pytestmark = [
     pytest.mark.slow,
@@ -63,22 +62,22 @@ class OrderMigration(BaseMigration):
         print("before all", flush=True)
 
     def hook_before_save(self, instance, row):
-        if "SLOW" in os.environ:
-            time.sleep(0.0005)
+        time.sleep(float(os.environ.get("PAUSE", "0")))
         if str(instance.pk) == KILL_AT and not os.path.exists(ONCE):
             open(ONCE, "w").close()
             os.kill(os.getpid(), signal.SIGKILL)
         return row["total"] != "13.13"
 
     def hook_after_save(self, instance, row):
-        # Two ranges, each of which locks first what the other one locks last.
-        pair = {"100": (1, 2), "1600": (2, 1)}.get(str(instance.pk))
+        # Two ranges, each of which locks first what the other one locks last, and goes on when the
+        # other has its first. The customers are those of its own batch, which no other one holds.
+        pair = {"100": (1, 300), "800": (300, 1)}.get(str(instance.pk))
         if pair and "DEADLOCK" in os.environ:
             for number in pair:
                 Customer.objects.filter(pk=number).update(email="locked")
-                if not os.path.exists(f"{ONCE}-{instance.pk}"):
-                    time.sleep(1)
-            open(f"{ONCE}-{instance.pk}", "w").close()
+                open(f"{ONCE}-{instance.pk}", "w").close()
+                while not all(os.path.exists(f"{ONCE}-{each}") for each in (100, 800)):
+                    time.sleep(0.01)
 
     def hook_after_all(self):
         print("after all", flush=True)
@@ -90,7 +89,7 @@ class OrderMigration(BaseMigration):
 
 
 def build(path: Path, rows: int = ROWS) -> None:
-    with closing(sqlite3.connect(path)) as database, database:
+    with closing(sqlite(path)) as database, database:
         database.executescript(
             "CREATE TABLE tags (id INTEGER PRIMARY KEY, name TEXT);"
             "CREATE TABLE customers (id INTEGER PRIMARY KEY, name TEXT, email TEXT);"
@@ -195,14 +194,6 @@ def expected(project: Project) -> dict[str, Any]:
     return found
 
 
-def wait_for(condition: Callable[[], bool], process: subprocess.Popen[str]) -> None:
-    deadline = time.monotonic() + 60
-    while not condition():
-        assert process.poll() is None, process.communicate()
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
-
-
 def workers_of(process: subprocess.Popen[str]) -> list[int]:
     path = Path(f"/proc/{process.pid}/task/{process.pid}/children")
     return [int(each) for each in path.read_text().split()]
@@ -252,16 +243,13 @@ def test_a_worker_that_is_killed_is_replaced_and_its_range_gone_on_with(
 def test_a_coordinator_that_is_killed_takes_its_workers_along_and_the_next_run_goes_on(
     project: Project, expected: dict[str, Any]
 ) -> None:
-    process = start(project, "--on-error", "continue", "--workers", "2", SLOW="1")
-    wait_for(lambda: Order.objects.count() > 2200, process)
+    process = start(project, "--on-error", "continue", "--workers", "2", PAUSE="0.002")
+    wait_until(lambda: Order.objects.count() > 2200, process)
     workers = workers_of(process)
     assert len(workers) == 2
     process.kill()
     process.wait()
-    deadline = time.monotonic() + 20
-    while any(map(is_there, workers)) and time.monotonic() < deadline:
-        time.sleep(0.05)
-    assert not any(map(is_there, workers))
+    wait_until(lambda: not any(map(is_there, workers)))
     process.communicate()
     died = step()
     done = died.ranges.filter(status="done", failed=0).values_list("number", flat=True)
@@ -296,10 +284,10 @@ def test_ranges_that_wait_for_each_other_go_on_one_after_the_other(
 def test_a_worker_that_is_told_to_end_lets_its_range_go(
     project: Project, expected: dict[str, Any]
 ) -> None:
-    process = start(project, "--on-error", "continue", "--workers", "2", SLOW="1")
-    wait_for(lambda: Order.objects.count() > 1000, process)
+    process = start(project, "--on-error", "continue", "--workers", "2", PAUSE="0.002")
+    wait_until(lambda: Order.objects.count() > 1000, process)
     os.kill(workers_of(process)[0], signal.SIGTERM)
-    err = process.communicate(timeout=60)[1]
+    err = process.communicate(timeout=PATIENCE)[1]
 
     assert process.returncode == 1, err
     assert contents() == expected["contents"]
@@ -310,9 +298,9 @@ def test_a_worker_that_is_told_to_end_lets_its_range_go(
 def test_what_was_rolled_back_meanwhile_is_read_again(
     project: Project, expected: dict[str, Any]
 ) -> None:
-    process = start(project, "--on-error", "continue", "--workers", "2", SLOW="1")
+    process = start(project, "--on-error", "continue", "--workers", "2", PAUSE="0.002")
     clean = StepRange.objects.filter(status="done", failed=0, lower__isnull=False)
-    wait_for(lambda: clean.exists(), process)
+    wait_until(lambda: clean.exists(), process)
     process.kill()
     process.communicate()
     done = clean.first()
@@ -330,13 +318,13 @@ def test_what_was_rolled_back_meanwhile_is_read_again(
 
 @pytest.mark.once
 def test_ctrl_c_ends_every_worker_after_its_batch(project: Project) -> None:
-    process = start(project, "--on-error", "continue", "--workers", "2", SLOW="1")
-    wait_for(lambda: Order.objects.count() > 1200, process)
+    process = start(project, "--on-error", "continue", "--workers", "2", PAUSE="0.002")
+    wait_until(lambda: Order.objects.count() > 1200, process)
     workers = workers_of(process)
     process.send_signal(signal.SIGINT)
     for number in workers:
         os.kill(number, signal.SIGINT)  # as a terminal does it
-    err = process.communicate(timeout=30)[1]
+    err = process.communicate(timeout=PATIENCE)[1]
 
     assert process.returncode == 1, err
     assert "job.OrderMigration was stopped. What was committed before is kept" in err
@@ -370,7 +358,7 @@ def test_more_failures_than_max_errors_end_the_run(project: Project) -> None:
 
 def test_an_update_compares_and_changes_like_one_process(project: Project) -> None:
     assert run(project, "--on-error", "continue", "--workers", "2").code == 1
-    with closing(sqlite3.connect(project.folder / "legacy.sqlite3")) as legacy, legacy:
+    with closing(sqlite(project.folder / "legacy.sqlite3")) as legacy, legacy:
         legacy.execute("UPDATE orders SET total = '7.77' WHERE id % 10 = 0")
         legacy.execute("UPDATE orders SET total = '1.00' WHERE total = 'a lot'")
 

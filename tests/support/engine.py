@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 import sqlite3
 from collections.abc import Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,7 +22,7 @@ from data_migration.models import MigrationState, RowError, Run, RunStep
 from data_migration.options import RunOptions
 from data_migration.outcomes import Mode, OnError
 from data_migration.plan.graph import build_plan
-from data_migration.run.runner import Runner
+from data_migration.run.runner import run_import
 
 Row = Mapping[str, Any]
 Rows = list[dict[str, Any]]
@@ -82,14 +82,12 @@ def migrate(
     cls = over(migration, rows, columns)
     warned: list[str] = []
     asked = RunOptions(mode=mode, on_error=on_error, warn=warned.append, **options)
-    runner = Runner(build_plan({label_of(cls): cls}), asked, Ledger("default"))
-    with suppress(KeyboardInterrupt, SystemExit):
-        runner.execute()
-    step = runner.steps[0]
-    if runner.error is None and not asked.retry_failed and asked.limit is None and all_rows:
+    done = run_import(build_plan({label_of(cls): cls}), asked, Ledger("default"))
+    step = done.steps[0]
+    if done.error is None and not asked.retry_failed and asked.limit is None and all_rows:
         counted = step.read + step.passed
         assert counted == len(rows), f"{counted} rows are counted of {len(rows)}"
-    return Result(runner.run, step, runner.error, list(step.messages.all()), warned)
+    return Result(done.run, step, done.error, list(step.messages.all()), warned)
 
 
 def label_of(migration: type[Migration]) -> str:

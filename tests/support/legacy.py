@@ -1,9 +1,10 @@
-"""Legacy databases on the test servers: statements, whole scripts, and what is in them."""
+"""Legacy databases: connections, statements, whole scripts, and what is in them."""
 
 from __future__ import annotations
 
 import datetime as dt
 import re
+import sqlite3
 from collections.abc import Iterable
 from contextlib import closing
 from decimal import Decimal
@@ -14,6 +15,13 @@ from tests.support.urls import ServerURL
 
 #: Lines by which a script chooses a database of its own.
 _CHOICE_OF_DATABASE = re.compile(r"^(DROP DATABASE|CREATE DATABASE|USE|\\c) .*$", re.MULTILINE)
+
+
+def sqlite(path: Path) -> sqlite3.Connection:
+    """A connection that lets the system write its file when it likes: syncing takes long."""
+    connection = sqlite3.connect(path)
+    connection.execute("PRAGMA synchronous = OFF")
+    return connection
 
 
 def connect(url: ServerURL) -> Any:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import secrets
-import sqlite3
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager, redirect_stderr
@@ -17,6 +16,8 @@ from typing import Any
 from django.conf import settings
 from django.core.management import CommandError, call_command
 from django.test import override_settings
+
+from tests.support.legacy import sqlite
 
 SPEC = "data_migration_spec"
 PREAMBLE = """\
@@ -59,7 +60,7 @@ class OldProject:
 
     def sql(self, script: str) -> None:
         """Run statements in the legacy database."""
-        with closing(sqlite3.connect(self.legacy)) as connection:
+        with closing(sqlite(self.legacy)) as connection:
             connection.executescript(script)
 
     def app(self, spec: str, stem: str = "crm", package: str = "") -> str:

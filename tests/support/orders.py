@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Iterable, Mapping
 from contextlib import closing
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Any
 
 from tests.apps.ledger.models import Customer, Order, Tag
 from tests.apps.library.testing import Project, make_project
+from tests.support.legacy import sqlite
 
 #: The spec's classes. ``OrderMigration`` comes last, so that hooks may follow, indented.
 MIGRATIONS = """
@@ -55,7 +55,7 @@ def shop_of_orders(
 ) -> Project:
     """A project with ``spec`` and so many legacy rows; orders are (id, customer, total, tags)."""
     legacy = folder / "legacy.sqlite3"
-    with closing(sqlite3.connect(legacy)) as connection, connection:
+    with closing(sqlite(legacy)) as connection, connection:
         connection.executescript(_TABLES)
         named = ((n, f"tag {n}") for n in range(1, tags + 1))
         connection.executemany("INSERT INTO tags VALUES (?, ?)", named)

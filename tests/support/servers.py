@@ -17,6 +17,8 @@ from typing import Any, ClassVar
 
 from tests.support.urls import ServerURL
 
+#: Where nothing may be left out for want of a Python, a server or a browser.
+REQUIRED = os.environ.get("CI") == "true"
 USER = "tester"
 DATABASE = "data_migration"
 SECONDS_TO_START = 90

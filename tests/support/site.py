@@ -15,6 +15,7 @@ from django.db import connection
 
 from tests.apps.library.testing import Project
 from tests.support.urls import ServerURL
+from tests.support.waiting import PATIENCE
 
 #: (lines of settings) -> a project with them.
 Make = Callable[..., Project]
@@ -97,4 +98,4 @@ def kill(process: subprocess.Popen[bytes]) -> None:
     """SIGKILL to the process and its children: nothing of it can tidy up."""
     with suppress(ProcessLookupError):
         os.killpg(process.pid, SIGKILL)
-    process.wait(10)
+    process.wait(PATIENCE)

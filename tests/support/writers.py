@@ -42,7 +42,7 @@ def forced() -> Iterator[None]:
 
     def fastest(*arguments: Any) -> Any:
         cls, reason = own(*arguments)
-        return (choice._WRITERS[FORCED] if _is_slower(cls) else cls), reason
+        return choice.Choice(choice._WRITERS[FORCED] if _is_slower(cls) else cls, reason)
 
     with pytest.MonkeyPatch.context() as patch:
         if FORCED:

@@ -19,7 +19,7 @@ from ...plan.graph import Plan, PlanStep
 from ...progress import Progress, for_stream
 from ...reports import migrations as report
 from ...reports import rollback as rollback_report
-from ...run.runner import Runner
+from ...run.runner import Import
 from ...run.stopping import stop_on_signals
 from ...step.compilation import CompiledStep, explain
 from ...utils.wording import number_of
@@ -70,8 +70,8 @@ class Command(LegacyCommand):
         else:
             with stop_on_signals(tell_of_stop) as should_stop:
                 stoppable = replace(asked, should_stop=should_stop)
-                runner = jobs.run(todo, stoppable, whole, ledger, self._progress(options))
-            self._show(runner, options, done_before=len(selected) - len(todo))
+                done = jobs.run(todo, stoppable, whole, ledger, self._progress(options))
+            self._show(done, options, done_before=len(selected) - len(todo))
 
     def _execute(self, options: dict[str, Any]) -> None:
         """Execute a run that waits for a worker."""
@@ -85,7 +85,7 @@ class Command(LegacyCommand):
                 should_stop=should_stop,
                 warn=say,
             )
-        if isinstance(done, Runner):
+        if isinstance(done, Import):
             self._show(done, options)
         elif options["format"] == "json":
             self.print_document(rollback_report.rollback_document(done))
@@ -120,33 +120,33 @@ class Command(LegacyCommand):
         if labels:
             raise CommandError(f"Pending: {', '.join(labels)}.", returncode=EXIT_FAILED)
 
-    def _show(self, runner: Runner, options: dict[str, Any], *, done_before: int = 0) -> None:
+    def _show(self, done: Import, options: dict[str, Any], *, done_before: int = 0) -> None:
         """Tell what became of the run, and exit accordingly."""
         if options["format"] == "json":
-            self.print_document(report.run_document(runner.run, runner.steps))
+            self.print_document(report.run_document(done.run, done.steps))
         elif options["verbosity"] > 0:
-            self._print_result(runner, done_before)
-        self._exit(runner)
+            self._print_result(done, done_before)
+        self._exit(done)
 
     def _progress(self, options: dict[str, Any]) -> Progress:
         if options["no_progress"] or options["verbosity"] == 0:
             return Progress()
         return for_stream(sys.stderr)
 
-    def _print_result(self, runner: Runner, done_before: int) -> None:
-        if runner.steps:
-            self.stdout.write(report.closing_table(runner.steps))
+    def _print_result(self, done: Import, done_before: int) -> None:
+        if done.steps:
+            self.stdout.write(report.closing_table(done.steps))
         if done_before:
             self.stdout.write(f"Done before and not run again: {done_before}.")
-        for sentence in report.afterwords(runner.steps, runner.options.limit):
+        for sentence in report.afterwords(done.steps, done.run.options.get("limit")):
             self.stdout.write(sentence)
-        self.stdout.write(_verdict(runner))
+        self.stdout.write(_verdict(done))
 
-    def _exit(self, runner: Runner) -> None:
-        if runner.error is not None:
-            code = EXIT_USAGE if isinstance(runner.error, SpecError) else EXIT_FAILED
-            raise CommandError("\n".join(runner.problems()), returncode=code) from runner.error
-        failed = sum(step.failed for step in runner.steps)
+    def _exit(self, done: Import) -> None:
+        if done.error is not None:
+            code = EXIT_USAGE if isinstance(done.error, SpecError) else EXIT_FAILED
+            raise CommandError("\n".join(done.problems()), returncode=code) from done.error
+        failed = sum(step.failed for step in done.steps)
         if failed:
             raise CommandError(
                 f"{number_of(failed, 'row')} failed. See: manage.py show_legacy --messages",
@@ -197,22 +197,22 @@ def log_query(label: str, query: str) -> None:
     say(f"{label}:\n{query.strip()}")
 
 
-def _verdict(runner: Runner) -> str:
-    run = [step for step in runner.steps if step.status != RunStatus.SKIPPED]
+def _verdict(done: Import) -> str:
+    run = [step for step in done.steps if step.status != RunStatus.SKIPPED]
     if not run:
         return "Nothing to do."
-    if runner.options.mode == Mode.REHEARSAL:
-        return f"Rehearsal (run {runner.run.pk}): nothing was written. Write with --commit."
+    if done.run.is_dry:
+        return f"Rehearsal (run {done.run.pk}): nothing was written. Write with --commit."
     finished = [step.migration for step in run if step.status in FINISHED]
     if len(finished) == len(run):
-        return f"Run {runner.run.pk}: committed."
+        return f"Run {done.run.pk}: committed."
     # What was rolled back is in no count but that of the failures.
     broken_off = [step for step in run if step.status not in FINISHED]
     partly = [each.migration for each in broken_off if each.created + each.updated]
     kept = [*finished, *(f"a part of {label}" for label in partly)]
     if not kept:
-        return f"Run {runner.run.pk}: nothing was written."
-    return f"Run {runner.run.pk}: committed {', '.join(kept)}."
+        return f"Run {done.run.pk}: nothing was written."
+    return f"Run {done.run.pk}: committed {', '.join(kept)}."
 
 
 def _run_options(options: dict[str, Any]) -> RunOptions:

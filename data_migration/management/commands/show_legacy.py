@@ -11,6 +11,7 @@ from ...exceptions import SpecError
 from ...ledger import Ledger, going_on, holder
 from ...models import RowError
 from ...outcomes import MessageKind
+from ...plan.due import changed
 from ...plan.graph import Plan
 from ...reports import migrations as report
 from ..base import LegacyCommand, exit_codes
@@ -48,15 +49,16 @@ class Command(LegacyCommand):
                 found = ledger.messages(_labels(plan), kind=options["kind"], key=options["key"])
                 self._show_messages(found, as_json)
             elif as_json:
-                changed = ledger.changed(plan)
-                self.print_document(report.state_document(plan, ledger.states(), changed))
+                stale = changed(plan, ledger.applied_fingerprints())
+                self.print_document(report.state_document(plan, ledger.states(), stale))
             else:
                 self._show_states(plan, ledger)
 
     def _show_states(self, plan: Plan, ledger: Ledger) -> None:
         if running := holder(ledger.database):
             self.stdout.write(going_on(running))
-        states = report.state_table(plan, ledger.states(), ledger.changed(plan))
+        stale = changed(plan, ledger.applied_fingerprints())
+        states = report.state_table(plan, ledger.states(), stale)
         self.stdout.write(states if len(plan) else "There are no migrations.")
 
     def _show_runs(self, ledger: Ledger, labels: list[str], as_json: bool) -> None:

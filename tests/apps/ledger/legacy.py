@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import sqlite3
 from contextlib import closing
 from pathlib import Path
+
+from tests.support.legacy import sqlite
 
 #: How many rows each migration reads.
 ROWS = {
@@ -59,12 +60,12 @@ INSERT INTO orders VALUES (80001, 4711, '12.50', '31,33'), (80002, 4711, '3.00',
 
 def build(path: Path) -> None:
     """Write the legacy database; all its rows are fine."""
-    with closing(sqlite3.connect(path)) as connection:
+    with closing(sqlite(path)) as connection:
         connection.executescript(_SCRIPT)
 
 
 def change(path: Path, *statements: str) -> None:
     """Change the legacy database as its owner would."""
-    with closing(sqlite3.connect(path)) as connection, connection:
+    with closing(sqlite(path)) as connection, connection:
         for statement in statements:
             connection.execute(statement)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import sqlite3
 from contextlib import closing
 from pathlib import Path
+
+from tests.support.legacy import sqlite
 
 AUTHORS, GENRES, BOOKS, MEMBERS = 3, 2, 6, 4
 ROWS = AUTHORS + GENRES + BOOKS + MEMBERS
@@ -25,7 +26,7 @@ CREATE TABLE members (id INTEGER PRIMARY KEY, email TEXT);
 
 def build(path: Path) -> None:
     """Write the legacy database; all its rows are fine."""
-    with closing(sqlite3.connect(path)) as connection, connection:
+    with closing(sqlite(path)) as connection, connection:
         connection.executescript(_SCHEMA)
         for number in range(1, AUTHORS + 1):
             connection.execute("INSERT INTO authors VALUES (?, ?)", (number, f"Author {number}"))
@@ -41,7 +42,7 @@ def build(path: Path) -> None:
 
 def change(path: Path, statement: str) -> None:
     """Change the legacy database as its owner would."""
-    with closing(sqlite3.connect(path)) as connection, connection:
+    with closing(sqlite(path)) as connection, connection:
         connection.execute(statement)
 
 

@@ -16,6 +16,7 @@ from django.core.management import load_command_class
 from django.core.management.base import CommandError
 
 from tests.support.paths import ROOT
+from tests.support.waiting import PATIENCE
 
 
 @dataclass(frozen=True)
@@ -85,7 +86,7 @@ class Project:
             env=dict(self.environment),
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=PATIENCE,
             check=False,
         )
         return Result(done.returncode, done.stdout, done.stderr)

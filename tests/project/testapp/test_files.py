@@ -1,21 +1,21 @@
 from __future__ import annotations
 
-import sqlite3
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from testapp.demo import files
+from tests.support.legacy import sqlite
 
 
 def write(path: Path) -> None:
-    with closing(sqlite3.connect(path)) as connection, connection:
+    with closing(sqlite(path)) as connection, connection:
         connection.execute("CREATE TABLE t (id INTEGER)")
 
 
 def tables(path: Path) -> int:
-    with closing(sqlite3.connect(path)) as connection:
+    with closing(sqlite(path)) as connection:
         return int(connection.execute("SELECT COUNT(*) FROM sqlite_master").fetchone()[0])
 
 

@@ -12,7 +12,7 @@ from django.test.utils import CaptureQueriesContext
 from data_migration.ledger import queue_run
 from data_migration.models import RowError, Run
 from data_migration.options import RunOptions
-from data_migration.outcomes import Mode, OnError
+from data_migration.outcomes import Mode, OnError, RunKind
 from data_migration.undo import Selection
 from tests.apps.library.fixtures import (
     EVERYTHING,
@@ -627,9 +627,10 @@ def test_json_of_a_run_with_nothing_to_do(library: Library) -> None:
 def queued(mode: Mode = Mode.COMMIT, **options: Any) -> str:
     """The number of a run that waits for a worker."""
     recorded = RunOptions(mode=mode, labels=("library",), **options).recorded()
-    if mode == Mode.ROLLBACK:
+    kind = RunKind.ROLLBACK if mode == Mode.ROLLBACK else RunKind.IMPORT
+    if kind == RunKind.ROLLBACK:
         recorded = {**Selection(labels=("library",)).recorded(), "force": False}
-    return str(queue_run(mode=mode, options=recorded, database="default").pk)
+    return str(queue_run(kind=kind, mode=mode, options=recorded, database="default").pk)
 
 
 def test_run_executes_what_waits_for_a_worker_and_tells_as_usual(library: Library) -> None:

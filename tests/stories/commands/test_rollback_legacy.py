@@ -13,8 +13,7 @@ from django.db import connection
 
 from data_migration.ledger import Ledger
 from data_migration.models import RowLink, Run
-from data_migration.outcomes import Mode, RunStatus
-from data_migration.plan.graph import Plan
+from data_migration.outcomes import Mode, RunKind, RunStatus
 from tests.apps.ledger import legacy
 from tests.apps.ledger.models import Customer, Order, Parcel, Staff, Store, Term
 from tests.apps.library.testing import Result, give, migrate, show
@@ -324,7 +323,7 @@ def test_it_is_committed_and_another_run_may_follow(shop: Path) -> None:
 @pytest.mark.django_db(transaction=True)
 def test_it_is_refused_while_a_run_is_at_work(shop: Path) -> None:
     ledger = Ledger("default")
-    run = ledger.start_run(Plan(()), mode=Mode.COMMIT, options={})
+    run = ledger.start_run((), kind=RunKind.IMPORT, mode=Mode.COMMIT, options={})
     try:
         result = roll_back("ledger", "--no-input")
     finally:

@@ -200,7 +200,7 @@ def _rows() -> st.SearchStrategy[dict[str, Any]]:
     return st.fixed_dictionaries({name: st.none() | each for name, each in LEGACY_VALUES.items()})
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(_rows())
 def test_conversion_is_idempotent(row: dict[str, Any]) -> None:
     for name, value in row.items():
@@ -215,7 +215,7 @@ class EverythingMigration(Migration):
 
 
 @pytest.mark.django_db
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(_rows(), st.sampled_from(WRITERS))
 def test_conversion_equals_what_django_reads_back(row: dict[str, Any], writer: str) -> None:
     class Chosen(EverythingMigration):

@@ -169,7 +169,7 @@ def test_every_field_is_among_the_values() -> None:
 
 @pytest.mark.parametrize("name", VALUES)
 def test_what_is_read_back_has_the_digest_of_what_was_written(db: None, name: str) -> None:
-    @settings(max_examples=40, deadline=None)
+    @settings(max_examples=40)
     @given(VALUES[name])
     def check(value: Any) -> None:
         assert_kept(Everything, name, value)
@@ -181,7 +181,7 @@ def test_what_is_read_back_has_the_digest_of_what_was_written(db: None, name: st
 def test_fields_of_a_projects_own_keep_their_digest(
     db: None, wide: type[models.Model], name: str
 ) -> None:
-    @settings(max_examples=40, deadline=None)
+    @settings(max_examples=40)
     @given(WIDE_VALUES[name])
     def check(value: Any) -> None:
         assert_kept(wide, name, value)
@@ -194,7 +194,7 @@ def test_another_value_has_another_digest(name: str) -> None:
     field = Everything._meta.get_field(name)
     of = FieldDigests(Everything, database="default").of
 
-    @settings(max_examples=40, deadline=None)
+    @settings(max_examples=40)
     @given(VALUES[name], VALUES[name])
     def check(one: Any, other: Any) -> None:
         is_same = _comparable(field, one) == _comparable(field, other)
@@ -343,7 +343,7 @@ def test_many_to_manys_follow_the_fields() -> None:
 
 
 @pytest.mark.parametrize("name", VALUES)
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(data=st.data())
 def test_a_column_at_a_time_gives_each_value_its_own_digest(name: str, data: Any) -> None:
     digests = FieldDigests(Everything, database="default")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from typing import Any
@@ -19,6 +18,7 @@ from data_migration.models import Run, RunStep
 from data_migration.outcomes import Mode, RunStatus
 from data_migration.utils import processes
 from tests.support.paths import ROOT
+from tests.support.waiting import PATIENCE
 
 ON_SQLITE = connection.vendor == "sqlite"
 only_sqlite = pytest.mark.skipif(not ON_SQLITE, reason="servers let others write meanwhile")
@@ -72,7 +72,7 @@ from django.db import transaction
 from data_migration.exceptions import RunRefused
 from data_migration.ledger.heartbeat import Heartbeat
 from data_migration.ledger.lock import Lock
-from data_migration.rehearsal import rehearse
+from data_migration.run.rehearsal import rehearse
 from tests.apps.music.models import Artist
 from tests.target.ledger.running import LIVE, begin, finish
 
@@ -116,7 +116,7 @@ class Other:
     def end(self) -> int:
         assert self.process.stdin is not None
         self.process.stdin.close()
-        return self.process.wait(30)
+        return self.process.wait(PATIENCE)
 
     @property
     def run(self) -> Run:
@@ -156,10 +156,3 @@ def start_fixture(target_environment: dict[str, str], tmp_path: Any) -> Iterator
         for stream in (process.stdin, process.stdout):
             assert stream is not None
             stream.close()
-
-
-def wait_until(condition: Callable[[], Any]) -> None:
-    deadline = time.monotonic() + 15
-    while not condition():
-        assert time.monotonic() < deadline, "it did not come true within 15 seconds"
-        time.sleep(0.02)

@@ -16,6 +16,7 @@ from data_migration.ledger.lock import Lock, holder
 from data_migration.models import Run
 from data_migration.outcomes import RunStatus
 from tests.support.engine import statements
+from tests.support.waiting import PATIENCE, wait_until
 from tests.target.ledger.running import (
     LIVE,
     WORDS_OF_LIVE,
@@ -27,7 +28,6 @@ from tests.target.ledger.running import (
     only_servers,
     only_sqlite,
     start_fixture,  # noqa: F401
-    wait_until,
 )
 
 
@@ -172,9 +172,9 @@ def test_the_thread_opens_a_connection_with_its_first_beat_and_closes_it(setting
 @only_servers
 def test_it_ends_at_once_whatever_the_interval(settings: Any) -> None:
     begun = time.monotonic()
-    with beating(60, settings):
+    with beating(PATIENCE, settings):
         pass
-    assert time.monotonic() - begun < 1
+    assert time.monotonic() - begun < PATIENCE
 
 
 @committing
@@ -199,9 +199,7 @@ def test_it_gives_up_a_beat_that_would_wait_and_tries_again(settings: Any) -> No
         with transaction.atomic():
             change(run, live={})  # locks the row
             time.sleep(1.5)
-        begun = time.monotonic()
         wait_until(lambda: Run.objects.get(pk=run.pk).live)
-        assert time.monotonic() - begun < 5
 
 
 @committing

@@ -15,10 +15,16 @@ from hypothesis import strategies as st
 from hypothesis.extra.django import TestCase
 
 from data_migration.ledger import Link
-from data_migration.ledger.images import Image, Images, former_values, merged, stored_form
+from data_migration.ledger.images import (
+    Image,
+    Images,
+    Snapshot,
+    former_values,
+    merged,
+    stored_form,
+)
 from data_migration.models import BeforeImage, DeferredRelation, MigrationState
 from data_migration.outcomes import LinkKind, Unsettled
-from data_migration.rows.drafts import Draft
 from data_migration.rows.keys import identify
 from tests.apps.shop.models import Brand, Everything, Product, Restaurant, Tag, Token
 
@@ -30,19 +36,15 @@ def state(db: None) -> MigrationState:
     return MigrationState.objects.create(label="shop.SomeMigration")
 
 
-def draft(
+def snapshot(
     instance: models.Model,
     before: Mapping[str, Any],
     *,
     key: Any = 7,
     link: Link | None = None,
     m2m: Mapping[str, list[Any]] | None = None,
-) -> Draft:
-    made = Draft(1, {})
-    made.key_hash, made.key_text = identify(key)
-    made.existing, made.before, made.link = instance, before, link
-    made.m2m_before = m2m or {}
-    return made
+) -> Snapshot:
+    return Snapshot(identify(key)[0], instance, before, m2m or {}, link)
 
 
 def only(images: Images, key: Any = 7, **conditions: Any) -> Image:
@@ -77,7 +79,7 @@ def test_values_of_every_type_come_back_as_they_were(state: MigrationState) -> N
     before = {name: getattr(stored, name) for name in EVERYTHING}
     images = Images(state, database="default", run=4)
 
-    images.keep([draft(stored, before)])
+    images.keep([snapshot(stored, before)])
 
     image = only(images)
     assert former_values(Everything, image.values) == EVERYTHING
@@ -91,7 +93,7 @@ def test_null_is_not_an_empty_text(state: MigrationState) -> None:
     stored = Everything.objects.create(long_text="")
     images = Images(state, database="default", run=4)
 
-    images.keep([draft(stored, {"text": None, "long_text": "", "json": None, "binary": None})])
+    images.keep([snapshot(stored, {"text": None, "long_text": "", "json": None, "binary": None})])
 
     assert former_values(Everything, only(images).values) == {
         "text": None,
@@ -108,7 +110,7 @@ def test_relations_are_kept_as_keys(state: MigrationState) -> None:
     images = Images(state, database="default", run=4)
     before = {"brand": brand.pk, "maker": brand}
 
-    images.keep([draft(product, before, m2m={"tags": [tags[0].pk, tags[1]], "suppliers": []})])
+    images.keep([snapshot(product, before, m2m={"tags": [tags[0].pk, tags[1]], "suppliers": []})])
 
     image = only(images)
     assert former_values(Product, image.values) == {"brand_id": brand.pk, "maker_id": "a"}
@@ -118,7 +120,7 @@ def test_relations_are_kept_as_keys(state: MigrationState) -> None:
 def test_the_former_link_comes_back(state: MigrationState) -> None:
     images = Images(state, database="default", run=4)
 
-    images.keep([draft(Tag.objects.create(name="x"), {"name": "y"}, link=LINK)])
+    images.keep([snapshot(Tag.objects.create(name="x"), {"name": "y"}, link=LINK)])
 
     assert only(images).link == LINK
 
@@ -153,8 +155,8 @@ def test_a_deleted_object_is_kept_with_all_of_its_tables(state: MigrationState) 
 def test_the_oldest_value_of_each_field_counts(state: MigrationState) -> None:
     tag = Tag.objects.create(name="x")
     images = Images(state, database="default", run=4)
-    images.keep([draft(tag, {"name": "first"})])
-    images.keep([draft(tag, {"name": "second", "id": 5}, link=LINK, m2m={"products": [1]})])
+    images.keep([snapshot(tag, {"name": "first"})])
+    images.keep([snapshot(tag, {"name": "second", "id": 5}, link=LINK, m2m={"products": [1]})])
 
     found = images.find([identify(7)[0]])[identify(7)[0]]
     image = merged(found)
@@ -175,9 +177,9 @@ def test_relations_that_are_open_are_kept_with_the_oldest_image(state: Migration
     DeferredRelation.objects.create(**common, **kept)  # of a row without a key
     images = Images(state, database="default", run=4)
 
-    images.keep([draft(product, {"name": "P"}, link=LINK)])
+    images.keep([snapshot(product, {"name": "P"}, link=LINK)])
     DeferredRelation.objects.all().delete()
-    images.keep([draft(product, {"email": ""}, link=LINK)])
+    images.keep([snapshot(product, {"email": ""}, link=LINK)])
 
     assert [image.deferred for image in images.all()] == [[kept], []]
     assert merged(list(images.all())).deferred == [kept]
@@ -188,9 +190,9 @@ def test_relations_that_are_open_are_kept_with_the_oldest_image(state: Migration
 def test_images_of_other_runs_and_migrations_stay_apart(state: MigrationState) -> None:
     tag = Tag.objects.create(name="x")
     other = MigrationState.objects.create(label="shop.OtherMigration")
-    Images(state, database="default", run=4).keep([draft(tag, {"name": "four"})])
-    Images(state, database="default", run=5).keep([draft(tag, {"name": "five"})])
-    Images(other, database="default", run=5).keep([draft(tag, {"name": "other"})])
+    Images(state, database="default", run=4).keep([snapshot(tag, {"name": "four"})])
+    Images(state, database="default", run=5).keep([snapshot(tag, {"name": "five"})])
+    Images(other, database="default", run=5).keep([snapshot(tag, {"name": "other"})])
 
     images = Images(state, database="default")
     assert [image.values["name"] for image in images.all()] == ["four", "five"]
@@ -206,7 +208,7 @@ def test_an_unsettled_link_is_kept_as_a_number(state: MigrationState) -> None:
     link = LINK._replace(kind=LinkKind.CREATED, unsettled=Unsettled.RELATIONS)
     images = Images(state, database="default", run=4)
 
-    images.keep([draft(Tag.objects.create(name="x"), {}, link=link)])
+    images.keep([snapshot(Tag.objects.create(name="x"), {}, link=link)])
 
     assert only(images).link == link
 

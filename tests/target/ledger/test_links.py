@@ -78,7 +78,7 @@ def test_links_come_back_as_they_went_in(book: LinkBook) -> None:
     assert [type(value) for value in found] == [str, str, type(None), int, bytes, int, int, int]
 
 
-@settings(max_examples=examples(60), deadline=None)
+@settings(max_examples=examples(60))
 @given(
     keys=st.sets(st.text(max_size=30) | st.integers(), min_size=1, max_size=8),
     pk=st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x00"), max_size=40),
@@ -262,7 +262,7 @@ class TestSettled:
         assert ["BETWEEN" in sql for sql in seen] == [True, False, False]
         assert book.settled(hashes_of([1999, 2000]), before=9, skipped=True) == {1999}
 
-    @settings(max_examples=examples(40), deadline=None)
+    @settings(max_examples=examples(40))
     @given(
         stored=st.sets(st.integers(-40, 40) | st.text("ab", max_size=3), max_size=30),
         asked=st.sets(st.integers(-40, 40) | st.text("ab", max_size=3), min_size=1, max_size=9),

@@ -119,7 +119,7 @@ def _plain(part: Any) -> Any:
     return next(kind.__name__ for kind in kinds if isinstance(part, kind)), part
 
 
-@hypothesis_settings(max_examples=examples(40), deadline=None)
+@hypothesis_settings(max_examples=examples(40))
 @given(st.lists(_KEYS, max_size=12, unique_by=_kind), st.lists(_KEYS, max_size=5))
 def test_whatever_was_linked_is_found_and_nothing_else(keys: list[Any], others: list[Any]) -> None:
     with undone():

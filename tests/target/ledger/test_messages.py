@@ -2,49 +2,53 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
-from data_migration import Migration
-from data_migration.ledger import Ledger, Messages, dismiss, open_keys
+from data_migration.ledger import Ledger, Message, Messages, NewStep, dismiss, open_keys
 from data_migration.ledger.messages import messages_of, open_failures
 from data_migration.models import MigrationState, RowError, RunStep
-from data_migration.outcomes import MessageKind, Mode, RunStatus
-from data_migration.plan.graph import Plan, PlanStep
-from data_migration.rows.drafts import Draft, Note
+from data_migration.outcomes import MessageKind, Mode, RunKind, RunStatus
 from data_migration.rows.keys import identify
-from tests.apps.library.models import Genre
 
 pytestmark = pytest.mark.django_db
 FAILURE = MessageKind.FAILURE
 
 
-class Kept(Migration):
-    query = "SELECT 1"
-    model = Genre
-
-
 def begin(label: str = "a.Kept", mode: Mode = Mode.COMMIT) -> Messages:
     """The messages of a new run's step."""
     ledger = Ledger("default")
-    run = ledger.start_run(Plan((PlanStep(label, Kept),)), mode=mode, options={})
+    run = ledger.start_run([NewStep(label)], kind=RunKind.IMPORT, mode=mode, options={})
     step = run.steps.get()
     ledger.start_step(step)
     ledger.finish_run(run, RunStatus.DONE)  # so that the next one may begin
     return ledger.messages_for(step)
 
 
-def draft(number: int, key: object) -> Draft:
-    made = Draft(number, {})
-    made.key = key
-    made.key_hash, made.key_text = identify(key)
-    return made
+def about(
+    number: int,
+    key: object,
+    cause: str = "too long",
+    *,
+    kind: MessageKind = FAILURE,
+    column: str = "",
+    value: Any = None,
+) -> Message:
+    """A message about the row with this number and key."""
+    key_hash, text = identify(key)
+    return Message(kind, cause, number, text, key_hash, column, value)
+
+
+def hashes(*keys: object) -> list[str]:
+    return [identify(key)[0] for key in keys]
 
 
 def failing(*keys: object, label: str = "a.Kept", mode: Mode = Mode.COMMIT) -> Messages:
     """A step in which rows of these keys failed, stored."""
     messages = begin(label, mode)
     for number, key in enumerate(keys, start=1):
-        messages.note(FAILURE, draft(number, key), Note("name", "x", "too long"))
+        messages.note(about(number, key, column="name", value="x"))
     store(messages)
     return messages
 
@@ -76,7 +80,7 @@ def test_a_row_that_is_handled_is_closed_when_the_messages_are_stored() -> None:
     failing(1, 2, 3)
     messages = begin()
 
-    messages.handled([draft(1, 1), draft(7, 3), draft(8, 99)])
+    messages.handled(hashes(1, 3, 99))
     assert open_() == ["1", "2", "3"]
     store(messages)
     assert open_() == ["2"]
@@ -85,9 +89,8 @@ def test_a_row_that_is_handled_is_closed_when_the_messages_are_stored() -> None:
 def test_a_row_that_fails_again_is_open_once() -> None:
     failing(1, 2)
     messages = begin()
-    again = draft(1, 2)
-    messages.note(FAILURE, again, Note("", None, "still too long"))
-    messages.handled([again])
+    messages.note(about(1, 2, "still too long"))
+    messages.handled(hashes(2))
     store(messages)
 
     assert open_() == ["1", "2"]
@@ -97,10 +100,9 @@ def test_a_row_that_fails_again_is_open_once() -> None:
 def test_what_was_rolled_back_stays_open_once_whether_it_failed_again_or_not() -> None:
     failing(1, 2)
     messages = begin()
-    again = draft(1, 2)
-    messages.note(FAILURE, again, Note("", None, "still too long"))
-    messages.note(MessageKind.WARNING, draft(2, 1), Note("", None, "odd"))
-    messages.handled([draft(2, 1), again])
+    messages.note(about(1, 2, "still too long"))
+    messages.note(about(2, 1, "odd", kind=MessageKind.WARNING))
+    messages.handled(hashes(1, 2))
     messages.keep_failures_only()
     store(messages)
 
@@ -111,8 +113,8 @@ def test_what_was_rolled_back_stays_open_once_whether_it_failed_again_or_not() -
 def test_storing_may_be_repeated_after_a_rollback() -> None:
     failing(1)
     messages = begin()
-    messages.handled([draft(1, 1)])
-    messages.note(MessageKind.WARNING, draft(2, 2), Note("", None, "odd"))
+    messages.handled(hashes(1))
+    messages.note(about(2, 2, "odd", kind=MessageKind.WARNING))
     messages.save()
     RowError.objects.filter(kind=MessageKind.WARNING).delete()
     RowError.objects.update(is_open=True)
@@ -127,8 +129,8 @@ def test_storing_may_be_repeated_after_a_rollback() -> None:
 def test_a_rehearsal_closes_and_opens_nothing() -> None:
     failing(1)
     messages = begin(mode=Mode.REHEARSAL)
-    messages.handled([draft(1, 1)])
-    messages.note(FAILURE, draft(2, 2), Note("", None, "too long"))
+    messages.handled(hashes(1))
+    messages.note(about(2, 2, "too long"))
     store(messages)
 
     assert open_() == ["1"]
@@ -139,7 +141,7 @@ def test_one_migration_leaves_the_queue_of_another_alone() -> None:
     failing(1, label="a.Kept")
     failing(1, label="a.Other")
     messages = begin("a.Other")
-    messages.handled([draft(1, 1)])
+    messages.handled(hashes(1))
     store(messages)
     assert list(open_failures("default").values_list("migration__label", flat=True)) == ["a.Kept"]
 
@@ -175,7 +177,7 @@ def test_the_queue_can_be_asked_for_some_messages() -> None:
 
 def test_a_message_has_the_pattern_of_its_cause() -> None:
     messages = begin()
-    messages.note(FAILURE, draft(1, 1), Note("x", 7, "id = 7 matches no a.B"))
+    messages.note(about(1, 1, "id = 7 matches no a.B", column="x", value=7))
     store(messages)
 
     assert RowError.objects.get().pattern == "id = … matches no a.B"
@@ -183,7 +185,7 @@ def test_a_message_has_the_pattern_of_its_cause() -> None:
 
 def test_a_failure_without_a_key_waits_for_a_run_that_reads_every_row() -> None:
     messages = begin()
-    messages.note(FAILURE, Draft(1, {}), Note("", None, "too long"))
+    messages.note(Message(FAILURE, "too long", 1))
     store(messages)
 
     assert open_keys(state(), "default") == {}
@@ -192,7 +194,7 @@ def test_a_failure_without_a_key_waits_for_a_run_that_reads_every_row() -> None:
 
 def test_what_no_database_takes_is_spelled_out_in_the_cause() -> None:
     messages = begin()
-    messages.note(FAILURE, draft(1, 1), Note("n", "\x00", "“\x00\ud800 é” is no number"))
+    messages.note(about(1, 1, "“\x00\ud800 é” is no number", column="n", value="\x00"))
     store(messages)
 
     assert RowError.objects.get().cause == "“\\x00\\ud800 é” is no number"
@@ -200,8 +202,8 @@ def test_what_no_database_takes_is_spelled_out_in_the_cause() -> None:
 
 def test_long_columns_are_cut_and_values_are_shown_as_people_read_them() -> None:
     messages = begin()
-    messages.note(FAILURE, draft(1, 1), Note("c" * 300, None, "x"))
-    messages.note(FAILURE, draft(2, 2), Note("", "not shown", "x"))
+    messages.note(about(1, 1, column="c" * 300))
+    messages.note(about(2, 2, value="not shown"))
     store(messages)
 
     assert list(RowError.objects.values_list("column", "value")) == [("c" * 255, "NULL"), ("", "")]
@@ -215,8 +217,8 @@ class TestMessagesOf:
     def test_are_those_of_the_last_run_and_what_is_open_of_others(self) -> None:
         failing(1, 2)
         closed = begin()
-        closed.handled([draft(1, 1)])
-        closed.note(MessageKind.WARNING, draft(3, 3), Note("", None, "odd"))
+        closed.handled(hashes(1))
+        closed.note(about(3, 3, "odd", kind=MessageKind.WARNING))
         store(closed)
         failing(8, label="a.Other")
 
@@ -233,8 +235,8 @@ class TestMessagesOf:
     def test_can_be_asked_by_kind_and_by_key(self) -> None:
         messages = begin()
         for number, key in enumerate((7, "7", "seven"), start=1):
-            messages.note(FAILURE, draft(number, key), Note("", None, "x"))
-        messages.note(MessageKind.CONFLICT, draft(4, 7), Note("", None, "x"))
+            messages.note(about(number, key, "x"))
+        messages.note(about(4, 7, "x", kind=MessageKind.CONFLICT))
         store(messages)
 
         assert len(self.told(kind="failure")) == 3

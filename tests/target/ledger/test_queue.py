@@ -22,10 +22,10 @@ from data_migration.ledger import (
 )
 from data_migration.ledger.lock import Lock
 from data_migration.models import Run, RunLock
-from data_migration.outcomes import Mode
-from data_migration.plan.graph import Plan
+from data_migration.outcomes import Mode, RunKind
 from data_migration.utils import processes
 from tests.support.engine import statements
+from tests.support.waiting import wait_until
 from tests.target.ledger.running import (
     ON_SQLITE,
     Start,
@@ -36,18 +36,22 @@ from tests.target.ledger.running import (
     only_servers,
     seconds_ago,
     start_fixture,  # noqa: F401
-    wait_until,
 )
-
-NOTHING = Plan(())
 
 
 def queue(mode: Mode = Mode.COMMIT, **options: Any) -> Run:
-    return queue_run(mode=mode, options=options, requested_by="Ada", database="default")
+    return queue_run(
+        kind=RunKind.IMPORT,
+        mode=mode,
+        options=options,
+        requested_by="Ada",
+        database="default",
+    )
 
 
 def claim(run: Run) -> Run:
-    return Ledger("default").start_run(NOTHING, mode=Mode.COMMIT, options={}, queued=run)
+    begun = {"kind": RunKind.IMPORT, "mode": Mode.COMMIT, "options": {}}
+    return Ledger("default").start_run((), queued=run, **begun)
 
 
 # ------------------------------------------------------------------ queued and claimed
@@ -95,7 +99,7 @@ def test_a_claim_makes_the_run_one_of_this_process_and_takes_the_lock() -> None:
 def test_a_run_is_claimed_once() -> None:
     run = queue()
     ledger = Ledger("default")
-    claimed = ledger.start_run(NOTHING, mode=Mode.COMMIT, options={}, queued=run)
+    claimed = ledger.start_run((), kind=RunKind.IMPORT, mode=Mode.COMMIT, options={}, queued=run)
     ledger.finish_run(claimed, "done")  # type: ignore[arg-type]
 
     with pytest.raises(RunRefused, match=f"Run {run.pk} does not wait for a worker: it is done"):
@@ -272,7 +276,7 @@ def test_a_run_that_is_not_at_work_cannot_be_asked_to_stop() -> None:
 
 @pytest.mark.django_db
 def test_a_rollback_cannot_be_asked_to_stop_since_it_is_one_step() -> None:
-    run = begin(Lock("default"), mode=Mode.ROLLBACK)
+    run = begin(Lock("default"), kind=RunKind.ROLLBACK)
 
     with pytest.raises(LedgerError, match="done as a whole or not at all"):
         request_stop(run.pk, database="default")

@@ -6,30 +6,18 @@ from contextlib import suppress
 
 import pytest
 
-from data_migration import Migration
 from data_migration.exceptions import LedgerError
-from data_migration.ledger import Ledger
+from data_migration.ledger import Ledger, Message, NewStep
 from data_migration.models import MigrationState, RowError, RowLink, RunStep
-from data_migration.outcomes import MessageKind, Mode, Outcome, RunStatus
-from data_migration.plan.graph import Plan, PlanStep
-from data_migration.rows.drafts import Draft, Note
+from data_migration.outcomes import MessageKind, Mode, Outcome, RunKind, RunStatus
 from data_migration.rows.keys import identify
 from tests.apps.library.models import Genre
 
 pytestmark = pytest.mark.django_db
 
 
-class Kept(Migration):
-    query = "SELECT 1"
-    model = Genre
-
-
-class Skipped(Kept):
-    skip = True
-
-
 FAILURE = MessageKind.FAILURE
-PLAN = Plan((PlanStep("a.Kept", Kept), PlanStep("a.Skipped", Skipped)))
+STEPS = (NewStep("a.Kept"), NewStep("a.Skipped", is_skipped=True))
 
 
 @pytest.fixture
@@ -39,7 +27,7 @@ def ledger() -> Ledger:
 
 def run_once(ledger: Ledger, status: RunStatus, mode: Mode = Mode.COMMIT) -> RunStep:
     """A run of the plan whose first step ended so."""
-    run = ledger.start_run(PLAN, mode=mode, options={})
+    run = ledger.start_run(STEPS, kind=RunKind.IMPORT, mode=mode, options={})
     step = run.steps.first()
     assert step is not None
     ledger.start_step(step)
@@ -49,16 +37,10 @@ def run_once(ledger: Ledger, status: RunStatus, mode: Mode = Mode.COMMIT) -> Run
     return step
 
 
-def keyed_draft(number: int, key: object) -> Draft:
-    draft = Draft(number, {})
-    draft.key = key
-    draft.key_hash, draft.key_text = identify(key)
-    return draft
-
-
 def started(ledger: Ledger, mode: Mode = Mode.COMMIT) -> RunStep:
     """The first step of a new run, begun."""
-    step = ledger.start_run(PLAN, mode=mode, options={}).steps.get(position=1)
+    run = ledger.start_run(STEPS, kind=RunKind.IMPORT, mode=mode, options={})
+    step = run.steps.get(position=1)
     ledger.start_step(step)
     return step
 
@@ -66,7 +48,8 @@ def started(ledger: Ledger, mode: Mode = Mode.COMMIT) -> RunStep:
 def note(
     ledger: Ledger, step: RunStep, number: int, key: object, kind: MessageKind = FAILURE
 ) -> RowError:
-    return ledger.note(step, kind, keyed_draft(number, key), Note("", None, "too long"))
+    key_hash, text = identify(key)
+    return ledger.note(step, Message(kind, "too long", number, text, key_hash))
 
 
 def is_read() -> None:
@@ -78,7 +61,7 @@ def test_a_run_starts_with_its_steps_and_who_runs_it(ledger: Ledger) -> None:
     import os
     import socket
 
-    run = ledger.start_run(PLAN, mode=Mode.COMMIT, options={"limit": 3})
+    run = ledger.start_run(STEPS, kind=RunKind.IMPORT, mode=Mode.COMMIT, options={"limit": 3})
 
     assert (run.status, run.mode, run.options) == ("running", "commit", {"limit": 3})
     assert (run.host, run.process) == (socket.gethostname(), os.getpid())
@@ -122,7 +105,7 @@ def test_with_a_failed_row_that_can_be_tried_again_it_runs_again(ledger: Ledger)
 
 def test_a_failed_row_without_a_key_cannot_be_tried_again(ledger: Ledger) -> None:
     step = started(ledger)
-    ledger.note(step, FAILURE, Draft(1, {}), Note("", None, "too long"))
+    ledger.note(step, Message(FAILURE, "too long", 1))
     ledger.save_step(step)
     is_read()
 
@@ -153,7 +136,7 @@ def test_the_last_run_decides(ledger: Ledger) -> None:
 
 
 def test_a_rehearsed_step_is_not_written_when_it_starts(ledger: Ledger) -> None:
-    run = ledger.start_run(PLAN, mode=Mode.REHEARSAL, options={})
+    run = ledger.start_run(STEPS, kind=RunKind.IMPORT, mode=Mode.REHEARSAL, options={})
     step = run.steps.get(position=1)
     ledger.start_step(step)
 
@@ -164,8 +147,8 @@ def test_messages_are_written_with_their_step(ledger: Ledger) -> None:
     step = started(ledger)
     step.count(Outcome.CREATED)
     step.count(Outcome.FAILED)
-    warned = Note("genre", None, "nothing there")
-    ledger.note(step, MessageKind.WARNING, keyed_draft(1, 7), warned)
+    warned = Message(MessageKind.WARNING, "nothing there", 1, "7", identify(7)[0], "genre")
+    ledger.note(step, warned)
     note(ledger, step, 2, ("DE", "07"))
     assert RowError.objects.count() == 0
 
@@ -265,7 +248,7 @@ def test_messages_of_the_last_run_rehearsals_included(ledger: Ledger) -> None:
 
 def test_runs_of_some_migrations(ledger: Ledger) -> None:
     first = run_once(ledger, RunStatus.DONE).run
-    other = ledger.start_run(Plan(PLAN.steps[1:]), mode=Mode.COMMIT, options={})
+    other = ledger.start_run(STEPS[1:], kind=RunKind.IMPORT, mode=Mode.COMMIT, options={})
 
     assert list(ledger.runs()) == [other, first]
     assert list(ledger.runs(["a.Kept"])) == [first]

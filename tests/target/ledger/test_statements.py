@@ -68,7 +68,7 @@ def test_rows_of_another_table_with_booleans_and_null(migration: int) -> None:
     assert list(images) == [(False, {"a": "tab\t\\"}, None), (True, {}, {"run": 7})]
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.sets(st.one_of(st.integers(), st.text(), st.binary(), st.uuids()), max_size=50))
 def test_every_hash_is_one_that_the_database_takes(keys: set[Any]) -> None:
     with undone():

@@ -21,6 +21,7 @@ from tests.apps.library.fixtures import (
     library_fixture,  # noqa: F401
 )
 from tests.apps.library.testing import make_project, migrate
+from tests.support.legacy import sqlite
 
 BACKEND = "django.core.mail.backends.locmem.EmailBackend"
 
@@ -137,7 +138,7 @@ def test_other_databases_that_hooks_touch_are_rolled_back_too(
     library: Library, tmp_path: Path, target_environment: dict[str, str], way: str
 ) -> None:
     other = tmp_path / "other.sqlite3"
-    with closing(sqlite3.connect(other)) as connection, connection:
+    with closing(sqlite(other)) as connection, connection:
         connection.execute("CREATE TABLE notes (text TEXT)")
     engine = "'ENGINE': 'django.db.backends.sqlite3'"
     project = make_project(

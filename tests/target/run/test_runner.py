@@ -8,7 +8,6 @@ import re
 import signal
 import subprocess
 import termios
-import time
 import tracemalloc
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,7 +15,7 @@ from typing import Any
 
 import pytest
 from django.db import connection
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from data_migration.models import Run, RunStep
@@ -27,6 +26,7 @@ from tests.apps.library.fixtures import (
     library_fixture,  # noqa: F401
 )
 from tests.apps.library.testing import Project, make_project, migrate
+from tests.support.waiting import PATIENCE, wait_until
 from tests.support.writers import USUAL
 
 # ------------------------------------------------------------------ hooks
@@ -167,11 +167,7 @@ FATES = ("fine", "skipped", "bad value", "no author", "hook fails", "duplicate",
 
 @pytest.mark.django_db
 @pytest.mark.parametrize("writer", USUAL)
-@settings(
-    max_examples=15,
-    deadline=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
-)
+@settings(max_examples=15)
 @given(fates=st.lists(st.sampled_from(FATES), max_size=12), size=st.integers(1, 5))
 def test_every_row_ends_in_exactly_one_count(
     library: Library, writer: str, fates: list[str], size: int
@@ -260,7 +256,7 @@ def test_memory_does_not_grow_with_the_table(library: Library) -> None:
 # ------------------------------------------------------------------ ending a run
 
 #: Ten batches of two; at the fifth row the migration says so and waits to be shot at.
-SPEC = """
+SPEC = f"""
 import pathlib, time
 from data_migration import BaseMigration
 from tests.apps.library.models import Author, Genre, Member
@@ -277,7 +273,7 @@ class SecondMigration(BaseMigration):
     def hook_before_save(self, instance, row):
         if row["id"] == 5 and not pathlib.Path("released").exists():
             pathlib.Path("reached").touch()
-            deadline = time.monotonic() + 20
+            deadline = time.monotonic() + {PATIENCE}
             while not pathlib.Path("go").exists() and time.monotonic() < deadline:
                 time.sleep(0.02)
 
@@ -300,19 +296,11 @@ def job(library: Library, tmp_path: Path, target_environment: dict[str, str]) ->
     )
 
 
-def wait_for(path: Path, process: subprocess.Popen[str]) -> None:
-    deadline = time.monotonic() + 30
-    while not path.exists():
-        if process.poll() is not None or time.monotonic() > deadline:
-            pytest.fail(f"the process never came to the fifth row: {process.communicate()}")
-        time.sleep(0.02)
-
-
 @pytest.fixture
 def running(job: Project) -> Iterator[subprocess.Popen[str]]:
     process = job.start("migrate_legacy", "job", "--commit", "--no-progress")
     try:
-        wait_for(job.folder / "reached", process)
+        wait_until((job.folder / "reached").exists, process)
         yield process
     finally:
         process.kill()
@@ -330,9 +318,8 @@ def test_a_first_signal_stops_after_the_batch(
     job: Project, running: subprocess.Popen[str], number: int
 ) -> None:
     running.send_signal(number)
-    time.sleep(0.1)
     (job.folder / "go").touch()
-    out, err = running.communicate(timeout=30)
+    out, err = running.communicate(timeout=PATIENCE)
 
     assert running.returncode == 1
     assert "committed job.FirstMigration, a part of job.SecondMigration.\n" in out
@@ -365,13 +352,14 @@ def goes_on_behind(job: Project, members: int) -> None:
 @pytest.mark.once
 def test_a_second_ctrl_c_ends_at_once(job: Project, running: subprocess.Popen[str]) -> None:
     running.send_signal(signal.SIGINT)
-    time.sleep(0.2)
+    assert running.stderr is not None
+    first = running.stderr.readline()  # two signals at once would be one
     running.send_signal(signal.SIGINT)
-    out, err = running.communicate(timeout=10)  # without a "go", the hook still waits
+    out, rest = running.communicate(timeout=PATIENCE)  # without a "go", the hook still waits
 
     assert running.returncode == 1
     assert "committed job.FirstMigration, a part of job.SecondMigration.\n" in out
-    assert err == (
+    assert first + rest == (
         f"{STOPPING}CommandError: job.SecondMigration was stopped at once. What was committed"
         " before is kept; the same command goes on there.\n"
     )
@@ -385,7 +373,7 @@ def test_after_a_kill_the_run_is_shown_as_interrupted_and_the_next_does_the_rest
     job: Project, running: subprocess.Popen[str]
 ) -> None:
     running.kill()
-    running.communicate(timeout=10)
+    running.communicate(timeout=PATIENCE)
 
     shown = job.run("show_legacy", "job").out.splitlines()
     assert [line.split()[1] for line in shown[1:]] == ["done", "interrupted", "pending"]
@@ -413,7 +401,7 @@ def on_a_terminal(job: Project, *arguments: str) -> tuple[int, str, str]:
         if not piece:
             break
         drawn += piece
-    out, _ = process.communicate(timeout=30)
+    out, _ = process.communicate(timeout=PATIENCE)
     os.close(master)
     return process.returncode, out, drawn.decode()
 

@@ -18,7 +18,7 @@ from data_migration.models import RowLink
 from data_migration.options import RunOptions
 from data_migration.outcomes import Mode, RunStatus
 from data_migration.plan.graph import build_plan
-from data_migration.run.runner import Runner
+from data_migration.run.runner import Import, run_import
 from data_migration.sources import is_apart
 from data_migration.step.ahead import Ahead
 from data_migration.tables import TableInsert
@@ -89,14 +89,12 @@ def rows(count: int = 10) -> list[dict[str, Any]]:
     return [{"number": n, "name": "x", "code": str(n)} for n in range(count)]
 
 
-def run(migration: type[Migration], **options: Any) -> Runner:
-    runner = Runner(
+def run(migration: type[Migration], **options: Any) -> Import:
+    return run_import(
         build_plan({"shop.BrandMigration": migration}),
         RunOptions(mode=Mode.COMMIT, **options),
         Ledger("default"),
     )
-    runner.execute()
-    return runner
 
 
 @pytest.mark.django_db

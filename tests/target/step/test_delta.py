@@ -577,7 +577,7 @@ _BRANDS = ("acme", "best")
 
 @pytest.mark.slow
 @pytest.mark.parametrize("writer_name", USUAL)
-@hypothesis_settings(max_examples=examples(40), deadline=None)
+@hypothesis_settings(max_examples=examples(40))
 @given(rounds=st.lists(_ROUND, min_size=1, max_size=4), batch_size=st.integers(1, 4))
 def test_rerun_after_rerun_is_a_fresh_import_with_the_edits_that_were_kept(
     writer_name: str, rounds: list[tuple[Table, Any]], batch_size: int
@@ -604,7 +604,7 @@ def test_rerun_after_rerun_is_a_fresh_import_with_the_edits_that_were_kept(
 
 @pytest.mark.slow
 @pytest.mark.parametrize("writer_name", USUAL)
-@hypothesis_settings(max_examples=examples(15), deadline=None)
+@hypothesis_settings(max_examples=examples(15))
 @given(tables=st.lists(_TABLE, min_size=2, max_size=4), batch_size=st.integers(1, 4))
 def test_with_overwrite_the_target_is_that_of_a_fresh_import(
     writer_name: str, tables: list[Table], batch_size: int

@@ -294,7 +294,7 @@ def _forests(draw: Any) -> Rows:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("writer_name", USUAL)
-@settings(max_examples=examples(40), deadline=None)
+@settings(max_examples=examples(40))
 @given(rows=_forests(), stops=st.lists(st.integers(1, 4), max_size=3), size=st.integers(1, 3))
 def test_any_graph_interrupted_anywhere_is_one_clean_run(
     writer_name: str, rows: Rows, stops: list[int], size: int

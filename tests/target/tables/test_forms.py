@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from django.db import connection
 from django.db.models import FileField
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from data_migration.tables import TableInsert, Unsuitable
@@ -57,11 +57,7 @@ def test_every_field_has_values_to_be_tried() -> None:
 
 
 @pytest.mark.parametrize("field", FIELDS, ids=lambda field: field.name)
-@settings(
-    max_examples=examples(100),
-    deadline=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
-)
+@settings(max_examples=examples(100))
 @given(data=st.data())
 def test_what_is_written_is_what_django_writes(field: Any, data: Any) -> None:
     values = data.draw(columns(field.name))

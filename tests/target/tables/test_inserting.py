@@ -56,7 +56,7 @@ _ROW = st.tuples(
 )
 
 
-@settings(max_examples=examples(60), deadline=None)
+@settings(max_examples=examples(60))
 @given(st.lists(_ROW, min_size=1, max_size=9))
 def test_values_stay_in_their_row_and_column(rows: list[Any]) -> None:
     fields = [Everything._meta.get_field(name) for name in NAMES]

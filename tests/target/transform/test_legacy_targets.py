@@ -17,7 +17,7 @@ from data_migration.models import RowLink, RunStep
 from data_migration.options import RunOptions
 from data_migration.outcomes import Mode, OnError
 from data_migration.plan.graph import build_plan
-from data_migration.run.runner import Runner
+from data_migration.run.runner import run_import
 from data_migration.spec.columns import is_a
 from data_migration.transform.relations import RelationColumn
 from tests.apps.ledger.fixtures import Keyed, keyed_fixture  # noqa: F401
@@ -41,10 +41,9 @@ def run(**sources: tuple[type[Migration], Rows]) -> dict[str, RunStep]:
     """Run the migrations, labelled ``ledger.<name>``, over these rows; their steps by name."""
     specs = {f"ledger.{name}": over(cls, rows) for name, (cls, rows) in sources.items()}
     options = RunOptions(mode=Mode.COMMIT, on_error=OnError.CONTINUE, batch_size=2)
-    runner = Runner(build_plan(specs), options, Ledger("default"))
-    runner.execute()
-    assert runner.error is None, runner.error
-    return {step.migration.partition(".")[2]: step for step in runner.steps}
+    done = run_import(build_plan(specs), options, Ledger("default"))
+    assert done.error is None, done.error
+    return {step.migration.partition(".")[2]: step for step in done.steps}
 
 
 def causes(step: RunStep) -> list[str]:
@@ -252,17 +251,15 @@ class TestComposite:
             "ledger.A": over(*CUSTOMERS),
             "ledger.B": over(migration, [{"nr": 1}]),
         }
-        runner = Runner(build_plan(specs), RunOptions(mode=Mode.COMMIT), Ledger("default"))
-        runner.execute()
-        assert "reads who, and the query does not return who" in str(runner.error)
+        done = run_import(build_plan(specs), RunOptions(mode=Mode.COMMIT), Ledger("default"))
+        assert "reads who, and the query does not return who" in str(done.error)
 
     def test_a_column_of_the_relation_s_own_name_that_nobody_reads(self) -> None:
         migration = orders(columns=("who",))
         rows = [{"nr": 1, "who": 42, "customer": 42}]
         specs = {"ledger.A": over(*CUSTOMERS), "ledger.B": over(migration, rows)}
-        runner = Runner(build_plan(specs), RunOptions(mode=Mode.COMMIT), Ledger("default"))
-        runner.execute()
-        assert "the query returns 'customer', but is_a() of it reads who" in str(runner.error)
+        done = run_import(build_plan(specs), RunOptions(mode=Mode.COMMIT), Ledger("default"))
+        assert "the query returns 'customer', but is_a() of it reads who" in str(done.error)
 
 
 class TestRealShapes:
@@ -337,7 +334,7 @@ def test_a_batch_costs_two_lookups_and_known_keys_none() -> None:
     assert len(asked) == 1
 
 
-@hypothesis_settings(max_examples=examples(20), deadline=None)
+@hypothesis_settings(max_examples=examples(20))
 @given(st.data())
 def test_every_reference_arrives_in_whatever_form_and_order(data: st.DataObject) -> None:
     """A forest of typed keys: parents before or after their children, keys as text or number."""

@@ -398,7 +398,7 @@ def _naive(attr: str, value: Any) -> Any:
         return None if value == "" else "missing"
 
 
-@hypothesis_settings(max_examples=examples(25), deadline=None)
+@hypothesis_settings(max_examples=examples(25))
 @given(
     st.lists(_VALUES, max_size=12),
     st.sampled_from(["number", "code", "name", "profile__code"]),
@@ -495,7 +495,7 @@ class TestSeveralAttributes:
 _PAIRS = st.tuples(st.sampled_from([None, "", "a", "b", "x"]), st.sampled_from([None, "", 0, "1"]))
 
 
-@hypothesis_settings(max_examples=examples(25), deadline=None)
+@hypothesis_settings(max_examples=examples(25))
 @given(st.lists(_PAIRS, max_size=10), st.integers(1, 4), st.integers(1, 6), st.booleans())
 def test_looking_up_pairs_equals_a_get_for_each_row(
     pairs: list[Any], batch_size: int, cache_size: int, prefetch: bool

@@ -331,13 +331,13 @@ def _check(rows: Rows, batch_size: int, writer: str) -> None:
 _WRITERS = st.sampled_from(WRITERS)
 
 
-@settings(max_examples=examples(25), deadline=None)
+@settings(max_examples=examples(25))
 @given(_graphs(loops=False, bad=False), st.integers(1, 5), _WRITERS)
 def test_any_forest_in_any_order(rows: Rows, batch_size: int, writer: str) -> None:
     _check(rows, batch_size, writer)
 
 
-@settings(max_examples=examples(40), deadline=None)
+@settings(max_examples=examples(40))
 @given(_graphs(loops=True, bad=True), st.integers(1, 5), _WRITERS)
 def test_any_graph_with_bad_rows_and_loops(rows: Rows, batch_size: int, writer: str) -> None:
     _check(rows, batch_size, writer)

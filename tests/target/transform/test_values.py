@@ -319,7 +319,7 @@ def transformed(name: str, values: list[Any], *, together: bool) -> list[Any]:
 
 
 @pytest.mark.parametrize("field", EVERYTHING, ids=lambda field: field.name)
-@settings(max_examples=examples(30), deadline=None)
+@settings(max_examples=examples(30))
 @given(data=st.data())
 def test_a_column_at_a_time_comes_to_the_same_as_row_by_row(field: Any, data: Any) -> None:
     one = st.one_of(_QUICK, OWN[field.name])

@@ -14,7 +14,7 @@ from django.db.models.signals import pre_delete
 
 from data_migration import Migration, is_a
 from data_migration.exceptions import LedgerError, SpecError
-from data_migration.ledger import Ledger, LinkBook
+from data_migration.ledger import Ledger, LinkBook, NewStep
 from data_migration.models import (
     BeforeImage,
     DeferredRelation,
@@ -24,7 +24,7 @@ from data_migration.models import (
     RunStep,
 )
 from data_migration.options import RunOptions
-from data_migration.outcomes import Mode, Removed, RunStatus
+from data_migration.outcomes import Mode, Removed, RunKind, RunStatus
 from data_migration.plan.graph import Plan, build_plan
 from data_migration.rows.keys import identify
 from data_migration.undo import Selection, roll_back
@@ -102,6 +102,11 @@ class Done:
     run: int
 
 
+def begin(ledger: Ledger, plan: Plan, asked: RunOptions) -> Run:
+    steps = [NewStep(step.label) for step in plan]
+    return ledger.start_run(steps, kind=RunKind.IMPORT, mode=asked.mode, options=asked.recorded())
+
+
 def settle(
     *passes: tuple[type[Migration], Sequence[Any]],
     removed: str = Removed.DELETE,
@@ -114,7 +119,7 @@ def settle(
     classes = {label_of(cls): _with(cls, removed) for cls in EVERY}
     plan = Plan(tuple(build_plan(classes).select([label_of(cls) for cls, _ in passes])))
     asked = RunOptions(mode=mode, warn=warned.append, **options)
-    run = ledger.start_run(plan, mode=mode, options=asked.recorded())
+    run = begin(ledger, plan, asked)
     steps = {step.migration: step for step in run.steps.select_related("run")}
     with _finished(ledger, run), closing(Removal(build_plan(classes), ledger, asked)) as removal:
         for cls, keys in passes:
@@ -476,7 +481,7 @@ def test_failed_rows_are_read_again_without_looking_for_what_is_gone(shop: None)
 def test_a_query_that_was_not_read_to_its_end_tells_nothing(shop: None) -> None:
     ledger, classes = Ledger("default"), {label_of(cls): _with(cls, "delete") for cls in EVERY}
     plan, options = build_plan(classes), RunOptions(mode=Mode.COMMIT)
-    run = ledger.start_run(plan, mode=Mode.COMMIT, options={})
+    run = begin(ledger, plan, options)
     step = run.steps.get(migration="shop.ProductMigration")
     with _finished(ledger, run), closing(Removal(plan, ledger, options)) as removal:
         book = LinkBook(ledger.start_step(step), database="default")

@@ -30,7 +30,7 @@ from data_migration.models import (
     RunLock,
     RunStep,
 )
-from data_migration.outcomes import Mode, RunStatus
+from data_migration.outcomes import Mode, RunKind, RunStatus
 from data_migration.plan.graph import Plan, build_plan
 from data_migration.rows.keys import identify
 from data_migration.undo import Rollback, RollbackPlan, Selection, plan_rollback, roll_back
@@ -432,7 +432,7 @@ def test_of_a_whole_migration_only_what_it_found_comes_back() -> None:
 def delete_as_a_run_does(label: str, *objects: Any) -> int:
     """Delete objects as ``removed = "delete"`` does; returns the run."""
     state = MigrationState.objects.get(label=label)
-    run = Ledger("default").start_run(Plan(()), mode=Mode.COMMIT, options={})
+    run = Ledger("default").start_run((), kind=RunKind.IMPORT, mode=Mode.COMMIT, options={})
     book = LinkBook(state, database="default")
     pairs = [(next(book.all(object_pk=str(each.pk))), each) for each in objects]
     images = Images(state, database="default", run=run.pk)
@@ -775,7 +775,8 @@ def test_it_is_recorded_as_a_run_of_its_own() -> None:
     done = back("shop.TagMigration", "shop.ProductMigration", force=True)
 
     run = Run.objects.get(pk=done.run.pk)
-    assert (run.mode, run.status, run.error) == (Mode.ROLLBACK, RunStatus.DONE, "")
+    assert (run.kind, run.mode) == (RunKind.ROLLBACK, Mode.ROLLBACK)
+    assert (run.status, run.error) == (RunStatus.DONE, "")
     assert run.options == {
         "labels": ["shop.TagMigration", "shop.ProductMigration"],
         "run": None,
@@ -890,12 +891,17 @@ def test_a_class_that_is_gone_from_the_specs_is_left_and_told(
     assert "Put the class back into the spec" in refused("shop.TagMigration")
 
 
-@pytest.mark.parametrize("mode", [Mode.REHEARSAL, Mode.ROLLBACK])
-def test_only_a_run_that_wrote_can_be_undone(mode: Mode) -> None:
-    run = Ledger("default").start_run(Plan(()), mode=mode, options={})
+@pytest.mark.parametrize(
+    ("kind", "mode", "said"),
+    [
+        (RunKind.IMPORT, Mode.REHEARSAL, "was a rehearsal"),
+        (RunKind.ROLLBACK, Mode.ROLLBACK, "is a rollback itself"),
+    ],
+)
+def test_only_a_run_that_wrote_can_be_undone(kind: RunKind, mode: Mode, said: str) -> None:
+    run = Ledger("default").start_run((), kind=kind, mode=mode, options={})
     Ledger("default").finish_run(run, RunStatus.DONE)
 
-    said = {"rehearsal": "was a rehearsal", "rollback": "is a rollback itself"}[mode.value]
     with pytest.raises(LedgerError, match=said):
         planned(run=run.pk)
 
@@ -1023,7 +1029,7 @@ def put(rows: dict[str, Any]) -> None:
 
 @pytest.mark.slow
 class EveryImport(TestCase):
-    @settings(max_examples=examples(40), deadline=None)
+    @settings(max_examples=examples(40))
     @given(there=ROWS, first=ROWS, second=ROWS, removed=st.sampled_from(["keep", "delete"]))
     def test_a_rollback_leaves_the_target_as_it_was(
         self,

@@ -12,13 +12,15 @@ from typing import Any
 
 import pytest
 from django.db import models
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from data_migration import BaseMigration, is_a
 from data_migration.options import RunOptions
 from data_migration.sources import Reader
-from data_migration.sources.key_ranges import KeyRange, in_range
+from data_migration.sources.key_ranges import KeyRange
+from data_migration.sources.query import QueryFeed
+from data_migration.sources.rows import Rows
 from data_migration.workers import outlook
 from data_migration.workers.divide import Part, divide, whole_groups
 from data_migration.workers.obstacles import NotSplit, refers_by_itself
@@ -73,16 +75,19 @@ class Keyed:
         with closing(self.connection.cursor()) as cursor:
             cursor.execute(statement)
 
-    def rows(self, *query: Any) -> list[dict[str, Any]]:
-        reader = Reader(self.connection, "job.Keyed")
-        reader.execute(*(query or (QUERY,)))
-        rows = [row for batch in reader.batches(3) for row in batch]
-        reader.close()
+    @property
+    def feed(self) -> QueryFeed:
+        return QueryFeed(Reader(self.connection, "job.Keyed"), QUERY)
+
+    def rows(self, part: KeyRange | None = None) -> list[dict[str, Any]]:
+        feed = self.feed if part is None else self.feed.in_range(part)
+        feed.open()
+        rows = [row for batch in feed.rows(3) for row in batch.dicts()]
+        feed.close()
         return rows
 
     def divide(self, key: tuple[str, ...] = ("key",), workers: int = 2) -> list[Part]:
-        reader = Reader(self.connection, "job.Keyed")
-        return divide(reader, QUERY, (), key, workers=workers, batch=1)
+        return divide(self.feed, key, workers=workers, batch=1)
 
 
 @pytest.fixture(scope="module")
@@ -120,7 +125,7 @@ def check(table: Keyed, keys: list[Any], workers: int, cut: int) -> list[Part] |
         parts = table.divide(workers=workers)
     except NotSplit:
         return None
-    found = [table.rows(*in_range(table.connection, QUERY, (), part.range)) for part in parts]
+    found = [table.rows(part.range) for part in parts]
     assert numbers_of([row for rows in found for row in rows]) == list(range(len(keys)))
     assert [len(rows) for rows in found] == [part.rows for part in parts]
     for part, rows in zip(parts, found, strict=True):
@@ -132,20 +137,18 @@ def _check_position(table: Keyed, part: KeyRange, rows: list[dict[str, Any]], cu
     batches = (rows[start : start + 2] for start in range(0, len(rows), 2))
     done: list[dict[str, Any]] = []
     position, committed = None, 0
-    for group, last, is_whole in list(whole_groups(iter(batches), "key"))[: cut % 5]:
-        done += group
+    for group, last, is_whole in list(whole_groups(map(Rows, batches), "key"))[: cut % 5]:
+        done += group.dicts()
         if is_whole:
             position, committed = last, len(done)
     if position is None:
         return
     rest = KeyRange(column="key", lower=part.lower, upper=part.upper, after=position)
-    left = table.rows(*in_range(table.connection, QUERY, (), rest))
+    left = table.rows(rest)
     assert numbers_of(done[:committed] + left) == numbers_of(rows)
 
 
-slowly = settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+slowly = settings(max_examples=60)
 
 
 @pytest.mark.parametrize("name", NUMBERS)
@@ -276,8 +279,8 @@ def test_batches_are_cut_where_the_value_changes(keys: list[int], size: int) -> 
     rows = [{"key": key, "n": number} for number, key in enumerate(sorted(keys))]
     batches = [rows[start : start + size] for start in range(0, len(rows), size)]
     found: list[dict[str, Any]] = []
-    for group, last, is_whole in whole_groups(iter(batches), "key"):
-        found += group
+    for group, last, is_whole in whole_groups(map(Rows, batches), "key"):
+        found += group.dicts()
         if is_whole and found:
             assert found[-1]["key"] == last
             assert len(found) == sum(1 for row in rows if row["key"] <= last)

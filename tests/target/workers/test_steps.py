@@ -16,7 +16,7 @@ from data_migration.models import MigrationState, RowError, RowLink, Run, RunSte
 from data_migration.options import MaxErrors, RunOptions
 from data_migration.outcomes import Mode, OnError
 from data_migration.plan.graph import build_plan
-from data_migration.run.runner import Runner
+from data_migration.run.runner import Import, run_import
 from data_migration.workers import execute_range, worker
 from tests.apps.ledger.models import Customer
 from tests.support.engine import Row, label_of, over, statements
@@ -26,7 +26,7 @@ pytestmark = [
     pytest.mark.skipif(connection.vendor == "sqlite", reason="SQLite takes one writer at a time"),
 ]
 
-Share = Callable[..., Runner]
+Share = Callable[..., Import]
 
 
 class CustomerMigration(Migration):
@@ -58,19 +58,17 @@ def enqueue(number: int) -> None:
 def share(monkeypatch: pytest.MonkeyPatch) -> Share:
     """``share(migration, rows, ...)`` runs it in ranges, one after the other."""
 
-    def run(cls: type[Migration], rows: Sequence[Row], **options: Any) -> Runner:
+    def run(cls: type[Migration], rows: Sequence[Row], **options: Any) -> Import:
         spec = over(cls, rows)
         monkeypatch.setattr(worker, "discover", lambda: {label_of(spec): spec})
         given = {"workers": 2, "enqueue": enqueue, "batch_size": 5, **options}
         asked = RunOptions(mode=Mode.COMMIT, **{"on_error": OnError.CONTINUE, **given})
-        runner = Runner(build_plan({label_of(spec): spec}), asked, Ledger("default"))
-        runner.execute()
-        return runner
+        return run_import(build_plan({label_of(spec): spec}), asked, Ledger("default"))
 
     return run
 
 
-def alone(share: Share, cls: type[Migration], rows: Sequence[Row], **options: Any) -> Runner:
+def alone(share: Share, cls: type[Migration], rows: Sequence[Row], **options: Any) -> Import:
     return share(cls, rows, workers=1, enqueue=None, **options)
 
 
@@ -112,10 +110,10 @@ def test_ranges_leave_what_one_process_leaves(share: Share, keys: list[Any]) -> 
     expected = found()
     clear()
 
-    runner = share(CustomerMigration, rows)
+    done = share(CustomerMigration, rows)
 
-    assert runner.error is None
-    assert runner.steps[0].split_into > 2
+    assert done.error is None
+    assert done.steps[0].split_into > 2
     assert found() == expected
     assert expected["counts"]["failed"] >= 1
 
@@ -130,9 +128,9 @@ def test_a_key_of_two_columns_is_split_where_the_first_one_changes(share: Share)
     expected = found()
     clear()
 
-    runner = share(Pairs, rows)
+    done = share(Pairs, rows)
 
-    assert runner.steps[0].split_into > 2
+    assert done.steps[0].split_into > 2
     assert found() == expected
 
 
@@ -146,7 +144,7 @@ def test_ranges_of_new_rows_look_for_no_links(share: Share) -> None:
 
 def interrupted_after_a_batch(
     monkeypatch: pytest.MonkeyPatch, share: Share, rows: list[Row]
-) -> tuple[Runner, list[str]]:
+) -> tuple[Import, list[str]]:
     """Every range is let go after each batch, and called again."""
     statuses: list[str] = []
 
@@ -196,17 +194,17 @@ def test_a_worker_with_another_spec_refuses(share: Share, monkeypatch: pytest.Mo
         monkeypatch.setattr(worker, "discover", lambda: {"shop.CustomerMigration": spec})
         enqueue(number)
 
-    runner = share(CustomerMigration, customers(NUMBERS), enqueue=elsewhere)
+    done = share(CustomerMigration, customers(NUMBERS), enqueue=elsewhere)
 
-    assert isinstance(runner.error, SpecError)
-    assert "the spec of this worker is another one" in runner.steps[0].error
+    assert isinstance(done.error, SpecError)
+    assert "the spec of this worker is another one" in done.steps[0].error
     monkeypatch.setattr(worker, "discover", dict)
-    runner = share(
+    done = share(
         CustomerMigration,
         customers(NUMBERS),
         enqueue=lambda number: monkeypatch.setattr(worker, "discover", dict) or enqueue(number),
     )
-    assert "this worker has no such migration" in runner.steps[0].error
+    assert "this worker has no such migration" in done.steps[0].error
 
 
 @pytest.mark.parametrize("kind", [SourceError, RuntimeError])
@@ -217,11 +215,11 @@ def test_what_ends_a_range_ends_the_step_as_if_it_had_happened_here(
         raise kind("no more rows")
 
     monkeypatch.setattr(worker, "whole_groups", lambda batches, column: broken(1, batches, ""))
-    runner = share(CustomerMigration, customers(NUMBERS))
+    done = share(CustomerMigration, customers(NUMBERS))
 
-    assert isinstance(runner.error, SourceError if kind is SourceError else DataMigrationError)
-    assert "no more rows" in str(runner.error)
-    assert runner.steps[0].status == "failed"
+    assert isinstance(done.error, SourceError if kind is SourceError else DataMigrationError)
+    assert "no more rows" in str(done.error)
+    assert done.steps[0].status == "failed"
     statuses = set(StepRange.objects.values_list("status", flat=True))
     assert statuses <= {"failed", "interrupted"}
     assert claim(StepRange.objects.first().pk, database="default") is None
@@ -229,19 +227,19 @@ def test_what_ends_a_range_ends_the_step_as_if_it_had_happened_here(
 
 def test_more_failures_than_allowed_are_noticed_over_all_ranges(share: Share) -> None:
     rows = [{**row, "name": "x" * 100} for row in customers(range(1, 61))]
-    runner = share(CustomerMigration, rows, max_errors=MaxErrors(count=12))
+    done = share(CustomerMigration, rows, max_errors=MaxErrors(count=12))
 
-    assert "13 rows failed, more than --max-errors 12 allows" in str(runner.error)
-    assert runner.steps[0].failed == 13
+    assert "13 rows failed, more than --max-errors 12 allows" in str(done.error)
+    assert done.steps[0].failed == 13
 
 
 def test_a_queue_that_cannot_be_reached_ends_the_step(share: Share) -> None:
     def refuse(number: int) -> None:
         raise ConnectionError("no broker")
 
-    runner = share(CustomerMigration, customers(NUMBERS), enqueue=refuse)
+    done = share(CustomerMigration, customers(NUMBERS), enqueue=refuse)
 
-    assert "ConnectionError: no broker" in runner.steps[0].error
+    assert "ConnectionError: no broker" in done.steps[0].error
     assert set(StepRange.objects.values_list("status", flat=True)) == {"interrupted"}
     assert alone(share, CustomerMigration, customers(NUMBERS)).error is None
     assert Customer.objects.count() == len(NUMBERS)
@@ -287,18 +285,17 @@ def test_a_run_goes_on_with_the_ranges_of_the_one_before_where_they_fit(
 
 
 def test_few_rows_are_read_here(share: Share) -> None:
-    runner = share(CustomerMigration, customers([1, 2, 3]))
+    done = share(CustomerMigration, customers([1, 2, 3]))
 
     assert Customer.objects.count() == 3
-    assert runner.steps[0].split_into == 0
-    assert "read by one process, because it has 3 rows" in runner.steps[0].split_reason
+    assert done.steps[0].split_into == 0
+    assert "read by one process, because it has 3 rows" in done.steps[0].split_reason
 
 
 def test_a_rehearsal_is_not_split(share: Share, monkeypatch: pytest.MonkeyPatch) -> None:
     spec = over(CustomerMigration, customers(NUMBERS))
     asked = RunOptions(workers=2, enqueue=enqueue, batch_size=5)
-    runner = Runner(build_plan({label_of(spec): spec}), asked, Ledger("default"))
-    runner.execute()
+    done = run_import(build_plan({label_of(spec): spec}), asked, Ledger("default"))
 
-    assert (runner.steps[0].split_into, runner.steps[0].created) == (0, len(NUMBERS))
+    assert (done.steps[0].split_into, done.steps[0].created) == (0, len(NUMBERS))
     assert not Customer.objects.exists()

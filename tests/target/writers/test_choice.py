@@ -13,6 +13,7 @@ from django.db.models.signals import m2m_changed, post_init, post_save, pre_save
 from data_migration.exceptions import SpecError
 from data_migration.migration import Migration
 from data_migration.outcomes import RunStatus
+from data_migration.spec.hooks import Hooks
 from data_migration.writers import choose_writer, instances_needed
 from tests.apps.shop.models import (
     Category,
@@ -162,7 +163,7 @@ def test_choice_and_reason_are_kept_with_the_step() -> None:
 def needed(model: Any, *columns: str, **attributes: Any) -> str:
     chosen = type("M", (Migration,), {"model": model, "writer": "bulk", **attributes})()
     writer, _ = choose_writer("shop.M", chosen, database="default")
-    return instances_needed(chosen, writer, columns)
+    return instances_needed(model, writer, columns, hooks=Hooks(chosen), database="default")
 
 
 def _hook(self: Any, instance: Any, row: Any) -> None:

@@ -122,7 +122,7 @@ def product_table(has_keys: bool) -> list[Any]:
     ]
 
 
-@settings(max_examples=examples(60), deadline=None)
+@settings(max_examples=examples(60))
 @given(
     rounds=st.lists(st.lists(_ROW, max_size=9), min_size=1, max_size=2),
     batch_size=st.integers(1, 9),
@@ -201,7 +201,7 @@ _LOOSE = st.one_of(
 )
 
 
-@settings(max_examples=examples(40), deadline=None)
+@settings(max_examples=examples(40))
 @given(
     data=st.data(),
     names=st.sets(st.sampled_from(TYPED), min_size=1, max_size=6).map(sorted),

@@ -154,7 +154,7 @@ def test_a_run_is_acted_on_by_those_who_may_start_one_like_it(
     undoer, starter = login("view_run", "rollback_run"), login("view_run", "start_run")
     address = f"{RUNS}{{run}}/{place}"
     assert ask(undoer, "post", address, imported) == 403
-    Run.objects.update(mode="rollback")
+    Run.objects.update(kind="rollback")
     assert ask(undoer, "post", address, imported) == 302
     assert ask(starter, "post", address, imported) == 403
 

@@ -134,5 +134,5 @@ def test_a_rollback_that_has_begun_has_no_stop_button(login: Login) -> None:
     both = login("view_run", "start_run", "rollback_run")
     address = f"{RUNS}{going().pk}/"
     assert "Stop after this batch" in both.get(address).content.decode()
-    Run.objects.update(mode="rollback")
+    Run.objects.update(kind="rollback")
     assert "Stop after this batch" not in both.get(address).content.decode()

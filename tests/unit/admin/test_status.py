@@ -273,7 +273,7 @@ def test_a_rollback_says_what_it_undoes_and_undoes_it(
     assert "Undoes 4 migrations" in text
     assert "Yes, roll back" in text
     run = start(undoer, action="rollback")
-    assert (run.mode, run.options["labels"]) == ("rollback", ["library"])
+    assert (run.kind, run.options["labels"]) == ("rollback", ["library"])
     work()
     assert counts() == NOTHING
 
@@ -368,7 +368,7 @@ def test_a_run_that_broke_off_can_be_resumed_from_here(starter: Client, imported
 
 
 def test_only_who_may_resume_it_is_offered_to(starter: Client, imported: Run) -> None:
-    Run.objects.update(status="interrupted", mode="rollback")
+    Run.objects.update(status="interrupted", kind="rollback")
     page = text_of(starter)
     assert f"Run {imported.pk} was interrupted." in page
     assert "/resume/" not in page

@@ -15,8 +15,9 @@ from data_migration.compat import task_framework
 from data_migration.launch.engines import ENGINES, Celery, DjangoTasks, Process
 from data_migration.ledger import queue_run
 from data_migration.models import Run
-from data_migration.outcomes import Mode
-from tests.target.ledger.running import committing, wait_until
+from data_migration.outcomes import Mode, RunKind
+from tests.support.waiting import PATIENCE, wait_until
+from tests.target.ledger.running import committing
 
 
 def framework() -> Any:
@@ -141,7 +142,11 @@ def test_the_tasks_can_be_imported_without_celery() -> None:
 
 def _python(program: str) -> str:
     done = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, check=False, timeout=60
+        [sys.executable, "-c", program],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=PATIENCE,
     )
     assert done.returncode == 0, done.stderr
     return done.stdout
@@ -215,7 +220,7 @@ def test_a_process_that_ends_before_it_began_is_told_with_its_last_words(
     for name, value in target_environment.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setenv(ENVIRONMENT_VARIABLE, "no_such_settings")
-    run = queue_run(mode=Mode.COMMIT, options={}, database="default")
+    run = queue_run(kind=RunKind.IMPORT, mode=Mode.COMMIT, options={}, database="default")
 
     Process().enqueue("execute_run", run.pk, "default")
 

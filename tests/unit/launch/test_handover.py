@@ -13,7 +13,7 @@ from data_migration.launch import engines
 from data_migration.ledger import queue_run
 from data_migration.models import Run
 from data_migration.options import RunOptions
-from data_migration.outcomes import Mode, OnError
+from data_migration.outcomes import Mode, OnError, RunKind
 from data_migration.undo import Selection
 
 
@@ -131,7 +131,7 @@ def test_a_rollback_is_recorded_with_what_it_is_to_undo(engine: Fake) -> None:
     run = background.start_rollback(selection, database="default", force=True)
 
     assert engine.handed == [("execute_run", run.pk, "default")]
-    assert run.mode == "rollback"
+    assert (run.kind, run.mode) == ("rollback", "rollback")
     assert Selection.from_recorded(run.options) == selection
     assert run.options["force"] is True
 
@@ -139,7 +139,13 @@ def test_a_rollback_is_recorded_with_what_it_is_to_undo(engine: Fake) -> None:
 @pytest.mark.django_db(transaction=True)
 def test_to_resume_is_a_new_run_with_the_same_labels_and_options(engine: Fake) -> None:
     options = OPTIONS.recorded()
-    run = queue_run(mode=Mode.ATOMIC, options=options, requested_by="Ada", database="default")
+    run = queue_run(
+        kind=RunKind.IMPORT,
+        mode=Mode.ATOMIC,
+        options=options,
+        requested_by="Ada",
+        database="default",
+    )
     Run.objects.update(stop_requested=True)
     run.refresh_from_db()
 

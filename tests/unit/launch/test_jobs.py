@@ -12,8 +12,8 @@ from data_migration.ledger import Ledger, queue_run
 from data_migration.ledger.lock import Lock
 from data_migration.models import Run
 from data_migration.options import RunOptions
-from data_migration.outcomes import Mode, OnError, RunStatus
-from data_migration.run.runner import Runner
+from data_migration.outcomes import Mode, OnError, RunKind, RunStatus
+from data_migration.run.runner import Import
 from data_migration.undo import Rollback, Selection
 from data_migration.utils.wording import error_text
 from tests.apps.library.fixtures import (
@@ -30,16 +30,24 @@ pytestmark = pytest.mark.django_db
 
 
 def queue(options: RunOptions) -> Run:
-    return queue_run(mode=options.mode, options=options.recorded(), database="default")
+    return queue_run(
+        kind=RunKind.IMPORT, mode=options.mode, options=options.recorded(), database="default"
+    )
+
+
+def queue_rollback(options: dict[str, Any]) -> Run:
+    return queue_run(
+        kind=RunKind.ROLLBACK, mode=Mode.ROLLBACK, options=options, database="default"
+    )
 
 
 def commit(**options: Any) -> RunOptions:
     return RunOptions(mode=Mode.COMMIT, labels=("library",), **options)
 
 
-def executed(run: Run) -> Runner:
+def executed(run: Run) -> Import:
     done = jobs.execute(run.pk, "default")
-    assert isinstance(done, Runner)
+    assert isinstance(done, Import)
     return done
 
 
@@ -142,11 +150,28 @@ def test_a_rollback_is_executed_and_of_a_run_alone_too(library: Library) -> None
         (Selection(labels=("library",)), 0),
     ):
         options = {**selection.recorded(), "force": False}
-        run = queue_run(mode=Mode.ROLLBACK, options=options, database="default")
+        run = queue_rollback(options)
         done = jobs.execute(run.pk, "default")
         assert isinstance(done, Rollback)
         assert (done.run, done.run.status) == (run, "done")
         assert counts() == {**NOTHING, "Member": left}
+
+
+def test_every_kind_of_run_has_its_executor() -> None:
+    assert set(jobs.EXECUTORS) == set(RunKind)
+
+
+def test_a_run_of_a_kind_of_tomorrow_is_given_up_with_the_reason() -> None:
+    run = queue(commit())
+    Run.objects.update(kind="sync")
+
+    with pytest.raises(SpecError, match="a run of the kind 'sync'"):
+        jobs.execute(run.pk, "default")
+    run.refresh_from_db()
+    assert (run.status, run.error.partition(".")[0]) == (
+        "failed",
+        "This process does not know how to execute a run of the kind 'sync'",
+    )
 
 
 def test_force_is_recorded_with_a_rollback(library: Library) -> None:
@@ -155,11 +180,7 @@ def test_force_is_recorded_with_a_rollback(library: Library) -> None:
     executed(queue(commit()))
     Author.objects.update(name="edited")
     gentle, forced = (
-        queue_run(
-            mode=Mode.ROLLBACK,
-            options={**Selection(labels=("library",)).recorded(), "force": force},
-            database="default",
-        )
+        queue_rollback({**Selection(labels=("library",)).recorded(), "force": force})
         for force in (False, True)
     )
 

@@ -11,7 +11,7 @@ from data_migration.launch.tasks import FUNCTIONS
 from data_migration.ledger import queue_run
 from data_migration.models import Run
 from data_migration.options import RunOptions
-from data_migration.outcomes import Mode
+from data_migration.outcomes import Mode, RunKind
 from tests.apps.library.fixtures import (
     EVERYTHING,
     Library,
@@ -26,7 +26,9 @@ execute_run: Any = FUNCTIONS["execute_run"]
 
 def queue() -> Run:
     options = RunOptions(mode=Mode.COMMIT, labels=("library",))
-    return queue_run(mode=options.mode, options=options.recorded(), database="default")
+    return queue_run(
+        kind=RunKind.IMPORT, mode=options.mode, options=options.recorded(), database="default"
+    )
 
 
 def test_it_executes_the_run_and_returns_its_status(library: Library) -> None:

@@ -6,8 +6,9 @@ import pytest
 from django.db import connection
 
 from data_migration import Migration
-from data_migration.plan.due import due, has_rows, left_out, pending, with_failures
+from data_migration.plan.due import changed, due, has_rows, left_out, pending, with_failures
 from data_migration.plan.graph import Plan, PlanStep
+from data_migration.spec.fingerprint import fingerprint
 from tests.apps.library.models import Genre
 
 
@@ -81,3 +82,9 @@ def test_a_table_that_is_not_there_has_no_rows(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(Genre._meta, "db_table", "no_such_table")
 
     assert not has_rows(Genre, connection.alias)
+
+
+def test_a_spec_has_changed_where_it_is_another_than_the_applied_one() -> None:
+    applied = {"a.Once": fingerprint(Once), "a.Again": "of an older spec", "z.Gone": "x"}
+
+    assert changed(PLAN, applied) == {"a.Again"}

@@ -20,7 +20,7 @@ from django.db import connections
 from data_migration import sources
 from data_migration.sources import Reader, close_connection
 from tests.support.legacy import connect as connect_to_server
-from tests.support.legacy import execute
+from tests.support.legacy import execute, sqlite
 from tests.support.urls import ServerURL
 
 TOTAL = 10_000
@@ -53,7 +53,7 @@ def fill(cursor: Any, mark: str) -> None:
 @pytest.fixture(scope="session")
 def sqlite_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("legacy data") / "legacy shop?.sqlite3"
-    with closing(sqlite3.connect(path)) as connection:
+    with closing(sqlite(path)) as connection:
         fill(connection.cursor(), "?")
         connection.commit()
     return path

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,7 @@ import pytest
 
 from data_migration.exceptions import SourceError
 from data_migration.sources import Reader, connect
-from tests.support.legacy import execute
+from tests.support.legacy import execute, sqlite
 from tests.support.urls import ServerURL
 from tests.unit.sources.conftest import Way, reading, rows_of
 
@@ -85,7 +84,7 @@ def _fails_to_decode(query: str) -> str:
 
 def test_undecodable_text_in_sqlite(legacy_sources: dict[str, Any], tmp_path: Path) -> None:
     path = tmp_path / "latin.db"
-    with closing(sqlite3.connect(path)) as connection:
+    with closing(sqlite(path)) as connection:
         connection.execute("CREATE TABLE t AS SELECT CAST(x'4BE473' AS TEXT) AS name")
     legacy_sources["legacy"] = {"ENGINE": "sqlite", "NAME": path}
     message = _fails_to_decode("SELECT name FROM t")

@@ -20,6 +20,7 @@ from data_migration.outcomes import NullMarks
 from data_migration.sources import Reader, close_connection, narrowing
 from data_migration.sources.narrowing import at_or_above, no_rows, with_keys, without_value
 from tests.support.legacy import connect as connect_to_server
+from tests.support.legacy import sqlite
 from tests.unit.sources.conftest import EVERY, Way, WrapperConnection, rows_of
 
 MOMENT = dt.datetime(2024, 3, 1, 10, 0)
@@ -331,7 +332,7 @@ def test_a_connection_of_django_is_narrowed_in_its_own_way(
     tmp_path: Path, settings: Any, django_db_blocker: Any
 ) -> None:
     path = tmp_path / "legacy.db"
-    with closing(sqlite3.connect(path)) as connection:
+    with closing(sqlite(path)) as connection:
         fill(connection.cursor(), "sqlite")
         connection.commit()
     entry = {"ENGINE": "django.db.backends.sqlite3", "NAME": str(path)}

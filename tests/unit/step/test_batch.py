@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from data_migration.exceptions import RowFailure
+from data_migration.rows.identity import NOBODY, Identities
 from data_migration.sources.rows import Rows, TupleRows
-from data_migration.step.batch import Batch, Identity
+from data_migration.step.batch import Batch, Group
 
 
-def batch_of(*keys: int, number: int = 1) -> Batch:
-    batch = Batch(number, TupleRows([(key, f"name {key}") for key in keys], ("id", "name")))
-    batch.identity = Identity(
+def batch_of(*keys: int, number: int = 1, faults: dict[int, Exception] | None = None) -> Batch:
+    rows = TupleRows([(key, f"name {key}") for key in keys], ("id", "name"))
+    identities = Identities(
         keys, [f"hash {key}" for key in keys], [str(key) for key in keys], [-key for key in keys]
     )
-    return batch
+    return Batch(range(number, number + len(keys)), Group(rows), identities, faults or {})
 
 
 def test_a_draft_is_made_of_each_row() -> None:
@@ -22,35 +23,28 @@ def test_a_draft_is_made_of_each_row() -> None:
         (41, {"id": 7, "name": "name 7"}),
         (42, {"id": 8, "name": "name 8"}),
     ]
-    draft = batch.drafts[1]
-    assert (draft.key, draft.key_hash, draft.key_text, draft.checksum) == (8, "hash 8", "8", -8)
+    assert batch.drafts[1].identity == (8, "hash 8", "8", -8)
 
 
 def test_rows_that_are_left_out_take_their_numbers_and_keys_with_them() -> None:
-    batch = batch_of(5, 6, 7, 8)
+    left = batch_of(5, 6, 7, 8).only([False, True, False, True])
 
-    batch.keep([False, True, False, True])
-
-    assert len(batch) == 2
-    assert [(draft.number, draft.key, draft.row["id"]) for draft in batch.drafts] == [
+    assert len(left) == 2
+    assert [(draft.number, draft.identity.key, draft.row["id"]) for draft in left.drafts] == [
         (2, 6, 6),
         (4, 8, 8),
     ]
 
 
 def test_a_row_that_cannot_be_identified_has_failed() -> None:
-    batch = batch_of(5, 6, 7)
     fault = RowFailure("no key")
-    batch.faults = {2: fault}
 
-    batch.keep([False, True, True])
+    left = batch_of(5, 6, 7, faults={2: fault}).only([False, True, True])
 
-    assert [draft.error for draft in batch.drafts] == [fault, None]
+    assert [draft.error for draft in left.drafts] == [fault, None]
 
 
 def test_rows_without_a_key_need_no_identity() -> None:
-    batch = Batch(1, Rows([{"name": "x"}]))
+    left = Batch(range(1, 2), Group(Rows([{"name": "x"}]))).only([True])
 
-    batch.keep([True])
-
-    assert [(draft.number, draft.key_hash) for draft in batch.drafts] == [(1, "")]
+    assert [(draft.number, draft.identity) for draft in left.drafts] == [(1, NOBODY)]

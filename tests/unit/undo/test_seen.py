@@ -6,7 +6,7 @@ import tracemalloc
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 import data_migration.undo.seen
@@ -27,7 +27,6 @@ def in_memory(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(data_migration.undo.seen, "_IN_MEMORY", request.param)
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(first=KEYS, second=KEYS, more=KEYS)
 def test_what_was_not_added_is_missing(
     in_memory: None, first: list[Any], second: list[Any], more: list[Any]

@@ -1,20 +1,27 @@
-"""The ledger after a rollback: as if what was undone had not been."""
+"""Rows forgotten: what a rollback undid is as if it had never been; what a run deleted is gone."""
 
 from __future__ import annotations
 
 from collections.abc import Collection
 from typing import Any
 
-from ..models import BeforeImage, DeferredRelation, RowLink, RunStep
-from .deferrals import reopen
+from ..models import BeforeImage, RowLink, RunStep
+from .deferrals import Deferral, DeferralBook
 from .images import Image, Images, merged
 from .links import LinkBook
 from .messages import open_failures
+from .states import forget_spec, read_again
 
 _CHUNK = 500
 
 
-def forget(
+def forget_deleted(book: LinkBook, hashes: Collection[str]) -> None:
+    """Forget rows whose objects a run deleted; their images stay, to bring them back."""
+    book.forget(hashes)
+    DeferralBook(book.state, database=book.database).forget(hashes)
+
+
+def forget_undone(
     book: LinkBook, *, run: int | None = None, hashes: Collection[str] | None = None
 ) -> None:
     """Forget the links of a run, of some keys, or all; a run's former links come back.
@@ -31,9 +38,9 @@ def forget(
             _forget_some(book, images, keys[start : start + _CHUNK], run)
     if book.is_empty():
         open_failures(book.database).filter(migration=book.state).update(is_open=False)
-        book.state.fingerprint = ""
+        forget_spec(book.state, database=book.database)
     if run is None or _was_step_of(run, book):
-        _read_again(book)
+        read_again(book.state, database=book.database)
 
 
 def _was_step_of(run: int, book: LinkBook) -> bool:
@@ -41,18 +48,10 @@ def _was_step_of(run: int, book: LinkBook) -> bool:
     return bool(steps.filter(migration=book.state.label).exists())
 
 
-def _read_again(book: LinkBook) -> None:
-    book.state.is_read = False
-    book.state.pass_run = None
-    book.state.high_water = None
-    book.state.save(
-        using=book.database, update_fields=["fingerprint", "is_read", "pass_run", "high_water"]
-    )
-
-
 def _forget_all(book: LinkBook) -> None:
-    for model in (RowLink, BeforeImage, DeferredRelation):
+    for model in (RowLink, BeforeImage):
         _rows(model, book).delete()
+    DeferralBook(book.state, database=book.database).forget_all()
 
 
 def _keys_of_run(book: LinkBook, images: Images, run: int | None) -> set[str]:
@@ -71,9 +70,14 @@ def _forget_some(book: LinkBook, images: Images, keys: list[str], run: int | Non
     book.forget(keys)
     book.add([image.link for image in former if image.link is not None])
     _rows(BeforeImage, book).filter(key_hash__in=keys, **conditions).delete()
-    _rows(DeferredRelation, book).filter(key_hash__in=keys).delete()
-    opened = [(i.key_hash, i.link.key, i.object_pk, i.deferred) for i in former if i.link]
-    reopen(book.state, opened, database=book.database)
+    deferrals = DeferralBook(book.state, database=book.database)
+    deferrals.forget(keys)
+    deferrals.add(
+        Deferral(object_pk=image.object_pk, key=image.link.key, key_hash=image.key_hash, **each)
+        for image in former
+        if image.link is not None
+        for each in image.deferred
+    )
 
 
 def _rows(model: Any, book: LinkBook) -> Any:

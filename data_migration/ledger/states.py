@@ -1,0 +1,38 @@
+"""What is remembered of a migration from run to run: passes over its query, its mark, its spec."""
+
+from __future__ import annotations
+
+from ..models import MigrationState
+
+
+def begin_pass(
+    state: MigrationState, *, run: int, fingerprint: str | None = None, database: str
+) -> None:
+    """A run begins to read the query from its start; ``fingerprint`` is the spec applied to it.
+
+    Without one the spec counts as that of an earlier run still.
+    """
+    state.pass_run = run
+    if fingerprint is not None:
+        state.fingerprint = fingerprint
+    state.save(using=database, update_fields=["pass_run", "fingerprint"])
+
+
+def end_pass(state: MigrationState, *, high_water: str | None = None, database: str) -> None:
+    """The query was read to its end; ``high_water`` is the new mark, None where the old stays."""
+    state.is_read, state.pass_run = True, None
+    if high_water is not None:
+        state.high_water = high_water
+    state.save(using=database, update_fields=["is_read", "pass_run", "high_water"])
+
+
+def read_again(state: MigrationState, *, database: str) -> None:
+    """The next run reads the query from its start, as if it had never been read to its end."""
+    state.is_read, state.pass_run, state.high_water = False, None, None
+    state.save(using=database, update_fields=["is_read", "pass_run", "high_water"])
+
+
+def forget_spec(state: MigrationState, *, database: str) -> None:
+    """No row is left to which the spec was applied."""
+    state.fingerprint = ""
+    state.save(using=database, update_fields=["fingerprint"])

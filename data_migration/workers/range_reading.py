@@ -1,0 +1,91 @@
+"""The rows of one range, taken through the stages of a step by one worker."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+from ..ledger import LinkLookup
+from ..ledger.claims import RangeBook, RangeLedger
+from ..models import StepRange
+from ..plan.graph import PlanStep
+from ..progress import Progress
+from ..rows.keys import key_of_text
+from ..sources.key_ranges import KeyRange
+from ..step.assembly import Links, assemble
+from ..step.batches import BatchLoop
+from ..step.compilation import Compiler
+from ..step.context import StepContext
+from ..step.reading import Keep, opened
+from ..step.recording import Recorder
+from ..step.settle import settle
+from .divide import whole_groups
+
+
+class LetGo(Exception):
+    """The worker has to end; its range is another's to go on with."""
+
+
+def read_range(
+    row: StepRange,
+    context: StepContext,
+    ledger: RangeLedger,
+    plan_step: PlanStep,
+    keep_open: Keep,
+) -> None:
+    """Read the rows of the range; what is once for a step is the coordinator's.
+
+    Raises what ends it early, :exc:`LetGo` where the worker is to stop.
+    """
+    step, migration, database = context.step, context.migration, context.database
+    compiler = Compiler(
+        plan_step, migration, context.hooks, database=database, find=LinkLookup(database)
+    )
+    others = step.run.steps.using(database).exclude(pk=step.pk)
+    record = Recorder(
+        context,
+        ledger,
+        steps=[*others, step],
+        progress=Progress(),
+        elsewhere=lambda: ledger.shared.elsewhere,
+    )
+
+    def reached(key: Any) -> None:
+        ledger.position = key
+
+    def after(rows: int) -> None:
+        if context.options.should_stop():
+            raise LetGo
+
+    transaction = partial(ledger.committing, step)
+    with opened(context.label, migration, context.hooks, keep_open) as whole:
+        feed = whole.in_range(range_of(row))
+        feed.open()
+        book = RangeBook(context.state, database=database, had_links=row.had_links)
+        batches, pipeline = assemble(
+            context,
+            compiler,
+            compiler.compile(feed.columns),
+            feed,
+            whole_groups(feed.rows(context.batch_size), row.column),
+            links=Links(book, ledger.messages_for(step).failed_before),
+            record=record,
+        )
+        BatchLoop(pipeline, transaction, reached=reached, after=after).run(batches)
+        with transaction():
+            settle(pipeline, context.batch_size)
+
+
+def range_of(row: StepRange) -> KeyRange:
+    """The rows of the range that are still to be read."""
+
+    def value(text: str | None) -> Any:
+        return None if text is None else key_of_text(text)
+
+    return KeyRange(
+        column=row.column,
+        lower=value(row.lower),
+        upper=value(row.upper),
+        after=value(row.position),
+        is_null=row.is_null,
+    )

@@ -1,0 +1,260 @@
+"""Everything that ``make`` checks, on every supported Python, Django and database.
+
+::
+
+    nox                      the whole matrix; what continuous integration runs
+    nox --list               the names of its sessions
+    nox -s "tests-3.13(django='6.1', target='mysql')"
+    nox -s quick -- -k name  arguments after the two hyphens go to pytest, or to the benchmarks
+
+A session ``environment`` makes the virtual environment that all sessions of its Python share. A
+Python or a server that is not there is skipped with a word; with ``CI=true`` it is an error.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+
+import nox
+
+ROOT = Path(__file__).resolve().parent
+sys.path.insert(0, str(ROOT))  # for our own imports, however nox was started
+
+from tests.support.servers import REQUIRED, SERVERS  # noqa: E402
+from tests.support.urls import SERVICES  # noqa: E402
+
+nox.needs_version = ">=2026.10"
+nox.options.envdir = ".venvs"
+nox.options.reuse_venv = "yes"
+nox.options.allow_parallel = True
+nox.options.error_on_missing_interpreters = REQUIRED
+
+#: Python -> the Django that it is tested with.
+DJANGO = {"3.11": "5.2", "3.12": "6.1", "3.13": "6.1"}
+TARGETS = ("postgresql", "sqlite", "mysql")
+OLDEST = "3.11"
+
+
+def is_here(python: str) -> bool:
+    """Whether this Python is on the PATH; pyenv has a ``python3.X`` for versions it lacks too."""
+    if program := shutil.which(f"python{python}"):
+        return subprocess.run([program, "-c", ""], capture_output=True).returncode == 0
+    return False
+
+
+#: The newest Python of this machine: the developer's tools are in its environment.
+NEWEST = next(filter(is_here, reversed(DJANGO)), list(DJANGO)[-1])
+
+# ---------------------------------------------------------------- what is tested where
+
+#: Tests that write to no target, to one of their own, or to any in the same way: with SQLite only.
+WITHOUT_TARGET = (
+    *("tests/unit", "tests/project", "tests/stories/test_demo.py"),
+    *("tests/stories/test_ancestor.py", "tests/stories/test_ancestor_specs.py"),
+    "tests/stories/test_ancestor_wishes.py",
+)
+#: A browser and real workers: with PostgreSQL only. So are tests that are marked with ``once``.
+ONCE = ("tests/browser", "tests/stories/test_distribution.py", "tests/stories/test_background.py")
+#: The commands. The oldest Python runs these on SQLite and MySQL in the newest one's place.
+COMMANDS = (
+    "tests/stories/commands",
+    "tests/stories/test_blog.py",
+    "tests/target/run/test_runner.py",
+)
+FROM_END_TO_END = (*COMMANDS, "tests/stories/test_chinook.py")
+#: Where psycopg2 may differ from psycopg 3: for the oldest with PostgreSQL, which has only that.
+WITH_OTHER_DRIVER = (
+    *FROM_END_TO_END,
+    "tests/target/tables",
+    *("tests/target/ledger/test_images.py", "tests/target/ledger/test_links.py"),
+    *("tests/target/ledger/test_lookup.py", "tests/target/ledger/test_statements.py"),
+    "tests/target/step/test_ahead.py",
+    *("tests/target/fields/test_converters.py", "tests/target/fields/test_digests.py"),
+    "tests/target/transform/test_relations.py",
+    *("tests/target/writers/test_bulk.py", "tests/target/writers/test_diagnosis.py"),
+    *("tests/target/writers/test_database_faults.py", "tests/target/writers/test_joins.py"),
+)
+#: From end to end with a writer that ``auto`` would not choose there. Tests of single stages go
+#: through every writer by themselves.
+WITH_FORCED_WRITER = (
+    "tests/stories/test_blog.py",
+    *("tests/target/step/test_deferral.py", "tests/target/step/test_delta.py"),
+    *("tests/target/undo/test_removal.py", "tests/target/undo/test_rollback.py"),
+    "tests/target/transform/test_trees.py",
+)
+
+
+def selected(python: str, target: str) -> Iterator[str]:
+    """The arguments of pytest that choose what is worth the time there."""
+    if python != NEWEST:
+        yield from ("-m", "not slow and not once")
+        with_driver = python == OLDEST and target == "postgresql"
+        yield from WITH_OTHER_DRIVER if with_driver else FROM_END_TO_END
+        return
+    if target != "sqlite":
+        yield from (f"--ignore={path}" for path in WITHOUT_TARGET)
+    if target != "postgresql":
+        left_out = ONCE if NEWEST == OLDEST else (*ONCE, *COMMANDS)
+        yield from ("-m", "not once", *(f"--ignore={path}" for path in left_out))
+
+
+# ---------------------------------------------------------------- environments
+
+
+def extras(python: str) -> Iterator[str]:
+    """Of setup.cfg."""
+    yield from ("test", "progress", "postgresql", "odbc")
+    # mysqlclient is built by pip: without the client library there is no point in trying.
+    if REQUIRED or shutil.which("mariadb_config") or shutil.which("mysql_config"):
+        yield "mysql"
+    if python == NEWEST:
+        yield from ("lint", "docs", "bench")
+
+
+# One at a time: each writes the same .egg-info folder.
+@nox.session(python=list(DJANGO), default=False, allow_parallel=False)
+def environment(session: nox.Session) -> None:
+    """A virtual environment with one Django and the drivers, for the sessions of its Python."""
+    python = str(session.python)
+    stamp = Path(session.virtualenv.location, ".installed")
+    wanted = "".join((ROOT / name).read_text() for name in ("setup.cfg", "noxfile.py"))
+    if stamp.exists() and stamp.read_text() == wanted:
+        return
+    # Tasks came with Django 6.0; before, the backport has them. Django prefers psycopg 3 where
+    # both are installed, so the oldest has psycopg2 only.
+    also = ["django-tasks>=0.12"] if python == OLDEST else ["psycopg[binary]"]
+    project = f".[{','.join(extras(python))}]"
+    session.install("--editable", project, f"Django~={DJANGO[python]}.0", *also)
+    stamp.write_text(wanted)
+
+
+def run(session: nox.Session, python: str, *command: str, **variables: str) -> None:
+    """Run ``command`` in the environment of ``python``."""
+    programs = ROOT / ".venvs" / f"environment-{python.replace('.', '-')}" / "bin"
+    if not programs.exists():
+        session.skip(f"python{python} is not on the PATH")
+    name, *arguments = command
+    # Without bytecode each of the many processes that tests start would compile Django anew.
+    session.run(
+        str(programs / name),
+        *arguments,
+        external=True,
+        env={"PYTHONDONTWRITEBYTECODE": None, **variables},
+    )
+
+
+# ---------------------------------------------------------------- tests
+
+
+def pytest(
+    session: nox.Session, python: str, target: str, *arguments: str, writer: str = ""
+) -> None:
+    """Run pytest with this target, unless no server is to be had for it."""
+    absent = [kind for kind in SERVERS if kind.engine == target and kind.missing()]
+    if absent and not os.environ.get(SERVICES[target]) and not REQUIRED:
+        session.skip(f"no {target} server: python -m tests.services install")
+    # Sessions go on side by side: they share neither a cache nor, on a given server, a database.
+    name = f"{python}_{target}_{writer}".replace(".", "").rstrip("_")
+    run(
+        session,
+        python,
+        *("python", "-m", "pytest", "--no-header", "-o", f"cache_dir=.venvs/.pytest_{name}"),
+        *arguments,
+        DATA_MIGRATION_TEST_TARGET=target,
+        DATA_MIGRATION_TEST_SUFFIX=f"_{name}",
+        DATA_MIGRATION_TEST_WRITER=writer,
+    )
+
+
+def tests_on(python: str) -> None:
+    """Define the sessions of one Python."""
+    targets = TARGETS if python in (NEWEST, OLDEST) else ("sqlite",)
+
+    @nox.session(name=f"tests-{python}", venv_backend="none", requires=[f"environment-{python}"])
+    @nox.parametrize("django, target", [(DJANGO[python], target) for target in targets])
+    def tests(session: nox.Session, django: str, target: str) -> None:
+        """pytest: with the newest Python all that the target has a part in, else a choice."""
+        pytest(session, python, target, *selected(python, target))
+
+
+# The longest first, so that those that run side by side end at the same time.
+tests_on(NEWEST)
+for other in DJANGO:
+    if other != NEWEST:
+        tests_on(other)
+
+in_newest = partial(nox.session, venv_backend="none", requires=[f"environment-{NEWEST}"])
+
+
+@in_newest()
+def forced(session: nox.Session) -> None:
+    """pytest: with PostgreSQL and a writer that ``auto`` would not choose there."""
+    choice = ("-m", "not slow and not once", *WITH_FORCED_WRITER)
+    pytest(session, NEWEST, "postgresql", *choice, writer="bulk")
+
+
+@in_newest(default=False)
+def quick(session: nox.Session) -> None:
+    """pytest: all but the slow tests, on SQLite where the environment names no other target."""
+    run(session, NEWEST, "python", "-m", "pytest", "-n", "2", "-m", "not slow", *session.posargs)
+
+
+# ---------------------------------------------------------------- checks
+
+
+@in_newest()
+def types(session: nox.Session) -> None:
+    """mypy: types."""
+    run(session, NEWEST, "mypy")
+
+
+@in_newest()
+def docs(session: nox.Session) -> None:
+    """Sphinx; its warnings are errors."""
+    options = ("-W", "--keep-going", "-q", "-b", "html")
+    run(session, NEWEST, "python", "-m", "sphinx", *options, "docs", "docs/_build/html")
+
+
+@in_newest()
+def layers(session: nox.Session) -> None:
+    """import-linter: imports run one way."""
+    run(session, NEWEST, "lint-imports", "--no-cache")
+
+
+@in_newest()
+def lint(session: nox.Session) -> None:
+    """ruff: mistakes and formatting."""
+    run(session, NEWEST, "ruff", "check", ".")
+    run(session, NEWEST, "ruff", "format", "--check", ".")
+
+
+# ---------------------------------------------------------------- benchmarks
+
+
+def benchmarks(session: nox.Session, *arguments: str) -> None:
+    """Run them with the servers that are to be had, and with the ancestor of this program."""
+    # Its package has the name of ours.
+    ancestor = ROOT / ".venvs" / "ancestor"
+    if not ancestor.exists():
+        pip = ("python", "-m", "pip", "install", "--quiet", "--no-deps", "--target")
+        run(session, NEWEST, *pip, str(ancestor), "django-data-migration==0.2.1")
+    command = ("python", "-m", "tests.services", "--", "python", "-m", "benchmarks", *arguments)
+    run(session, NEWEST, *command, BENCHMARK_ANCESTOR=str(ancestor))
+
+
+@in_newest(default=False)
+def bench(session: nox.Session) -> None:
+    """Speed and memory."""
+    benchmarks(session, *session.posargs)
+
+
+@in_newest(name="bench-quick", default=False)
+def bench_quick(session: nox.Session) -> None:
+    """The same with few rows: does it still run?"""
+    benchmarks(session, "--quick", *session.posargs)
