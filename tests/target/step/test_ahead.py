@@ -21,7 +21,7 @@ from data_migration.plan.graph import build_plan
 from data_migration.run.runner import Import, run_import
 from data_migration.sources import is_apart
 from data_migration.step.ahead import Ahead
-from data_migration.tables import TableInsert
+from data_migration.tables import inserting
 from tests.apps.shop.models import Brand, Log
 from tests.settings import TARGET
 from tests.support.engine import legacy_database, migrate, over
@@ -123,7 +123,7 @@ def test_a_query_that_breaks_off_leaves_what_was_read_before(writer: str) -> Non
 def events(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """What happens in which order: ``copy``, and ``done`` when it is; rows add theirs."""
     noted: list[str] = []
-    copy: Any = TableInsert._copy
+    copy: Any = inserting._Arrays._copy
 
     def noting(self: Any, *arguments: Any) -> None:
         noted.append("copy")
@@ -132,7 +132,7 @@ def events(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         finally:
             noted.append("done")
 
-    monkeypatch.setattr(TableInsert, "_copy", noting)
+    monkeypatch.setattr(inserting._Arrays, "_copy", noting)
     return noted
 
 
