@@ -5,6 +5,7 @@ from __future__ import annotations
 from ..outcomes import Outcome
 from ..transform.relations import resolve
 from ..transform.trees import Tree
+from ..utils.chunks import chunks
 from .pipeline import Pipeline, without
 
 
@@ -29,8 +30,7 @@ def _complete_m2m(pipeline: Pipeline, tree: Tree, batch_size: int) -> None:
     """Write the many-to-manys whose targets are rows that came later; every row is there now."""
     late = pipeline.take_late()
     tree.complete_m2m(late)
-    for start in range(0, len(late), batch_size):
-        drafts = late[start : start + batch_size]
+    for drafts in chunks(late, batch_size):
         for draft in pipeline.update_joins([draft for draft in drafts if draft.error is None]):
             if draft.outcome == Outcome.UNCHANGED:
                 draft.outcome = Outcome.UPDATED

@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager, nullco
 from typing import Protocol
 
 from django.core.management.color import no_style
-from django.db import DataError, connections, transaction
+from django.db import DataError, transaction
 
 from ..exceptions import Interrupted
 from ..ledger import LinkBook, Messages, StepLedger
@@ -16,6 +16,7 @@ from ..progress import Progress
 from ..sources.feed import Feed
 from ..sources.query import QueryFeed
 from ..undo.removal import Removal
+from ..utils.databases import database_of
 from .assembly import Links, assemble
 from .batch import Group
 from .batches import BatchLoop
@@ -188,7 +189,8 @@ class StepRunner:
         A rehearsal has to find what a commit would find, and deferred constraints speak up only
         at a commit, which it never reaches. A step in batches has had its commits.
         """
-        connection = connections[self._context.database]
+        database = database_of(self._context.database)
+        connection = database.connection
         model = self._migration.model
         models = [model, *model._meta.all_parents]
         if wrote_keys or self._step.passed:  # an interrupted run did not get to the sequences
@@ -197,7 +199,7 @@ class StepRunner:
                     # PostgreSQL refuses to go below 1: keys of zero and less leave it where it is.
                     with suppress(DataError), transaction.atomic(using=self._context.database):
                         cursor.execute(statement)
-        if connection.vendor != "mysql" and not self._step.commits_batches:  # MySQL checks at once
+        if not database.checks_keys_at_once and not self._step.commits_batches:
             tables = [m._meta.db_table for m in models]
             tables += [f.m2m_db_table() for f in model._meta.many_to_many]
             connection.check_constraints(table_names=tables)

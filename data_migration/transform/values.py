@@ -40,14 +40,14 @@ class Transform:
         migration: Migration,
         *,
         database: str,
-        hooks: Hooks | None = None,
+        hooks: Hooks,
         linked: Linked | None = None,
     ) -> None:
         self.migration = migration
         self.model = migration.model
         self.actions = _Actions(self)
         self.relations: list[RelationColumn] = []
-        self.hooks = hooks or Hooks(migration)
+        self.hooks = hooks
         self._before = self.hooks.before_transformation
         self._savepoints = HookSavepoints(database)
         self._database = database

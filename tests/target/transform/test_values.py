@@ -15,6 +15,7 @@ from data_migration.migration import Migration
 from data_migration.outcomes import RunStatus
 from data_migration.rows.drafts import Draft
 from data_migration.spec.columns import is_a
+from data_migration.spec.hooks import Hooks
 from data_migration.transform.values import Transform
 from tests.apps.shop.models import Brand, Country, Custom, Everything, Log, Product, Review, Tag
 from tests.support.engine import Result, migrate, migrate_fine, statements
@@ -311,7 +312,7 @@ _QUICK = st.one_of(
 
 def transformed(name: str, values: list[Any], *, together: bool) -> list[Any]:
     migration = type("M", (Migration,), {"model": Everything})()
-    transform = Transform(migration, database="default")
+    transform = Transform(migration, database="default", hooks=Hooks(migration))
     drafts = [Draft(n, {name: value}) for n, value in enumerate(values, start=1)]
     for portion in (drafts,) if together else ([draft] for draft in drafts):
         transform(portion)
@@ -330,7 +331,7 @@ def test_a_column_at_a_time_comes_to_the_same_as_row_by_row(field: Any, data: An
 
 def test_rows_of_different_shapes_go_one_by_one() -> None:
     migration = type("M", (Migration,), {"model": Everything})()
-    transform = Transform(migration, database="default")
+    transform = Transform(migration, database="default", hooks=Hooks(migration))
     drafts = [Draft(1, {"integer": "1"}), Draft(2, {"small": "2"}), Draft(3, {"integer": "x"})]
 
     transform(drafts)
@@ -340,4 +341,5 @@ def test_rows_of_different_shapes_go_one_by_one() -> None:
 
 
 def test_no_rows_are_no_trouble() -> None:
-    Transform(type("M", (Migration,), {"model": Everything})(), database="default")([])
+    migration = type("M", (Migration,), {"model": Everything})()
+    Transform(migration, database="default", hooks=Hooks(migration))([])

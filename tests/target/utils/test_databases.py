@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+from typing import Any
+
 import pytest
 from django.db import DatabaseError, OperationalError, connection, connections
 from django.db.models import F, IntegerField
@@ -50,13 +53,14 @@ def test_only_mysql_has_a_longest_statement() -> None:
     assert (database_of("default").longest_statement is not None) is (VENDOR == "mysql")
 
 
-def test_a_query_takes_what_the_database_takes(monkeypatch: pytest.MonkeyPatch) -> None:
-    features = type(connection.features)
-    monkeypatch.setattr(features, "max_query_params", 25)
-    assert database_of("default").values_in_query(at_most=1000) == 25
-    assert database_of("default").values_in_query(at_most=10) == 10
-    monkeypatch.setattr(features, "max_query_params", None)
-    assert database_of("default").values_in_query(at_most=1000) == 1000
+def test_a_query_takes_what_the_database_takes() -> None:
+    def limited_to(number: int | None) -> Database:
+        connection: Any = SimpleNamespace(features=SimpleNamespace(max_query_params=number))
+        return Database(connection)
+
+    assert limited_to(25).values_in_query(at_most=1000) == 25
+    assert limited_to(25).values_in_query(at_most=10) == 10
+    assert limited_to(None).values_in_query(at_most=1000) == 1000
 
 
 def test_the_range_of_a_column() -> None:
