@@ -134,10 +134,10 @@ class Pipeline:
 
     def write(self, drafts: list[Draft]) -> None:
         """Write and record drafts that wait for nothing."""
-        self.save(drafts)
+        self.store(drafts)
         self.record_or_keep(drafts)
 
-    def save(self, drafts: list[Draft]) -> None:
+    def store(self, drafts: list[Draft]) -> None:
         """Write drafts and remember them."""
         # Row by row, hook_before_save sees the rows before it stored.
         for portion in ([each] for each in drafts) if self.writer.is_row_by_row else (drafts,):

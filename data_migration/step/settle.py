@@ -19,7 +19,7 @@ def settle(pipeline: Pipeline, batch_size: int) -> None:
             pipeline.write_what_is_ready(without(waiting, dead))
         else:  # a loop: written without the relation that closes it, which is then set
             tree.cut(waiting)
-            pipeline.save(waiting)
+            pipeline.store(waiting)
             tree.close(waiting)
             pipeline.memory.complete(waiting)
             pipeline.record_or_keep(waiting)

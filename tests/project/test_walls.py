@@ -26,8 +26,8 @@ WRITES = frozenset(
 
 #: Objects of the users' own models, which these modules are there to write.
 OWN_OBJECTS = {
-    "transform/trees.py": {"draft.instance"},
-    "undo/execution.py": {"row"},
+    "transform/trees.py": {"draft.instance", "draft.object"},
+    "undo/restoration.py": {"row"},
     "writers/save.py": {"instance"},
 }
 
