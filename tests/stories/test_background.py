@@ -59,7 +59,7 @@ from data_migration import background
 from data_migration.models import Run
 from data_migration.options import RunOptions
 from data_migration.outcomes import Mode
-from data_migration.rollback import Selection
+from data_migration.undo import Selection
 with transaction.atomic():
     print({asked}.pk)
 """
