@@ -13,6 +13,7 @@ Python or a server that is not there is skipped with a word; with ``CI=true`` it
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 import subprocess
@@ -117,8 +118,7 @@ def extras(python: str) -> Iterator[str]:
         yield from ("lint", "docs", "bench")
 
 
-# One at a time: each writes the same .egg-info folder.
-@nox.session(python=list(DJANGO), default=False, allow_parallel=False)
+@nox.session(python=list(DJANGO), default=False)
 def environment(session: nox.Session) -> None:
     """A virtual environment with one Django and the drivers, for the sessions of its Python."""
     python = str(session.python)
@@ -130,7 +130,9 @@ def environment(session: nox.Session) -> None:
     # both are installed, so the oldest has psycopg2 only.
     also = ["django-tasks>=0.12"] if python == OLDEST else ["psycopg[binary]"]
     project = f".[{','.join(extras(python))}]"
-    session.install("--editable", project, f"Django~={DJANGO[python]}.0", *also)
+    with (ROOT / ".venvs" / ".installing").open("w") as turn:
+        fcntl.flock(turn, fcntl.LOCK_EX)  # each writes the same .egg-info folder
+        session.install("--editable", project, f"Django~={DJANGO[python]}.0", *also)
     stamp.write_text(wanted)
 
 
