@@ -16,8 +16,8 @@ from data_migration.launch.engines import ENGINES, Celery, DjangoTasks, Process
 from data_migration.ledger import queue_run
 from data_migration.models import Run
 from data_migration.outcomes import Mode
-from tests.support.waiting import PATIENCE
-from tests.target.ledger.running import committing, wait_until
+from tests.support.waiting import PATIENCE, wait_until
+from tests.target.ledger.running import committing
 
 
 def framework() -> Any:
