@@ -131,7 +131,7 @@ def extras(python: str) -> Iterator[str]:
         yield from ("lint", "docs", "bench")
 
 
-@nox.session(python=list(DJANGO), default=False)
+@nox.session(python=[*reversed(DJANGO)], default=False)
 def environment(session: nox.Session) -> None:
     """A virtual environment with one Django and the drivers, for the sessions of its Python."""
     python = str(session.python)
@@ -154,14 +154,13 @@ def run(session: nox.Session, python: str, *command: str, **variables: str) -> N
     programs = ROOT / ".venvs" / f"environment-{python.replace('.', '-')}" / "bin"
     if not programs.exists():
         session.skip(f"python{python} is not on the PATH")
-    name, *arguments = command
-    # Without bytecode each of the many processes that tests start would compile Django anew.
-    session.run(
-        str(programs / name),
-        *arguments,
-        external=True,
-        env={"PYTHONDONTWRITEBYTECODE": None, **variables},
-    )
+    environment = {
+        "PATH": f"{programs}{os.pathsep}{os.environ['PATH']}",  # for what the command runs
+        # Each of the many processes that tests start would compile this project anew.
+        "PYTHONDONTWRITEBYTECODE": None,
+        **variables,
+    }
+    session.run(str(programs / command[0]), *command[1:], external=True, env=environment)
 
 
 # ---------------------------------------------------------------- tests
