@@ -26,9 +26,9 @@ demo: .venv/.installed  ## migrate a small legacy shop and look at the result
 demo-admin: .venv/.installed  ## look at the migration in the admin, and start it there
 	.venv/bin/python manage.py demo_admin
 
-test: $(NOX)     ## everything: lint, types, layers, docs, tests on all Pythons and databases
+test: $(NOX)     ## everything: lint, types, layers, docs, tests everywhere; one session: ARGS="-s forced"
 	@$(PYTHON) -m tests.services install || [ "$$CI" != true ]
-	@$(NOX) --parallel 3
+	@$(NOX) --parallel 3 $(ARGS)
 
 test-quick: $(NOX)  ## the quick tests on one Python and SQLite; more for pytest in ARGS="-k name"
 	@$(if $(TARGET),DATA_MIGRATION_TEST_TARGET=$(TARGET)) $(NOX) --session quick -- $(ARGS)

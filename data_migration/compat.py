@@ -10,7 +10,6 @@ from typing import Any
 
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
-from django.test.utils import override_settings
 
 _DUMMY = "django.core.mail.backends.dummy.EmailBackend"
 
@@ -21,6 +20,9 @@ def no_mail() -> Iterator[None]:
 
     Django 6.1 brings ``MAILERS``; before, and where it is not defined, ``EMAIL_BACKEND`` rules.
     """
+    # Brings all of django.test along, for which each command and worker would wait.
+    from django.test.utils import override_settings  # noqa: PLC0415
+
     mailers = getattr(settings, "MAILERS", None)
     override: Any = (
         override_settings(EMAIL_BACKEND=_DUMMY)

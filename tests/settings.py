@@ -18,9 +18,10 @@ from typing import Any
 
 from django.core.exceptions import ImproperlyConfigured
 
+from tests.support.paths import ROOT
 from tests.support.urls import VARIABLES, ServerURL
 
-TESTS = Path(__file__).resolve().parent
+TESTS = ROOT / "tests"
 TARGET = os.environ.get("DATA_MIGRATION_TEST_TARGET", "sqlite")
 
 

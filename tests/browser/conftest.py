@@ -54,6 +54,8 @@ class MemberMigration(BaseMigration):
 
     def hook_before_save(self, instance, row):
         time.sleep(float(os.environ.get("PAUSE", "0.01")))
+        while os.path.exists(os.environ["HOLD"] + str(row["id"])):
+            time.sleep(0.01)
 """
 MEMBERS = 600
 
@@ -97,6 +99,16 @@ class Desk:
     def wait_for(self, state: str) -> None:
         """Until the run on the page has ended in this state; the page reloads itself."""
         self.page.wait_for_selector(f".dm-summary-box .dm-is-{state}")
+
+    def hold(self, member: int) -> None:
+        """Let a run wait at this member until it is released, however long the browser takes."""
+        self._gate(member).touch()
+
+    def release(self, member: int) -> None:
+        self._gate(member).unlink()
+
+    def _gate(self, member: int) -> Path:
+        return Path(f"{os.environ['HOLD']}{member}")
 
     def mend(self, statement: str) -> None:
         with closing(sqlite(self.legacy)) as legacy, legacy:
@@ -151,6 +163,7 @@ def desk(
     # What a worker, started by the live server, finds in its environment.
     monkeypatch.setenv("DJANGO_SETTINGS_MODULE", "worker_settings")
     monkeypatch.setenv("DATA_MIGRATION_TEST_DATABASE", str(connection.settings_dict["NAME"]))
+    monkeypatch.setenv("HOLD", str(tmp_path / "hold at member "))
     context = browser.new_context(viewport={"width": 1360, "height": 900})
     context.set_default_timeout(PATIENCE * 1000)
     desk = Desk(context.new_page(), live_server.url, app.label, legacy)

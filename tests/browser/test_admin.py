@@ -38,6 +38,8 @@ def test_from_the_rehearsal_to_the_rollback(desk: Desk) -> None:
     assert counts()["Member"] == 0
     desk.picture("rehearsed")
 
+    desk.hold(300)
+    desk.hold(450)
     desk.press("run")
     page.wait_for_selector("progress[value]:not([value='0'])")
     page.wait_for_function(
@@ -47,6 +49,7 @@ def test_from_the_rehearsal_to_the_rollback(desk: Desk) -> None:
     )
     first = share(desk)
     desk.picture("going")
+    desk.release(300)
     page.wait_for_function(
         f"""() => {{ const bar = document.querySelector(
             '[data-dm-bar="{desk.app}.MemberMigration"] progress');
@@ -56,6 +59,8 @@ def test_from_the_rehearsal_to_the_rollback(desk: Desk) -> None:
     assert "rows/s" in page.inner_text("[data-dm-bars]")
     assert "“many” value must be an integer" in page.inner_text("[data-dm-failures]")
     page.click("text=Stop after this batch")
+    wait_until(lambda: Run.objects.latest("pk").stop_requested)
+    desk.release(450)
     desk.wait_for("interrupted")
     assert 0 < counts()["Member"] < MEMBERS
 
@@ -93,11 +98,13 @@ def test_a_killed_worker_is_seen_and_its_run_resumed_to_the_state_of_one_clean_r
 ) -> None:
     desk.log_in()
     worker = start_worker()
+    desk.hold(300)
     desk.press("run")
     wait_until(lambda: counts()["Member"] > 0)
     run = Run.objects.get()
     assert (run.status, run.process) == ("running", worker.pid)
     worker.kill()
+    desk.release(300)
     desk.wait_for("interrupted")
     assert 0 < counts()["Member"] < MEMBERS
     desk.picture("killed")

@@ -18,7 +18,7 @@ from tests.support.legacy import connect, execute
 from tests.support.paths import ROOT
 from tests.support.servers import SERVERS
 from tests.support.urls import SERVICES, ServerURL
-from tests.support.waiting import PATIENCE
+from tests.support.waiting import PATIENCE, wait_until
 
 GIVEN = {
     "postgresql": "postgresql://someone:secret@127.0.0.1:1/legacy",
@@ -83,7 +83,8 @@ def temporary() -> Iterator[Path]:
 @needs_programs
 def test_the_exit_code_is_that_of_the_command_and_the_servers_are_gone(temporary: Path) -> None:
     names = list(SERVICES.values())
-    with _start(temporary, f"import os; exit(7 if set({names}) <= set(os.environ) else 1)") as run:
+    program = f"import os; exit(7 if set({names}) <= set(os.environ) else 1)"
+    with _python(temporary, "-m", "tests.services", "--", sys.executable, "-c", program) as run:
         assert run.wait(PATIENCE) == 7
     assert list(temporary.iterdir()) == []
 
@@ -92,7 +93,7 @@ def test_the_exit_code_is_that_of_the_command_and_the_servers_are_gone(temporary
 @needs_programs
 def test_sigterm_ends_the_command_and_the_servers(temporary: Path) -> None:
     program = f"import time; print('up', flush=True); time.sleep({PATIENCE})"
-    with _start(temporary, program) as run:
+    with _python(temporary, "-m", "tests.services", "--", sys.executable, "-c", program) as run:
         assert run.stdout is not None
         assert run.stdout.readline() == b"up\n"
         run.send_signal(signal.SIGTERM)
@@ -100,9 +101,28 @@ def test_sigterm_ends_the_command_and_the_servers(temporary: Path) -> None:
     assert list(temporary.iterdir()) == []
 
 
-def _start(folder: Path, program: str) -> subprocess.Popen[bytes]:
-    """``python -m tests.services -- python -c program``, its servers below ``folder``."""
+@pytest.mark.slow
+@needs_programs
+def test_the_servers_of_a_pytest_run_go_when_it_is_killed(temporary: Path) -> None:
+    program = f"""
+import time
+from tests.support import throwaway
+print(throwaway.server("redis"), throwaway.server("redis"), flush=True)
+time.sleep({PATIENCE})
+"""
+    with _python(temporary, "-c", program) as run:
+        assert run.stdout is not None
+        one, other = run.stdout.readline().split()
+        assert one == other
+        assert list(temporary.iterdir()) != []
+        run.kill()
+    wait_until(lambda: list(temporary.iterdir()) == [])
+
+
+def _python(folder: Path, *arguments: str) -> subprocess.Popen[bytes]:
+    """A Python that knows no servers and starts its own below ``folder``."""
     plain = {name: value for name, value in os.environ.items() if name not in SERVICES.values()}
-    command = [sys.executable, "-m", "tests.services", "--", sys.executable, "-c", program]
+    plain.pop("PYTEST_XDIST_WORKER", None)
     environment = plain | {"TMPDIR": str(folder)}
+    command = [sys.executable, *arguments]
     return subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE)

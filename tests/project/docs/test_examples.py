@@ -15,8 +15,9 @@ import pytest
 from django.db import connection
 
 from tests.project.docs import replay
+from tests.support.paths import ROOT
 
-EXAMPLES = replay.ROOT / "tests" / "project" / "docs" / "examples"
+EXAMPLES = ROOT / "tests" / "project" / "docs" / "examples"
 
 pytestmark = pytest.mark.skipif(
     connection.vendor != "sqlite", reason="the examples have a database of their own"
@@ -38,7 +39,7 @@ class Examples:
 
     def _python(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         kept = {name: value for name, value in os.environ.items() if name[:6] != "DJANGO"}
-        variables = {"EXAMPLES": str(self.folder), "PYTHONPATH": str(replay.ROOT)}
+        variables = {"EXAMPLES": str(self.folder), "PYTHONPATH": str(ROOT)}
         return subprocess.run(
             [sys.executable, "-B", *arguments],
             cwd=EXAMPLES,
@@ -163,7 +164,7 @@ def _written(migrations: dict[str, dict[str, Any]]) -> dict[str, tuple[int, int,
 def test_the_tutorial_can_be_followed_word_by_word(tmp_path: Path) -> None:
     reader = replay.Reader(tmp_path)
     followed = 0
-    for block in replay.blocks(replay.ROOT / "docs" / "tutorial.rst"):
+    for block in replay.blocks(ROOT / "docs" / "tutorial.rst"):
         if block.language != "console":
             if block.caption:
                 reader.save(block)

@@ -88,7 +88,7 @@ def test_two_processes_share_the_table_and_differ_in_their_start(
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs to be root to become somebody else")
 def test_the_process_of_another_user_is_alive(sleeper: subprocess.Popen[bytes]) -> None:
     program = (
-        "import os, sys; from data_migration import processes; os.setuid(65534);"
+        "import os, sys; from data_migration.utils import processes; os.setuid(65534);"
         "print(processes.is_alive(int(sys.argv[1]), ''))"
     )
     done = subprocess.run(
@@ -109,7 +109,7 @@ def test_host_and_owner_are_those_of_the_system() -> None:
 def test_a_user_without_a_name_is_empty() -> None:
     program = (
         "import os; [os.environ.pop(n, 0) for n in ('LOGNAME', 'USER', 'LNAME', 'USERNAME')];"
-        "from data_migration import processes; os.setuid(54321); print([processes.owner()])"
+        "from data_migration.utils import processes; os.setuid(54321); print([processes.owner()])"
     )
     done = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, check=False
