@@ -38,19 +38,17 @@ class CompiledStep:
     columns: tuple[tuple[str, str], ...]
 
     def __str__(self) -> str:
-        return "\n  ".join((self.label, *self._decisions(), *self._columns()))
-
-    def _decisions(self) -> Iterator[str]:
-        yield f"written by {self.writer}: {self.writer_reason}"
-        if self.instances:
-            yield f"a model instance for each new row: {self.instances}"
-        else:
-            yield "without model instances: nobody asks for them"
-        yield f"legacy key: {', '.join(self.key) or 'none, so one transaction and no links'}"
-        yield f"hooks of rows: {', '.join(self.hooks) or 'none'}"
-
-    def _columns(self) -> list[str]:
-        return [f"{column} -> {what}" for column, what in self.columns]
+        lines = [
+            self.label,
+            f"written by {self.writer}: {self.writer_reason}",
+            f"a model instance for each new row: {self.instances}"
+            if self.instances
+            else "without model instances: nobody asks for them",
+            f"legacy key: {', '.join(self.key) or 'none, so one transaction and no links'}",
+            f"hooks of rows: {', '.join(self.hooks) or 'none'}",
+            *(f"{column} -> {what}" for column, what in self.columns),
+        ]
+        return "\n  ".join(lines)
 
     def document(self) -> dict[str, Any]:
         """The same for JSON."""

@@ -10,10 +10,8 @@ has a before-image, so that undoing that run leaves the relation open again.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager
 from dataclasses import replace
 from itertools import chain
-from typing import Any
 
 from django.db import transaction
 
@@ -120,14 +118,12 @@ class _Pass:
         last = 0
         while rows := self._open.page(self._relation.column, after=last, size=CHUNK):
             last = rows[-1].pk
-            with self._transaction(step):
-                warned = self._fill(rows)
-                self._warn(step, warned)
-
-    def _transaction(self, step: RunStep | None) -> AbstractContextManager[None]:
-        if step is not None and self._mode == Mode.COMMIT:
-            return self._ledger.committing(step)
-        return transaction.atomic(using=self._database)
+            with (
+                self._ledger.committing(step)
+                if step is not None and self._mode == Mode.COMMIT
+                else transaction.atomic(using=self._database)
+            ):
+                self._warn(step, self._fill(rows))
 
     def _fill(self, rows: list[DeferredRelation]) -> list[Draft]:
         """Fill one chunk; returns the drafts with something to warn of."""
@@ -169,7 +165,10 @@ class _Pass:
     def _remember(self, drafts: list[Draft], changed: set[Draft]) -> None:
         """Renew the links: what was filled is ours from now on, what was warned of stays open."""
         linked = [draft for draft in drafts if draft.link is not None]
-        self._keep_images(linked)
+        # Images are what it takes to undo this run, where that does not delete the object.
+        here = {draft.identity.hash for draft in linked if draft.link.run == self._number}
+        made_here = here - self._images.kept_of(here) if here else here
+        self._images.keep(snapshot(d) for d in linked if d.identity.hash not in made_here)
         links = []
         for draft in linked:
             # Never without an image where it is another one: a rollback would take the object
@@ -181,13 +180,6 @@ class _Pass:
                 link = link._replace(unsettled=Unsettled.WARNED)
             links.append(link)
         self._book.replace(links)
-
-    def _keep_images(self, drafts: list[Draft]) -> None:
-        """Keep what it takes to undo this run, where that does not delete the object."""
-        here = {draft.identity.hash for draft in drafts if draft.link.run == self._number}
-        made_here = here - self._images.kept_of(here) if here else here
-        kept = [draft for draft in drafts if draft.identity.hash not in made_here]
-        self._images.keep(map(snapshot, kept))
 
     def _rewritten(self, draft: Draft, link: Link) -> bytes:
         known = self._book.written(link)
@@ -202,7 +194,7 @@ class _Pass:
             known[field] = digests.of(field, draft.existing)
         elif known.get(name) == targets_digest(draft.changes.m2m_before[name]):
             # Where a person changed the rest meanwhile, that stays to be seen.
-            added = [_plain(target) for target in draft.m2m[name]]
+            added = [getattr(target, "pk", target) for target in draft.m2m[name]]
             known[name] = targets_digest(chain(draft.changes.m2m_before[name], added))
         return digests.repacked(known)
 
@@ -236,7 +228,3 @@ class _Pass:
             return note
         label = self._relation.targets.klass._meta.label
         return Note(note.column, MASK, f"the target in {label} is missing")
-
-
-def _plain(target: Any) -> Any:
-    return getattr(target, "pk", target)

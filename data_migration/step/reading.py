@@ -86,7 +86,12 @@ class Reading:
     def begin(self) -> None:
         """Open the feed, so that its columns are known; the step learns how many rows come."""
         if self._options.retry_failed:
-            self._failed = self._queue()
+            # All of them, or those of the chosen messages.
+            self._failed = (
+                open_keys(self._state, self._options.database, self._options.failures)
+                if self._options.failures
+                else dict(self._messages.failed_before)
+            )
             self._step.total = len(self._failed)
             self._feed.look()
             return
@@ -97,13 +102,6 @@ class Reading:
         """The same where other processes read the rows: of the feed come its columns only."""
         self._begin_pass()
         self._feed.look()
-
-    def _queue(self) -> dict[str, str]:
-        """The failed rows to be tried again: all of them, or those of the chosen messages."""
-        chosen = self._options.failures
-        if not chosen:
-            return dict(self._messages.failed_before)
-        return open_keys(self._state, self._options.database, chosen)
 
     def _begin_pass(self) -> None:
         """Begin a pass over all rows, or go on with one.
@@ -126,41 +124,30 @@ class Reading:
         """Before the rows are read: one that changes meanwhile is read again by the next run."""
         if not column:
             return
-        self._refuse_nulls(column)
-        try:
-            self._mark = self._feed.highest(column)
-        except SourceError:
-            self._refuse_absent(column)
-            raise
-        if self.is_incremental:
-            nulls = NullMarks(self._migration.high_water_null)
-            self._feed = self._feed.since(column, self._lowest(), nulls)
-
-    def _lowest(self) -> Any:
-        """Where an incremental reading begins."""
-        mark = value_of_mark(str(self._state.high_water))
-        try:
-            return lowered(mark, self._migration.high_water_lag)
-        except SpecError as error:
-            raise SpecError(f"{self._step.migration}: {error}") from error
-
-    def _refuse_absent(self, column: str) -> None:
-        self._feed.open()
-        if column not in self._feed.columns:
+        label, nulls = self._step.migration, NullMarks(self._migration.high_water_null)
+        if nulls == NullMarks.RAISE and (rows := self._feed.count_without(column)):
             raise SpecError(
-                f"{self._step.migration}: high_water = {column!r} is no column of the query, which"
-                f" returns {', '.join(self._feed.columns)}."
-            )
-
-    def _refuse_nulls(self, column: str) -> None:
-        if self._migration.high_water_null != NullMarks.RAISE:
-            return
-        if rows := self._feed.count_without(column):
-            raise SpecError(
-                f"{self._step.migration}: in {rows} rows the high-water column {column!r} is NULL."
+                f"{label}: in {rows} rows the high-water column {column!r} is NULL."
                 ' Give them a value in the query (COALESCE), or set high_water_null = "include"'
                 ' (they are read every time) or "exclude".'
             )
+        try:
+            self._mark = self._feed.highest(column)
+        except SourceError:
+            self._feed.open()
+            if column in self._feed.columns:
+                raise
+            raise SpecError(
+                f"{label}: high_water = {column!r} is no column of the query, which"
+                f" returns {', '.join(self._feed.columns)}."
+            ) from None
+        if self.is_incremental:
+            mark = value_of_mark(str(self._state.high_water))
+            try:
+                lowest = lowered(mark, self._migration.high_water_lag)
+            except SpecError as error:
+                raise SpecError(f"{label}: {error}") from error
+            self._feed = self._feed.since(column, lowest, nulls)
 
     def _count(self) -> int | None:
         if self._row_count is not None and not self.is_incremental:
@@ -188,8 +175,9 @@ class Reading:
         columns = key_columns_of(self._step.migration, self._migration, self._feed.columns)
         wanted = frozenset(failed)
         keys = iter(list(failed.values())[: self._options.limit])
-        while chunk := [_parts(key_of_text(text)) for text in islice(keys, _KEYS_AT_ONCE)]:
-            found = self._feed.with_keys(columns, chunk)
+        while chunk := [key_of_text(text) for text in islice(keys, _KEYS_AT_ONCE)]:
+            parts = [key if isinstance(key, tuple) else (key,) for key in chunk]
+            found = self._feed.with_keys(columns, parts)
             found.open()
             for rows in found.rows(size):
                 hashes = [identify(key)[0] for key in rows.values(columns)]
@@ -215,28 +203,16 @@ class Reading:
             return  # the next run goes on; without a key it would begin again
         if not self.is_incremental:
             self._close_what_is_gone(self._messages.not_met)
-        has_mark = self._mark is not None and self._is_read_up_to_mark
-        end_pass(
-            self._state,
-            high_water=self._written_mark() if has_mark else None,
-            database=self._options.database,
-        )
-
-    def _written_mark(self) -> str:
-        try:
-            return mark_text(self._mark)
-        except SpecError as error:
-            raise SpecError(f"{self._step.migration}: {error}") from error
-
-    @property
-    def _is_read_up_to_mark(self) -> bool:
-        """Whether the next run may begin at the mark: nothing below it is left to be done.
-
-        Failed rows are. So is what changed since an earlier run began this pass, unless this one
-        compared it.
-        """
-        began_here = self._state.pass_run == self._step.run_id
-        return not self._step.failed and (self._updates or began_here)
+        # The next run may begin at the mark where nothing below it is left to be done. Failed rows
+        # are; so is what changed since an earlier run began this pass, unless it was compared now.
+        has_compared = self._updates or self._state.pass_run == self._step.run_id
+        mark = None
+        if self._mark is not None and has_compared and not self._step.failed:
+            try:
+                mark = mark_text(self._mark)
+            except SpecError as error:
+                raise SpecError(f"{self._step.migration}: {error}") from error
+        end_pass(self._state, high_water=mark, database=self._options.database)
 
     def _close_what_is_gone(self, failed: Collection[str]) -> None:
         if failed and self._options.limit is None:
@@ -247,7 +223,3 @@ class Reading:
                 f"{self._step.migration}: {rows} no longer in the legacy database;"
                 f" {'its failure is' if one else 'their failures are'} closed."
             )
-
-
-def _parts(key: Any) -> tuple[Any, ...]:
-    return key if isinstance(key, tuple) else (key,)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
-from typing import Any
 
 from django.db import transaction
 
@@ -59,32 +58,23 @@ class Recorder:
         self._ledger.messages_for(self._step).handled(draft.identity.hash for draft in drafts)
         for draft in drafts:
             if draft.error is not None:
-                self._record_failure(draft)
-            elif draft.notes or draft.conflicts:
-                self._record_notes(draft)
-
-    def _record_notes(self, draft: Draft) -> None:
-        if draft.outcome != Outcome.SKIPPED:
-            for note in draft.notes:
+                self._record_failure(draft, draft.error)
+                continue
+            for note in draft.notes if draft.outcome != Outcome.SKIPPED else ():
                 self._note(MessageKind.WARNING, draft, note)
-        for note in draft.conflicts:
-            self._note(MessageKind.CONFLICT, draft, note)
+            for note in draft.conflicts:
+                self._note(MessageKind.CONFLICT, draft, note)
 
     def _note(self, kind: MessageKind, draft: Draft, note: Note) -> RowError:
-        return self._ledger.note(self._step, message_of(draft, kind, self._masked(draft, note)))
+        """Keep a message, without the values of sensitive columns."""
+        if sensitive := self._migration.sensitive_columns:
+            is_sensitive = is_hidden(note.column, self._migration.column_description, sensitive)
+            parts = [note.value] if is_sensitive else []
+            cause = masked_text(note.cause, draft.row, sensitive, parts=parts)
+            note = Note(note.column, MASK if is_sensitive else note.value, cause)
+        return self._ledger.note(self._step, message_of(draft, kind, note))
 
-    def _masked(self, draft: Draft, note: Note) -> Note:
-        sensitive = self._migration.sensitive_columns
-        if not sensitive:
-            return note
-        is_sensitive = is_hidden(note.column, self._migration.column_description, sensitive)
-        parts = [note.value] if is_sensitive else []
-        cause = masked_text(note.cause, draft.row, sensitive, parts=parts)
-        return Note(note.column, MASK if is_sensitive else note.value, cause)
-
-    def _record_failure(self, draft: Draft) -> None:
-        error = draft.error
-        assert error is not None
+    def _record_failure(self, draft: Draft, error: Exception) -> None:
         self._step.count(Outcome.FAILED)
         note = describe(draft, database=self._options.database)
         message = self._note(MessageKind.FAILURE, draft, note)
@@ -93,17 +83,14 @@ class Recorder:
         )
         try:
             self._progress.give_way()
-            self._call_error_hook(error, draft.row)
+            # A hook may write (a log table, say); what it writes before it raises must not stay.
+            own = self._has_own_error_hook
+            with transaction.atomic(using=self._options.database) if own else nullcontext():
+                self._migration.hook_error_creating_instance(error, draft.row)
         except Exception as raised:
             if self._options.on_error == OnError.STOP:
                 raise StepFailed(self._row_failed(message)) from raised
         self.check_max_errors(self._step.total)
-
-    def _call_error_hook(self, error: Exception, row: dict[str, Any]) -> None:
-        # A hook may write (a log table, say); what it writes before it raises must not stay.
-        own = self._has_own_error_hook
-        with transaction.atomic(using=self._options.database) if own else nullcontext():
-            self._migration.hook_error_creating_instance(error, row)
 
     def check_max_errors(self, rows: int | None) -> None:
         """Raise :exc:`TooManyErrors` when more rows failed than ``--max-errors`` allows."""

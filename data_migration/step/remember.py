@@ -206,16 +206,15 @@ class Deferrals:
         hashes = [draft.identity.hash for draft in looked_up]
         self._book.forget([each for each in hashes if each])
         written = [d for d in drafts if d.error is None and d.outcome != Outcome.SKIPPED]
-        self._book.add(self._open(written))
-
-    def _open(self, drafts: Iterable[Draft]) -> Iterable[Deferral]:
-        for draft in drafts:
-            for column in draft.deferred:
-                yield Deferral(
-                    column=column,
-                    object_pk=str(draft.pk if draft.existing is None else draft.existing.pk),
-                    value=key_text(self._value_of(draft, column)),
-                    row_number=draft.number,
-                    key=draft.identity.text,
-                    key_hash=draft.identity.hash,
-                )
+        self._book.add(
+            Deferral(
+                column=column,
+                object_pk=str(draft.pk if draft.existing is None else draft.existing.pk),
+                value=key_text(self._value_of(draft, column)),
+                row_number=draft.number,
+                key=draft.identity.text,
+                key_hash=draft.identity.hash,
+            )
+            for draft in written
+            for column in draft.deferred
+        )
