@@ -234,7 +234,10 @@ def forced(session: nox.Session) -> None:
     pytest(session, NEWEST, "postgresql", *choice, writer="bulk")
 
 
-@in_newest("unit", f"tests-{NEWEST}", f"tests-{OLDEST}")
+@in_newest(
+    "unit",
+    *(f"tests-{each}(django='{DJANGO[each]}', target='sqlite')" for each in (OLDEST, NEWEST)),
+)
 def coverage(session: nox.Session) -> None:
     """Lines and branches that the tests on SQLite reach, without the processes they start."""
     for command in (("combine", "--keep"), ("report",)):
