@@ -70,13 +70,12 @@ ALIKE = (
 )
 #: A browser and real workers: with PostgreSQL only. So are tests that are marked with ``once``.
 ONCE = ("tests/browser", "tests/stories/test_distribution.py", "tests/stories/test_background.py")
-#: The commands. The oldest Python runs these on SQLite and MySQL in the newest one's place.
-COMMANDS = (
-    "tests/stories/commands",
-    "tests/stories/test_blog.py",
+#: The commands, and real legacy databases of every kind. The oldest Python runs these on SQLite
+#: and MySQL in the newest one's place.
+FROM_END_TO_END = (
+    *("tests/stories/commands", "tests/stories/test_blog.py", "tests/stories/test_chinook.py"),
     "tests/target/run/test_runner.py",
 )
-FROM_END_TO_END = (*COMMANDS, "tests/stories/test_chinook.py")
 #: Where psycopg2 may differ from psycopg 3: for the oldest with PostgreSQL, which has only that.
 WITH_OTHER_DRIVER = (
     *FROM_END_TO_END,
@@ -109,7 +108,7 @@ def selected(python: str, target: str) -> Iterator[str]:
     left_out = [*WITHOUT_TARGET]
     if target != "postgresql":
         yield from ("-m", "not once")
-        left_out += ONCE if NEWEST == OLDEST else (*ONCE, *COMMANDS)
+        left_out += ONCE if NEWEST == OLDEST else (*ONCE, *FROM_END_TO_END)
     if target == "mysql":
         left_out += ALIKE
     yield from (f"--ignore={path}" for path in left_out)
@@ -235,7 +234,10 @@ def forced(session: nox.Session) -> None:
     pytest(session, NEWEST, "postgresql", *choice, writer="bulk")
 
 
-@in_newest("unit", f"tests-{NEWEST}", f"tests-{OLDEST}")
+@in_newest(
+    "unit",
+    *(f"tests-{each}(django='{DJANGO[each]}', target='sqlite')" for each in (OLDEST, NEWEST)),
+)
 def coverage(session: nox.Session) -> None:
     """Lines and branches that the tests on SQLite reach, without the processes they start."""
     for command in (("combine", "--keep"), ("report",)):

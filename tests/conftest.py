@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,9 @@ from tests.support.paths import SHARED_DATA
 from tests.support.specs import new_app  # noqa: F401  a fixture for every test
 from tests.support.urls import SERVICES, ServerURL
 from tests.support.writers import USUAL, forced
+
+# A shell lets what it runs in its background ignore Ctrl-C; tests send it to what they start.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # How long an example takes says more of the machine than of us. That the examples of one test
 # share its fixtures is meant: what they write is undone.

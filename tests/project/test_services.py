@@ -120,7 +120,7 @@ time.sleep({PATIENCE})
 
 
 def _python(folder: Path, *arguments: str) -> subprocess.Popen[bytes]:
-    """A Python that knows no servers and starts its own below ``folder``."""
+    """A Python that starts its servers below ``folder``, whatever servers there are."""
     plain = {name: value for name, value in os.environ.items() if name not in SERVICES.values()}
     plain.pop("PYTEST_XDIST_WORKER", None)
     environment = plain | {"TMPDIR": str(folder)}
