@@ -23,11 +23,11 @@ from data_migration.models import Run
 from tests.support.absence import absent
 from tests.support.legacy import sqlite
 from tests.support.specs import NewApp
+from tests.support.system import BROWSERS
 from tests.support.waiting import PATIENCE
 
 #: Where to put a picture of each page; none are taken without it.
 SCREENSHOTS = os.environ.get("DATA_MIGRATION_TEST_SCREENSHOTS")
-_BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 _ARGUMENTS = (
     *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync"),
     *("--disable-background-networking", "--disable-component-update"),
@@ -127,7 +127,7 @@ class Desk:
 def browser() -> Iterator[Any]:
     """Headless Chromium; skips where there is none."""
     playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    path = next(filter(None, map(shutil.which, _BROWSERS)), None)
+    path = next(filter(None, map(shutil.which, BROWSERS)), None)
     if path is None:
         absent("there is no Chromium on the PATH")
     # Playwright has an event loop in this thread, in which Django suspects asynchronous code.

@@ -1,4 +1,4 @@
-"""What users get: a wheel that holds the whole app, nothing else, and needs only Django."""
+"""What users get: an sdist, and a wheel of the whole app, nothing else, that needs only Django."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import os
 import shutil
 import subprocess
 import sys
+import tarfile
+import tomllib
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -67,14 +69,32 @@ def _run(*command: str, cwd: Path, **variables: str) -> str:
 
 
 @pytest.fixture(scope="module")
-def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Built from a copy, since a build folder left over from last time would slip in."""
-    folder = tmp_path_factory.mktemp("wheel")
-    copy = folder / "project"
+def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy to build from, since a build folder left over from last time would slip in."""
+    copy = tmp_path_factory.mktemp("copy") / "project"
     shutil.copytree(ROOT, copy, ignore=shutil.ignore_patterns(*NOT_SOURCE))
+    return copy
+
+
+@pytest.fixture(scope="module")
+def wheel(project: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("wheel")
     pip = (sys.executable, "-m", "pip", "--disable-pip-version-check", "wheel", "--quiet")
-    _run(*pip, "--no-deps", "--wheel-dir", str(folder), str(copy), cwd=folder)
+    _run(*pip, "--no-deps", "--wheel-dir", str(folder), str(project), cwd=folder)
     return next(folder.glob("*.whl"))
+
+
+@pytest.fixture(scope="module")
+def sdist(project: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Built by the build system itself: pip makes wheels only."""
+    folder = tmp_path_factory.mktemp("sdist")
+    tools = folder / "tools"
+    build_system = tomllib.loads((project / "pyproject.toml").read_text())["build-system"]
+    pip = (sys.executable, "-m", "pip", "--disable-pip-version-check", "install", "--quiet")
+    _run(*pip, "--target", str(tools), *build_system["requires"], cwd=folder)
+    build = f"import {build_system['build-backend']} as it; it.build_sdist({str(folder)!r})"
+    _run(sys.executable, "-c", build, cwd=project, PYTHONPATH=str(tools))
+    return next(folder.glob("*.tar.gz"))
 
 
 @pytest.fixture(scope="module")
@@ -95,15 +115,18 @@ def site(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
     return run
 
 
-def test_the_wheel_holds_every_file_of_the_package(wheel: Path) -> None:
-    source = ROOT / "data_migration"
-    tracked = {
+def _tracked() -> set[str]:
+    """The files of the package, by their paths below the root."""
+    return {
         path.relative_to(ROOT).as_posix()
-        for path in source.rglob("*")
+        for path in (ROOT / "data_migration").rglob("*")
         if path.is_file() and "__pycache__" not in path.parts and path.suffix != ".pyc"
     }
+
+
+def test_the_wheel_holds_every_file_of_the_package(wheel: Path) -> None:
     packed = set(zipfile.ZipFile(wheel).namelist())
-    assert tracked - packed == set()
+    assert _tracked() - packed == set()
 
 
 def test_the_wheel_holds_nothing_but_the_package_and_its_metadata(wheel: Path) -> None:
@@ -111,6 +134,17 @@ def test_the_wheel_holds_nothing_but_the_package_and_its_metadata(wheel: Path) -
     metadata = {top for top in tops if top.endswith(".dist-info")}
     assert len(metadata) == 1
     assert tops - metadata == {"data_migration"}
+
+
+def test_the_sdist_holds_the_package_and_the_pages_at_the_top(sdist: Path) -> None:
+    with tarfile.open(sdist) as archive:
+        names = [name.partition("/")[2] for name in archive.getnames()]
+    pages = {path.name for path in ROOT.glob("*.md")} | {"LICENSE"}
+    build = {"MANIFEST.in", "PKG-INFO", "pyproject.toml", "setup.cfg"}
+    tops = {name.partition("/")[0] for name in names} - {""}
+    assert tops == {*pages, *build, "data_migration", "django_migrate_legacy.egg-info"}
+    packed = {name for name in names if name.startswith("data_migration/")}
+    assert _tracked() - packed == set()
 
 
 def test_the_wheel_says_that_it_is_typed_and_how_it_may_be_used(wheel: Path) -> None:

@@ -17,6 +17,7 @@ from tests import services
 from tests.support.legacy import connect, execute
 from tests.support.paths import ROOT
 from tests.support.servers import SERVERS
+from tests.support.system import LIBRARIES, missing_packages
 from tests.support.urls import SERVICES, ServerURL
 from tests.support.waiting import PATIENCE, wait_until
 
@@ -54,6 +55,25 @@ def test_servers_that_the_environment_names_are_used_as_they_are(
         monkeypatch.setenv(SERVICES[engine], url)
     with services.running() as variables:
         assert variables == {SERVICES[engine]: url for engine, url in GIVEN.items()}
+
+
+def test_no_package_is_asked_for_what_is_given(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def program(name: str) -> None:
+        (tmp_path / name).write_text("#!/bin/sh\n")
+        (tmp_path / name).chmod(0o755)
+
+    program("dpkg-query")  # says nothing: no package is installed
+    monkeypatch.setenv("PATH", str(tmp_path))
+    for engine in GIVEN:
+        monkeypatch.delenv(SERVICES[engine], raising=False)
+    servers = [server.package for server in SERVERS]
+    assert missing_packages() == [*servers, "chromium", *LIBRARIES]
+    program("google-chrome")
+    for engine, url in GIVEN.items():
+        monkeypatch.setenv(SERVICES[engine], url)
+    assert missing_packages() == [*LIBRARIES]
 
 
 @pytest.mark.parametrize("engine", ["postgresql", "mysql"])

@@ -52,6 +52,7 @@ class Server:
     """One server process with its own folder; ``start`` and ``stop`` it."""
 
     engine: ClassVar[str]
+    package: ClassVar[str]  # of Debian
     programs: ClassVar[dict[str, tuple[str, ...]]]  # what we call it -> names to look for
     accounts: ClassVar[tuple[str, ...]]  # whom root starts it as: the first that exists
 
@@ -171,6 +172,7 @@ class Server:
 
 class PostgreSQL(Server):
     engine = "postgresql"
+    package = "postgresql"
     programs: ClassVar = {
         "initdb": ("initdb",),
         "postgres": ("postgres",),
@@ -208,6 +210,7 @@ class PostgreSQL(Server):
 
 class MariaDB(Server):
     engine = "mysql"
+    package = "mariadb-server"
     programs: ClassVar = {
         "install": ("mariadb-install-db", "mysql_install_db"),
         "server": ("mariadbd",),
@@ -256,6 +259,7 @@ class MariaDB(Server):
 
 class Redis(Server):
     engine = "redis"
+    package = "redis-server"
     programs: ClassVar = {"server": ("redis-server",)}
     accounts = ("redis",)
 

@@ -8,13 +8,12 @@ import subprocess
 import sys
 
 from tests.support.servers import SERVERS
+from tests.support.urls import SERVICES
 
-#: Servers, a browser, ODBC drivers, and what pip needs to build mysqlclient.
-PACKAGES = (
-    "postgresql",
-    "mariadb-server",
-    "redis-server",
-    "chromium",
+#: What Chromium may be called.
+BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+#: ODBC drivers, and what pip needs to build mysqlclient.
+LIBRARIES = (
     "unixodbc",
     "odbc-postgresql",
     "odbc-mariadb",
@@ -27,13 +26,19 @@ PACKAGES = (
 
 
 def missing_packages() -> list[str]:
-    """Those of ``PACKAGES`` that are not installed; on other systems what we cannot find."""
+    """Those that are not installed; on other systems than Debian what we cannot find.
+
+    A server that the environment names needs no package, nor does a browser that is there already.
+    """
+    servers = [kind for kind in SERVERS if not os.environ.get(SERVICES[kind.engine])]
     if not shutil.which("dpkg-query"):
-        return [program for server in SERVERS for program in server.missing()]
-    query = ["dpkg-query", "--show", "--showformat=${Package} ${db:Status-Status}\n", *PACKAGES]
+        return [program for server in servers for program in server.missing()]
+    browser = [] if any(map(shutil.which, BROWSERS)) else ["chromium"]
+    packages = [*(server.package for server in servers), *browser, *LIBRARIES]
+    query = ["dpkg-query", "--show", "--showformat=${Package} ${db:Status-Status}\n", *packages]
     listing = subprocess.run(query, capture_output=True, text=True, check=False).stdout
     installed = {line.split()[0] for line in listing.splitlines() if line.endswith(" installed")}
-    return [name for name in PACKAGES if name not in installed]
+    return [name for name in packages if name not in installed]
 
 
 def install() -> int:
