@@ -125,6 +125,9 @@ class MessageAdmin(LedgerAdmin):
         # One more than is shown tells whether there is another page.
         page = list(rows.select_related("step").order_by("-pk")[: _PAGE + 1])
         is_first = before is None
+        example = None
+        if chosen.like is not None:
+            example = RowError.objects.using(self.database).filter(pk=chosen.like).first()
         return self.page(
             request,
             "messages",
@@ -135,17 +138,12 @@ class MessageAdmin(LedgerAdmin):
             is_first=is_first,
             total=found.count(),
             causes=causes(found) if is_first and chosen.like is None else [],
-            example=self._example(chosen),
+            example=example,
             kinds=MessageKind.choices,
             labels=MigrationState.objects.using(self.database).values_list("label", flat=True),
             runs=self._runs(chosen),
             unavailable=availability().reason,
         )
-
-    def _example(self, chosen: Filter) -> RowError | None:
-        if chosen.like is None:
-            return None
-        return RowError.objects.using(self.database).filter(pk=chosen.like).first()
 
     def _runs(self, chosen: Filter) -> list[Run]:
         """The last runs, and the one that is chosen."""
