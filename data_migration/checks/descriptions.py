@@ -75,8 +75,7 @@ def _check_relation(
         yield fault("W026", label, **words)
 
     related: Any = field.related_model
-    is_known = isclass(related)  # a generic foreign key refers to anything
-    klass = meaning.klass if is_known else None
+    klass = meaning.klass if isclass(related) else None  # a generic one refers to anything
     if klass is not None and not issubclass(klass, related._meta.concrete_model):
         yield fault(
             "E024",
