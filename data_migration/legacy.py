@@ -44,27 +44,19 @@ def resolve(migration: type[Migration] | str, *key: Any, using: str = "default")
         raise TypeError("resolve() needs the legacy key after the migration.")
     label, cls = _named(migration)
     wanted = key[0] if len(key) == 1 else key
-    _check_key(wanted)
-    found = LinkLookup(using)
-    for form in filter(None, ((wanted,), _other(wanted))):
-        for object_pk in found([label], form).get(form[0], ()):
-            rows = cls.model._base_manager.using(using)
-            return rows.filter(pk=object_pk).first()
-    return None
-
-
-def _check_key(key: Any) -> None:
-    for part in key if isinstance(key, tuple) else (key,):
+    for part in wanted if isinstance(wanted, tuple) else (wanted,):
         if isinstance(part, (list, dict, set)):
             raise TypeError(
                 f"{part!r} cannot be a legacy key. A composite one is given part by part:"
                 ' resolve("shop.ParcelMigration", "AT", 7).'
             )
-
-
-def _other(key: Any) -> tuple[Any, ...]:
-    other = alternative(key)
-    return () if other is None else (other,)
+    found = LinkLookup(using)
+    other = alternative(wanted)
+    for form in [wanted] if other is None else [wanted, other]:
+        for object_pk in found([label], (form,)).get(form, ()):
+            rows = cls.model._base_manager.using(using)
+            return rows.filter(pk=object_pk).first()
+    return None
 
 
 def legacy_key_of(instance: Model, migration: type[Migration] | str | None = None) -> Any:
@@ -82,7 +74,11 @@ def legacy_key_of(instance: Model, migration: type[Migration] | str | None = Non
     )
     found = sorted(links.values_list("migration__label", "key"))
     if len(found) > 1:
-        raise LookupError(_several(instance, found))
+        listed = " and ".join(f"{key} of {label}" for label, key in found)
+        text = f"{instance._meta.label} {instance.pk} came from several rows: {listed}."
+        if len({label for label, _ in found}) > 1:
+            text += f" Name the migration: legacy_key_of(instance, {found[0][0]!r})."
+        raise LookupError(text)
     return key_of_text(found[0][1]) if found else None
 
 
@@ -97,14 +93,6 @@ def _labels_of(instance: Model, migration: type[Migration] | str | None) -> Iter
             f"{label} fills {filled._meta.label}, so no {instance._meta.label} came from it."
         )
     return [label]
-
-
-def _several(instance: Model, found: list[tuple[str, str]]) -> str:
-    listed = " and ".join(f"{key} of {label}" for label, key in found)
-    what = f"{instance._meta.label} {instance.pk} came from several rows: {listed}."
-    if len({label for label, _ in found}) > 1:
-        return f"{what} Name the migration: legacy_key_of(instance, {found[0][0]!r})."
-    return what
 
 
 def _named(migration: type[Migration] | str) -> tuple[str, type[Migration]]:

@@ -132,5 +132,11 @@ class RunOptions:
 
 
 _AS_THEY_ARE = (
-    *("limit", "batch_size", "update", "full", "retry_failed", "force_removal", "workers"),
+    "limit",
+    "batch_size",
+    "update",
+    "full",
+    "retry_failed",
+    "force_removal",
+    "workers",
 )

@@ -46,9 +46,6 @@ class Lines(Progress):
         # The rate since the last line, not since the start: it is the honest one.
         rate = (self._read - self._last_read) / max(now - self._last_time, 1e-9)
         self._last_time, self._last_read = now, self._read
-        print(f"{self._title}  {self._state(rate, failed)}", file=self._stream, flush=True)
-
-    def _state(self, rate: float, failed: int) -> str:
         parts = [f"{self._read:,} rows", f"{rate:,.0f} rows/s"]
         if self._total:
             parts[0] = f"{self._read / self._total:.0%}  {self._read:,}/{self._total:,} rows"
@@ -56,7 +53,7 @@ class Lines(Progress):
             parts.append(f"{duration(left)} left")
         if failed:
             parts.append(f"{failed:,} failed")
-        return "  ".join(parts)
+        print("  ".join([self._title, *parts]), file=self._stream, flush=True)
 
 
 class Bar(Progress):

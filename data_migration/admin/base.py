@@ -108,6 +108,13 @@ class LedgerAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         )
 
 
+def number_in(text: str | None) -> int | None:
+    """A number of the ledger; None for what is none, or more than a database can hold."""
+    if text and text.isascii() and text.isdecimal() and len(text) < 19:
+        return int(text)
+    return None
+
+
 def may(request: HttpRequest, *permissions: str) -> bool:
     return request.user.has_perms(permissions)
 

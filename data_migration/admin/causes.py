@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 from django.db.models import Count, Max, Min, Q, QuerySet
 
@@ -57,19 +56,22 @@ def causes(messages: QuerySet[RowError]) -> list[Cause]:
         .order_by("-rows", "-last")[:_SHOWN]
     )
     examples = RowError.objects.using(messages.db).select_related("migration", "step")
-    found = examples.in_bulk([group["last"] for group in groups])
-    return [_cause(group, found[group["last"]]) for group in groups if group["last"] in found]
-
-
-def _cause(group: dict[str, Any], example: RowError) -> Cause:
-    is_same = group["first_cause"] == group["last_cause"]
-    return Cause(
-        example=example,
-        rows=group["rows"],
-        waiting=group["waiting"],
-        cause=example.cause if is_same or not example.pattern else example.pattern,
-        value=example.value if group["lowest"] == group["highest"] else "",
-    )
+    example_of = examples.in_bulk([group["last"] for group in groups])
+    found = []
+    for group in groups:
+        if (example := example_of.get(group["last"])) is None:
+            continue
+        is_same = group["first_cause"] == group["last_cause"]
+        found.append(
+            Cause(
+                example=example,
+                rows=group["rows"],
+                waiting=group["waiting"],
+                cause=example.cause if is_same or not example.pattern else example.pattern,
+                value=example.value if group["lowest"] == group["highest"] else "",
+            )
+        )
+    return found
 
 
 def like(messages: QuerySet[RowError], example: RowError) -> QuerySet[RowError]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -83,7 +82,7 @@ def _run(intent: Intent, whole: Plan, ledger: Ledger) -> Confirmation:
         problems.append(str(error))
     return Confirmation(
         intent=intent,
-        sentence=_SENTENCES[intent.action](len(would), intent),
+        sentence=_sentence(intent, len(would)),
         steps=would,
         left=[known[step.label] for step in chosen if step.label not in labels],
         warnings=warnings_of(plan, whole, ledger),
@@ -136,60 +135,45 @@ def _obstacles(database: str) -> list[str]:
     return found
 
 
-def _rehearse(count: int, intent: Intent) -> str:
-    return ngettext(
-        "Rehearses %(count)s migration: everything is really done, then rolled back. Nothing is"
-        " kept but the messages.",
-        "Rehearses %(count)s migrations: everything is really done, then rolled back. Nothing is"
-        " kept but the messages.",
-        count,
-    ) % {"count": count}
-
-
-def _commit(count: int, intent: Intent) -> str:
-    text = ngettext(
-        "Runs %(count)s migration and writes to the database.",
-        "Runs %(count)s migrations and writes to the database.",
-        count,
-    ) % {"count": count}
-    return f"{text} {_how_kept(intent)}"
-
-
-def _update(count: int, intent: Intent) -> str:
-    text = ngettext(
-        "Compares every row of %(count)s migration with what it became: creates what is new,"
-        " updates what changed.",
-        "Compares every row of %(count)s migrations with what it became: creates what is new,"
-        " updates what changed.",
-        count,
-    ) % {"count": count}
-    return f"{text} {_how_kept(intent)}"
-
-
-def _retry(count: int, intent: Intent) -> str:
-    if intent.failures:
+def _sentence(intent: Intent, count: int) -> str:
+    """What running ``count`` migrations would do."""
+    if intent.action == Action.REHEARSE:
+        return ngettext(
+            "Rehearses %(count)s migration: everything is really done, then rolled back. Nothing"
+            " is kept but the messages.",
+            "Rehearses %(count)s migrations: everything is really done, then rolled back. Nothing"
+            " is kept but the messages.",
+            count,
+        ) % {"count": count}
+    if intent.action == Action.RETRY and intent.failures:
         rows = len(intent.failures)
         return ngettext(
             "Reads %(rows)s failed row again, by its key, and writes it.",
             "Reads %(rows)s failed rows again, by their keys, and writes them.",
             rows,
         ) % {"rows": rows}
-    return ngettext(
-        "Reads the failed rows of %(count)s migration again, by their keys, and writes them.",
-        "Reads the failed rows of %(count)s migrations again, by their keys, and writes them.",
-        count,
-    ) % {"count": count}
-
-
-def _how_kept(intent: Intent) -> str:
+    if intent.action == Action.RETRY:
+        return ngettext(
+            "Reads the failed rows of %(count)s migration again, by their keys, and writes them.",
+            "Reads the failed rows of %(count)s migrations again, by their keys, and writes them.",
+            count,
+        ) % {"count": count}
+    if intent.action == Action.UPDATE:
+        what = ngettext(
+            "Compares every row of %(count)s migration with what it became: creates what is new,"
+            " updates what changed.",
+            "Compares every row of %(count)s migrations with what it became: creates what is new,"
+            " updates what changed.",
+            count,
+        )
+    else:
+        what = ngettext(
+            "Runs %(count)s migration and writes to the database.",
+            "Runs %(count)s migrations and writes to the database.",
+            count,
+        )
     if intent.atomic:
-        return _("All or nothing: one transaction for the whole run.")
-    return _("What is committed stays when the run is stopped or fails; the next run goes on.")
-
-
-_SENTENCES: dict[Any, Callable[[int, Intent], str]] = {
-    Action.REHEARSE: _rehearse,
-    Action.RUN: _commit,
-    Action.UPDATE: _update,
-    Action.RETRY: _retry,
-}
+        kept = _("All or nothing: one transaction for the whole run.")
+    else:
+        kept = _("What is committed stays when the run is stopped or fails; the next run goes on.")
+    return f"{what % {'count': count}} {kept}"

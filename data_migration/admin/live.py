@@ -89,8 +89,10 @@ def _bar(step: RunStep, run: Run, live: Mapping[str, Any]) -> Bar:
     # What is one transaction is seen by nobody until its end: only the signs of life tell of it.
     if live.get("migration") == step.migration:
         if live.get("read", 0) >= counts["read"]:
-            counts, total = {**counts, **_known(live, counts)}, live.get("total")
-        status, started = RunStatus.RUNNING.value, _moment(live) or started
+            counts = {name: live.get(name, count) for name, count in counts.items()}
+            total = live.get("total")
+        status = RunStatus.RUNNING.value
+        started = parse_datetime(live.get("started_at") or "") or started
     elif status == RunStatus.PENDING and step.position < live.get("position", 0):
         status = RunStatus.DONE.value
     return Bar(
@@ -101,14 +103,6 @@ def _bar(step: RunStep, run: Run, live: Mapping[str, Any]) -> Bar:
         failed=counts["failed"],
         rate=_rate(counts["read"], started) if status == RunStatus.RUNNING else None,
     )
-
-
-def _known(live: Mapping[str, Any], counts: Iterable[str]) -> dict[str, int]:
-    return {name: live[name] for name in counts if name in live}
-
-
-def _moment(live: Mapping[str, Any]) -> datetime | None:
-    return parse_datetime(live.get("started_at") or "")
 
 
 def _rate(rows: int, started: datetime | None) -> float | None:

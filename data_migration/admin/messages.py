@@ -24,7 +24,7 @@ from ..launch.handover import availability
 from ..ledger import dismiss
 from ..models import MigrationState, RowError, Run, RunStep
 from ..outcomes import MessageKind, OnError
-from .base import ACT, START, LedgerAdmin
+from .base import ACT, START, LedgerAdmin, number_in
 from .causes import causes, like
 from .confirmation import confirm
 from .export import csv_lines
@@ -55,27 +55,27 @@ class Filter:
         """What a query string asks for; what makes no sense there is passed over."""
         kind = query.get("kind", "")
         return cls(
-            run=_number(query.get("run")),
+            run=number_in(query.get("run")),
             is_all=query.get("run") == "all",
             migration=_text(query, "migration"),
             kind=kind if kind in MessageKind.values else "",
             is_open=bool(query.get("open")),
-            like=_number(query.get("like")),
+            like=number_in(query.get("like")),
             key=_text(query, "key").strip(),
         )
 
     @property
     def parameters(self) -> list[tuple[str, Any]]:
         """What is not left at its default, for a query string or a form."""
-        given = (
-            *(
-                ("run", "all" if self.is_all else self.run),
-                ("migration", self.migration),
-                ("kind", self.kind),
-            ),
-            *(("open", "1" if self.is_open else ""), ("like", self.like), ("key", self.key)),
-        )
-        return [(name, value) for name, value in given if value not in (None, "")]
+        given = {
+            "run": "all" if self.is_all else self.run,
+            "migration": self.migration,
+            "kind": self.kind,
+            "open": "1" if self.is_open else "",
+            "like": self.like,
+            "key": self.key,
+        }
+        return [(name, value) for name, value in given.items() if value not in (None, "")]
 
     @property
     def query(self) -> str:
@@ -120,11 +120,14 @@ class MessageAdmin(LedgerAdmin):
     def messages(self, request: HttpRequest) -> HttpResponse:
         chosen = Filter.of(request.GET)
         found = chosen.messages(self.database)
-        before = _number(request.GET.get("before"))
+        before = number_in(request.GET.get("before"))
         rows = found.filter(pk__lt=before) if before else found
         # One more than is shown tells whether there is another page.
         page = list(rows.select_related("step").order_by("-pk")[: _PAGE + 1])
         is_first = before is None
+        example = None
+        if chosen.like is not None:
+            example = RowError.objects.using(self.database).filter(pk=chosen.like).first()
         return self.page(
             request,
             "messages",
@@ -135,17 +138,12 @@ class MessageAdmin(LedgerAdmin):
             is_first=is_first,
             total=found.count(),
             causes=causes(found) if is_first and chosen.like is None else [],
-            example=self._example(chosen),
+            example=example,
             kinds=MessageKind.choices,
             labels=MigrationState.objects.using(self.database).values_list("label", flat=True),
             runs=self._runs(chosen),
             unavailable=availability().reason,
         )
-
-    def _example(self, chosen: Filter) -> RowError | None:
-        if chosen.like is None:
-            return None
-        return RowError.objects.using(self.database).filter(pk=chosen.like).first()
 
     def _runs(self, chosen: Filter) -> list[Run]:
         """The last runs, and the one that is chosen."""
@@ -196,11 +194,11 @@ class MessageAdmin(LedgerAdmin):
 
     def _chosen(self, request: HttpRequest) -> QuerySet[RowError]:
         """The open failures that are ticked; with ``like`` all of a cause that were shown."""
-        is_cause = "like" in request.POST
-        found = Filter.of(request.POST).messages(self.database) if is_cause else None
-        if found is None:
+        if "like" in request.POST:
+            found = Filter.of(request.POST).messages(self.database)
+        else:
             ticked = [
-                number for text in request.POST.getlist("message") if (number := _number(text))
+                number for text in request.POST.getlist("message") if (number := number_in(text))
             ]
             found = RowError.objects.using(self.database).filter(pk__in=ticked)
         return found.filter(kind=MessageKind.FAILURE, is_open=True)
@@ -223,11 +221,3 @@ def _last_steps(database: str) -> list[int]:
 def _text(query: QueryDict, name: str) -> str:
     """A text to look for; without zero bytes, for which PostgreSQL refuses the query."""
     return query.get(name, "").replace("\0", "")
-
-
-def _number(text: str | None) -> int | None:
-    """A number of the ledger; None for what is none, or more than a database can hold."""
-    is_number = (
-        bool(text) and str(text).isascii() and str(text).isdecimal() and len(str(text)) < 19
-    )
-    return int(str(text)) if is_number else None

@@ -37,22 +37,13 @@ def picture_of(standings: Sequence[Standing]) -> Picture:
     by_label = {standing.label: standing for standing in standings}
     drawing = draw({label: standing.needs for label, standing in by_label.items()})
     names = Counter(standing.short_name for standing in standings)
-    boxes = tuple(
-        Box(
-            standing := by_label[node.name],
-            node.x,
-            node.y,
-            _fitted(_name(standing, is_shared=names[standing.short_name] > 1)),
-        )
-        for node in drawing.nodes
-    )
-    return Picture(drawing.width, drawing.height, boxes, drawing.lines)
-
-
-def _name(standing: Standing, *, is_shared: bool) -> str:
-    return f"{standing.app_label}.{standing.short_name}" if is_shared else standing.short_name
-
-
-def _fitted(text: str) -> str:
-    """The text in the width of a box; the whole one is in the box's title."""
-    return text if len(text) <= _LETTERS else f"{text[: _LETTERS - 1]}…"
+    boxes = []
+    for node in drawing.nodes:
+        standing = by_label[node.name]
+        text = standing.short_name
+        if names[text] > 1:
+            text = f"{standing.app_label}.{text}"
+        if len(text) > _LETTERS:  # the whole one is in the box's title
+            text = f"{text[: _LETTERS - 1]}…"
+        boxes.append(Box(standing, node.x, node.y, text))
+    return Picture(drawing.width, drawing.height, tuple(boxes), drawing.lines)

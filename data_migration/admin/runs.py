@@ -28,7 +28,7 @@ from ..ledger import request_stop, withdraw
 from ..models import RowError, Run, RunStep
 from ..outcomes import RunStatus
 from ..reports import migrations as report
-from .base import ACT, LedgerAdmin, may, permission_for
+from .base import ACT, LedgerAdmin, may, number_in, permission_for
 from .causes import causes
 from .intents import FAILED_ROW
 from .live import ACTIVE, active_run, document, watched
@@ -93,8 +93,8 @@ class RunAdmin(LedgerAdmin):
             migrations=Count("steps"), **{f"{name}_rows": Sum(f"steps__{name}") for name in _SUMS}
         )
         before = request.GET.get("before", "")
-        if before.isdecimal() and len(before) < 19:
-            found = found.filter(pk__lt=int(before))
+        if (below := number_in(before)) is not None:
+            found = found.filter(pk__lt=below)
         page = list(found.order_by("-pk")[: _PAGE + 1])
         return self.page(
             request,
@@ -133,8 +133,7 @@ class RunAdmin(LedgerAdmin):
         )
 
     def live(self, request: HttpRequest, number: int) -> HttpResponse:
-        after = request.GET.get("after", "")
-        last = int(after) if after.isdecimal() and len(after) < 19 else 0
+        last = number_in(request.GET.get("after")) or 0
         return JsonResponse(document(self._run(number), self.database, last))
 
     def stop(self, request: HttpRequest, number: int) -> HttpResponseBase:

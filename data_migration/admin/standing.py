@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -89,24 +88,25 @@ def standings(plan: Plan, ledger: Ledger) -> list[Standing]:
     states, stale = ledger.states(), changed(plan, ledger.applied_fingerprints())
     totals, linked = _totals(plan, ledger.database), linked_rows(ledger.database)
     waiting = _waiting(ledger.database)
-    return [
-        Standing(
-            position=position,
-            plan_step=plan_step,
-            state=report.state_of(plan_step.label, plan, states),
-            step=(step := states.get(plan_step.label)),
-            total=totals.get(plan_step.label),
-            linked=_links(linked.get(plan_step.label), step),
-            waiting=waiting.get(plan_step.label, 0),
-            is_changed=plan_step.label in stale,
+    found = []
+    for position, plan_step in enumerate(plan, start=1):
+        label, step = plan_step.label, states.get(plan_step.label)
+        count = linked.get(label)
+        if not count and step is not None and not step.has_key:
+            count = None  # it has run and keeps no links
+        found.append(
+            Standing(
+                position=position,
+                plan_step=plan_step,
+                state=report.state_of(label, plan, states),
+                step=step,
+                total=totals.get(label),
+                linked=count,
+                waiting=waiting.get(label, 0),
+                is_changed=label in stale,
+            )
         )
-        for position, plan_step in enumerate(plan, start=1)
-    ]
-
-
-def _links(count: int | None, step: RunStep | None) -> int | None:
-    """The number of links; None for a migration that has run and keeps none."""
-    return count if count or step is None or step.has_key else None
+    return found
 
 
 def _totals(plan: Plan, database: str) -> dict[str, int]:
@@ -142,27 +142,18 @@ def linked_rows(database: str) -> dict[str, int]:
     once after each run, and now and then while one is going.
     """
     last = Run.objects.using(database).exclude(mode=Mode.REHEARSAL).order_by("-pk").first()
-    key = f"data_migration.linked.{database}.{_moment_of(last)}"
+    if last is None:
+        moment, seconds = "never", _AT_REST
+    elif last.finished_at is None:
+        moment, seconds = f"{last.pk}.{time.time() // _WHILE_GOING:.0f}", _WHILE_GOING
+    else:
+        moment, seconds = f"{last.pk}.{last.finished_at.timestamp()}", _AT_REST
+    key = f"data_migration.linked.{database}.{moment}"
     counts: dict[str, int] | None = cache.get(key)
     if counts is None:
-        counts = _counted_links(database)
-        is_going = last is not None and last.finished_at is None
-        cache.set(key, counts, _WHILE_GOING if is_going else _AT_REST)
+        rows = RowLink.objects.using(database).order_by().values_list("migration_id")
+        by_state = dict(rows.annotate(rows=Count("*")))
+        states = MigrationState.objects.using(database).values_list("pk", "label")
+        counts = {label: by_state[number] for number, label in states if number in by_state}
+        cache.set(key, counts, seconds)
     return counts
-
-
-def _moment_of(run: Run | None) -> str:
-    if run is None:
-        return "never"
-    if run.finished_at is None:
-        return f"{run.pk}.{time.time() // _WHILE_GOING:.0f}"
-    return f"{run.pk}.{run.finished_at.timestamp()}"
-
-
-def _counted_links(database: str) -> dict[str, int]:
-    rows = RowLink.objects.using(database).order_by().values_list("migration_id")
-    by_state = dict(rows.annotate(rows=Count("*")))
-    labels: Mapping[int, str] = dict(
-        MigrationState.objects.using(database).values_list("pk", "label")
-    )
-    return {labels[state]: count for state, count in by_state.items() if state in labels}

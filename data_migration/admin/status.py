@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
 from django.contrib import messages
@@ -35,13 +36,21 @@ class StatusAdmin(LedgerAdmin):
         ]
 
     def status(self, request: HttpRequest) -> HttpResponse:
-        everything, problem = self._standings()
+        everything: list[Standing] = []
+        problem = ""
+        try:
+            plan = whole_plan(self.database)
+        except SpecError as error:
+            problem = str(error)
+        else:
+            everything = standings(plan, self.ledger)
         app, state = request.GET.get("app", ""), request.GET.get("state", "")
         shown = [
             each
             for each in everything
             if app in ("", each.app_label) and state in ("", each.state)
         ]
+        counted = Counter(each.state for each in everything)
         return self.page(
             request,
             "status",
@@ -50,7 +59,9 @@ class StatusAdmin(LedgerAdmin):
             groups=_by_app(shown),
             picture=picture_of(everything) if everything else None,
             apps=sorted({each.app_label for each in everything}),
-            states=_counted_states(everything),
+            states=[
+                (each.value, each.label, counted[each]) for each in RunStatus if each in counted
+            ],
             app=app,
             state=state,
             is_filtered=bool(app or state),
@@ -63,27 +74,18 @@ class StatusAdmin(LedgerAdmin):
 
     def _last_run(self, request: HttpRequest) -> dict[str, Any]:
         """The run that is going on, else the last one if it broke off."""
-        active = active_run(self.database)
-        interrupted = None if active else self._interrupted()
+        active, interrupted = active_run(self.database), None
+        if active is None:
+            begun = Run.objects.using(self.database).exclude(started_at=None)
+            last = begun.order_by("-pk").first()
+            if last is not None and last.current_status == RunStatus.INTERRUPTED:
+                interrupted = last
         run = active or interrupted
         return {
             "watched": watched(active, self.database) if active else None,
             "interrupted": interrupted,
             "may_act": run is not None and may(request, permission_for(run)),
         }
-
-    def _standings(self) -> tuple[list[Standing], str]:
-        try:
-            plan = whole_plan(self.database)
-        except SpecError as error:
-            return [], str(error)
-        return standings(plan, self.ledger), ""
-
-    def _interrupted(self) -> Run | None:
-        """The last run, if it broke off."""
-        last = Run.objects.using(self.database).exclude(started_at=None).order_by("-pk").first()
-        is_broken = last is not None and last.current_status == RunStatus.INTERRUPTED
-        return last if is_broken else None
 
     def confirm(self, request: HttpRequest) -> HttpResponseBase:
         form = IntentForm(request.POST)
@@ -101,16 +103,15 @@ class StatusAdmin(LedgerAdmin):
         confirmation = confirm(intent, self.database)
         if not confirmation.can_start:  # it was, when the page in between was drawn
             return self._ask(request, confirmation)
-        run = self._start(intent, request.user.get_username())
-        messages.success(request, _("Run %(run)s was handed over.") % {"run": run.pk})
-        return HttpResponseRedirect(self.url("run_change", run.pk))
-
-    def _start(self, intent: Intent, by: str) -> Run:
+        by = request.user.get_username()
         if intent.action == Action.ROLL_BACK:
-            return start_rollback(
+            run = start_rollback(
                 intent.selection, database=self.database, force=intent.force, requested_by=by
             )
-        return start_run(intent.run_options(self.database), requested_by=by)
+        else:
+            run = start_run(intent.run_options(self.database), requested_by=by)
+        messages.success(request, _("Run %(run)s was handed over.") % {"run": run.pk})
+        return HttpResponseRedirect(self.url("run_change", run.pk))
 
     def _check_permission(self, request: HttpRequest, intent: Intent) -> None:
         if not may(request, intent.action.permission):
@@ -135,11 +136,3 @@ def _by_app(shown: list[Standing]) -> list[tuple[str, list[Standing]]]:
     for standing in shown:
         groups.setdefault(standing.app_label, []).append(standing)
     return list(groups.items())
-
-
-def _counted_states(everything: list[Standing]) -> list[tuple[str, Any, int]]:
-    """(state, its word, how many migrations are in it)."""
-    states = [each.state for each in everything]
-    return [
-        (state.value, state.label, states.count(state)) for state in RunStatus if state in states
-    ]

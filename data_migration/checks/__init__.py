@@ -64,6 +64,7 @@ def check_project(**kwargs: Any) -> list[CheckMessage]:
 def check_specs(migrations: Mapping[str, type[Migration]]) -> list[CheckMessage]:
     """Return what is wrong with the migrations and the settings, less what is silenced."""
     planning = list(_each(_PLANNING, migrations))
+    has_errors = any(message.level >= ERROR for message in planning)
     running = {label: cls for label, cls in migrations.items() if not cls.skip}
     messages = chain(
         connections.check_sources(),
@@ -73,7 +74,7 @@ def check_specs(migrations: Mapping[str, type[Migration]]) -> list[CheckMessage]
         _each(_RUNNING, running),
         legacy_keys.check_legacy_keys(migrations),
         names.check_names(migrations),
-        () if _has_errors(planning) else dependencies.check_order(migrations),
+        () if has_errors else dependencies.check_order(migrations),
     )
     return [message for message in messages if not message.is_silenced()]
 
@@ -84,7 +85,3 @@ def _each(
     for label, migration in sorted(migrations.items()):
         for check in checks:
             yield from check(label, migration)
-
-
-def _has_errors(messages: list[CheckMessage]) -> bool:
-    return any(message.level >= ERROR for message in messages)

@@ -49,7 +49,8 @@ def check_query(label: str, migration: type[Migration]) -> Iterator[CheckMessage
     if not isinstance(query, str):
         yield fault("E013", label, value=query)
     elif not _READS.search(query):
-        yield fault("E014", label, value=_shortened(query))
+        line = " ".join(query.split())
+        yield fault("E014", label, value=line if len(line) <= 60 else f"{line[:57]}...")
 
 
 def check_query_params(label: str, migration: type[Migration]) -> Iterator[CheckMessage]:
@@ -60,8 +61,8 @@ def check_query_params(label: str, migration: type[Migration]) -> Iterator[Check
 
 def check_search_attr(label: str, migration: type[Migration]) -> Iterator[CheckMessage]:
     attr: Any = migration.search_attr
-    model = getattr(migration, "model", None)
-    if not attr or model is None or not is_usable_model(model):
+    model: Any = getattr(migration, "model", None)
+    if not attr or not is_usable_model(model):
         return
     if not isinstance(attr, str) or not isinstance(field_of(model, attr), Field):
         names = [field.name for field in model._meta.concrete_fields]
@@ -104,7 +105,8 @@ def check_depends_on(label: str, migration: type[Migration]) -> Iterator[CheckMe
         yield fault("E040", label, value=entries)
         return
     for entry in entries:
-        if not (isinstance(entry, str) or _is_class_of(entry, Model, Migration)):
+        is_class = isclass(entry) and issubclass(entry, (Model, Migration))
+        if not (is_class or isinstance(entry, str)):
             yield fault("E041", label, value=entry)
 
 
@@ -114,7 +116,9 @@ def check_writer(label: str, migration: type[Migration]) -> Iterator[CheckMessag
     if writer in known:
         return
     close = suggest(str(writer), known)
-    yield fault("E050", label, value=writer, suggestion=_guess(close), known=", ".join(known))
+    # Without a guess it lists the known words, which the hint has anyway.
+    guess = close if "Did you mean" in close else ""
+    yield fault("E050", label, value=writer, suggestion=guess, known=", ".join(known))
 
 
 def check_batch_size(label: str, migration: type[Migration]) -> Iterator[CheckMessage]:
@@ -177,8 +181,9 @@ def declared_key(migration: type[Migration]) -> tuple[str, ...]:
 
 def lacks_key(migration: type[Migration]) -> bool:
     """Whether it is certain that nothing identifies a row of the query."""
-    model, query = getattr(migration, "model", None), migration.query
-    if declared_key(migration) or model is None or not is_usable_model(model):
+    model: Any = getattr(migration, "model", None)
+    query: Any = migration.query
+    if declared_key(migration) or not is_usable_model(model):
         return False
     if not isinstance(query, str) or model._meta.pk is None:
         return False
@@ -195,17 +200,3 @@ def _is_number(value: Any) -> bool:
 def is_positive(value: Any, *kinds: type) -> bool:
     """Whether it is a number above zero of one of the kinds; ``True`` is none."""
     return isinstance(value, kinds) and not isinstance(value, bool) and value > 0  # type: ignore[operator]
-
-
-def _is_class_of(value: Any, *parents: type) -> bool:
-    return isclass(value) and issubclass(value, parents)
-
-
-def _shortened(text: str) -> str:
-    line = " ".join(text.split())
-    return line if len(line) <= 60 else f"{line[:57]}..."
-
-
-def _guess(suggestion: str) -> str:
-    """Keep a guess; drop the list of known words where the hint has it anyway."""
-    return suggestion if "Did you mean" in suggestion else ""

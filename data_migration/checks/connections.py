@@ -72,13 +72,27 @@ def check_sources() -> Iterator[CheckMessage]:
             source = _checked(name, config)
         except SpecError as error:
             yield fault("E063", SETTING, problem=error, engines=", ".join(sorted(ENGINES)))
-        else:
-            yield from _check_values(source, config)
-            yield from _check_driver(source)
+            continue
+        # An empty value usually comes from an environment variable that this machine lacks.
+        for key in ENGINES[source.engine].REQUIRED:
+            if key in config and source.get(key) is None:
+                yield fault("W065", f"{source.where}[{key!r}]", key=key)
+        driver = DRIVERS.get(source.engine)
+        if driver is not None and not any(_is_installed(module) for module in driver.modules):
+            yield fault(
+                "W064",
+                source.where,
+                engine=source.engine,
+                modules=" or ".join(driver.modules),
+                requirement=f'"{DISTRIBUTION}[{driver.extra}]"',
+            )
 
 
 def _checked(name: str, config: Any) -> Source:
-    """The entry as it would be opened, up to the driver. Raises :exc:`SpecError`."""
+    """The entry as it would be opened, up to the driver.
+
+    Raises :exc:`SpecError` for what its engine would refuse, empty values excepted.
+    """
     if not isinstance(config, Mapping):
         raise SpecError(f"{SETTING}[{name!r}] must be a dict, not {type(config).__name__}.")
     source = Source(name, config)
@@ -86,7 +100,10 @@ def _checked(name: str, config: Any) -> Source:
         problem = f"unknown ENGINE {source.engine!r}" if source.engine else "no ENGINE"
         last_word = source.engine.rpartition(".")[2]  # also of django.db.backends.mysql
         raise SpecError(f"{source.where} has {problem}.{suggest(last_word, ENGINES)}")
-    _check_keys(source, config)
+    engine = ENGINES[source.engine]
+    filled = {key: config[key] or "?" for key in engine.REQUIRED if key in config}
+    Source(name, {**config, **filled}).check(engine)
+    _ = source.options  # raises for OPTIONS that are no dict
     alias = source.get("ALIAS")
     if alias is not None and alias not in connections:
         raise SpecError(
@@ -94,33 +111,6 @@ def _checked(name: str, config: Any) -> Source:
             f"{suggest(str(alias), connections)}"
         )
     return source
-
-
-def _check_keys(source: Source, config: Mapping[str, Any]) -> None:
-    """Raise :exc:`SpecError` for what the engine would refuse, empty values excepted."""
-    engine = ENGINES[source.engine]
-    filled = {key: config[key] or "?" for key in engine.REQUIRED if key in config}
-    Source(source.name, {**config, **filled}).check(engine)
-    _ = source.options  # raises for OPTIONS that are no dict
-
-
-def _check_values(source: Source, config: Mapping[str, Any]) -> Iterator[CheckMessage]:
-    """An empty value usually comes from an environment variable that this machine lacks."""
-    for key in ENGINES[source.engine].REQUIRED:
-        if key in config and source.get(key) is None:
-            yield fault("W065", f"{source.where}[{key!r}]", key=key)
-
-
-def _check_driver(source: Source) -> Iterator[CheckMessage]:
-    driver = DRIVERS.get(source.engine)
-    if driver is not None and not any(_is_installed(module) for module in driver.modules):
-        yield fault(
-            "W064",
-            source.where,
-            engine=source.engine,
-            modules=" or ".join(driver.modules),
-            requirement=f'"{DISTRIBUTION}[{driver.extra}]"',
-        )
 
 
 def _is_installed(module: str) -> bool:

@@ -34,7 +34,7 @@ def check_columns(label: str, migration: type[Migration]) -> Iterator[CheckMessa
     """Whether each description fits the model's relation."""
     described: Any = migration.column_description
     model = getattr(migration, "model", None)
-    if not isinstance(described, Mapping) or model is None or not is_usable_model(model):
+    if not isinstance(described, Mapping) or not is_usable_model(model):
         return
     for column, meaning in described.items():
         if isinstance(meaning, Column) and not meaning.exclude:
@@ -55,17 +55,16 @@ def _check_column(
             suggestion=suggest(str(column), _relation_names(model)),
         )
     else:
-        about = {"column": column, "model": model._meta.label}
-        yield from _check_kind(label, meaning, field, about)
-        yield from _check_class(label, meaning, field, about)
-        yield from _check_missing(label, migration, meaning, field, about)
+        yield from _check_relation(label, migration, column, meaning, field)
     if meaning.klass is not None and meaning.search_attrs:
         yield from _check_search(label, column, meaning.klass, meaning.search_attrs)
 
 
-def _check_kind(
-    label: str, meaning: Column, field: Any, about: dict[str, str]
+def _check_relation(
+    label: str, migration: type[Migration], column: str, meaning: Column, field: Any
 ) -> Iterator[CheckMessage]:
+    """Whether the kind, the class and what becomes of a missing target fit the field."""
+    about = {"column": column, "model": migration.model._meta.label}
     kind, fitting = meaning.relation, _fitting(field)
     words = {**about, "kind": kind, "better": fitting, "field": type(field).__name__}
     is_many = fitting is Relation.M2M
@@ -75,39 +74,29 @@ def _check_kind(
     elif kind is not fitting:
         yield fault("W026", label, **words)
 
-
-def _fitting(field: Any) -> Relation:
-    if field.many_to_many or field.one_to_many:
-        return Relation.M2M
-    return Relation.O2O if field.one_to_one else Relation.FK
-
-
-def _check_class(
-    label: str, meaning: Column, field: Any, about: dict[str, str]
-) -> Iterator[CheckMessage]:
     related: Any = field.related_model
-    is_known = isclass(related)  # a generic foreign key refers to anything
-    if not is_known or meaning.klass is None:
-        return
-    if not issubclass(meaning.klass, related._meta.concrete_model):
+    klass = meaning.klass if isclass(related) else None  # a generic one refers to anything
+    if klass is not None and not issubclass(klass, related._meta.concrete_model):
         yield fault(
             "E024",
             label,
-            klass=meaning.klass._meta.label,
+            klass=klass._meta.label,
             related=related._meta.label,
             name=related.__name__,
             **about,
         )
 
-
-def _check_missing(
-    label: str, migration: type[Migration], meaning: Column, field: Any, about: dict[str, str]
-) -> Iterator[CheckMessage]:
     # A hook that sees the instance may fill the gap or skip the row.
     hooked = "hook_before_save" in OwnHooks(migration)
     must_have = getattr(field, "concrete", False) and not field.many_to_many and not field.null
     if meaning.skip_missing and must_have and not hooked:
         yield fault("W027", label, **about)
+
+
+def _fitting(field: Any) -> Relation:
+    if field.many_to_many or field.one_to_many:
+        return Relation.M2M
+    return Relation.O2O if field.one_to_one else Relation.FK
 
 
 def _check_search(

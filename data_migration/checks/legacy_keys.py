@@ -26,17 +26,21 @@ def check_legacy_keys(migrations: Migrations) -> Iterator[CheckMessage]:
         if migration.skip:
             continue
         for name, meaning in migration.column_description.items():
-            if isinstance(meaning, Column) and meaning.klass is not None:
-                if meaning.legacy:
-                    yield from _check_legacy(label, name, meaning, sound)
-                if meaning.deferred:
-                    yield from _check_deferred(label, name, migration)
+            if not isinstance(meaning, Column) or meaning.klass is None:
+                continue
+            if meaning.legacy:
+                yield from _check_legacy(label, name, meaning, sound)
+            if meaning.deferred:
+                model = migration.model
+                is_relation = getattr(field_of(model, name), "is_relation", False)
+                if is_relation and not is_deferrable(migration, name):
+                    yield fault("E029", label, column=name, model=model._meta.label)
 
 
 def _is_sound(migration: type[Migration]) -> bool:
     described: Any = migration.column_description
     model = getattr(migration, "model", None)
-    return model is not None and is_usable_model(model) and isinstance(described, Mapping)
+    return is_usable_model(model) and isinstance(described, Mapping)
 
 
 def _check_legacy(
@@ -68,10 +72,3 @@ def _check_legacy(
 def _fills(migration: type[Migration], concrete: Any) -> bool:
     filled = migration.model._meta.concrete_model
     return issubclass(filled, concrete) or issubclass(concrete, filled)  # type: ignore[arg-type]
-
-
-def _check_deferred(label: str, name: str, migration: type[Migration]) -> Iterator[CheckMessage]:
-    model = migration.model._meta.label
-    is_relation = getattr(field_of(migration.model, name), "is_relation", False)
-    if is_relation and not is_deferrable(migration, name):
-        yield fault("E029", label, column=name, model=model)

@@ -22,21 +22,18 @@ _ALIKE = 0.85
 
 def check_names(migrations: Mapping[str, type[Migration]]) -> Iterator[CheckMessage]:
     """Each class is looked at once, however many migrations inherit from it."""
+    known = {name for name in vars(Migration) if not name.startswith("_")}
     labels = {migration: label for label, migration in migrations.items()}
     classes = {*migrations.values(), *_spec_classes()}
     for cls in sorted(_with_bases(classes), key=lambda cls: (cls.__module__, cls.__qualname__)):
         about = labels.get(cls, f"{cls.__module__}.{cls.__qualname__}")
-        yield from _check_class(cls, about)
+        for name in sorted(vars(cls).keys() - known):
+            is_hook = name.startswith("hook_")
+            kin = {word for word in known if word.startswith("hook_") == is_hook}
+            if is_hook or _is_alike(name, kin):
+                yield fault("W017", about, name=name, suggestion=suggest(name, kin))
         if cls in classes and _never_runs(cls):
             yield fault("W016", about)
-
-
-def _check_class(cls: type, about: str) -> Iterator[CheckMessage]:
-    known = {name for name in vars(Migration) if not name.startswith("_")}
-    for name in sorted(vars(cls).keys() - known):
-        kin = {word for word in known if word.startswith("hook_") == name.startswith("hook_")}
-        if name.startswith("hook_") or _is_alike(name, kin):
-            yield fault("W017", about, name=name, suggestion=suggest(name, kin))
 
 
 def _is_alike(name: str, known: set[str]) -> bool:
@@ -52,11 +49,7 @@ def _never_runs(cls: type) -> bool:
 
 def _with_bases(classes: set[type[Migration]]) -> set[type]:
     bases = {base for cls in classes for base in cls.__mro__}
-    return {cls for cls in bases - {object} if not _is_ours(cls)}
-
-
-def _is_ours(cls: type) -> bool:
-    return cls.__module__.partition(".")[0] == _PACKAGE
+    return {cls for cls in bases - {object} if cls.__module__.partition(".")[0] != _PACKAGE}
 
 
 def _spec_classes() -> set[type[Migration]]:

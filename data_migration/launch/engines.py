@@ -9,10 +9,9 @@ import tempfile
 import threading
 from collections.abc import Callable
 from contextlib import suppress
-from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
-from typing import IO, Any, ClassVar, NamedTuple, Protocol
+from typing import IO, Any, ClassVar, Protocol
 
 from django.conf import ENVIRONMENT_VARIABLE
 from django.db import connections
@@ -85,7 +84,7 @@ class Celery:
 
 
 class Process:
-    """A detached process for each task: a ``manage.py`` command that executes it."""
+    """A detached process for each run: ``manage.py migrate_legacy`` executes it."""
 
     name: ClassVar[str] = "process"
 
@@ -100,10 +99,13 @@ class Process:
         return ""
 
     def enqueue(self, task: str, *arguments: Any) -> None:
-        job = _JOBS[task]
+        if task != "execute_run":
+            raise ValueError(f"A process of its own executes a run, not the task {task!r}.")
+        run, database = arguments
+        command = ["migrate_legacy", "--run", str(run), "--database", database, "--no-progress"]
         errors = tempfile.TemporaryFile()  # noqa: SIM115  closed when the child has ended
         child = subprocess.Popen(
-            [_python(), "-m", "django", *job.command(*arguments)],
+            [_python(), "-m", "django", *command],
             env={**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
@@ -111,40 +113,28 @@ class Process:
             # Neither Ctrl-C in the terminal of the web server nor its end is for the child.
             start_new_session=True,
         )
-        watch = partial(_watch, child, errors, partial(job.ended, *arguments))
         # A child that nobody waits for stays in the process table.
-        threading.Thread(target=watch, name=f"process {child.pid}", daemon=True).start()
+        threading.Thread(
+            target=_watch,
+            args=(child, errors, run, database),
+            name=f"process {child.pid}",
+            daemon=True,
+        ).start()
 
 
-class _Job(NamedTuple):
-    """A task as a command line of manage.py; ``ended`` is told why its process is gone."""
-
-    command: Callable[..., list[str]]
-    ended: Callable[..., None]
-
-
-def _execute_run(run: int, database: str) -> list[str]:
-    return ["migrate_legacy", "--run", str(run), "--database", database, "--no-progress"]
-
-
-def _run_ended(run: int, database: str, why: str) -> None:
-    try:
-        give_up(run, why, database=database)  # does nothing when the run had begun
-    finally:
-        connections[database].close()
-
-
-_JOBS = {"execute_run": _Job(_execute_run, _run_ended)}
-
-
-def _watch(child: subprocess.Popen[bytes], errors: IO[bytes], ended: Callable[..., None]) -> None:
+def _watch(child: subprocess.Popen[bytes], errors: IO[bytes], run: int, database: str) -> None:
+    """Wait for the process; a run that it did not begin is told why."""
     code = child.wait()
     with errors:
         errors.seek(0)
         lines = errors.read().decode(errors="replace").strip().splitlines()
     last = f" Its last words: {lines[-1][:500]}" if lines else ""
+    why = f"Its process ended with exit code {code} before it began.{last}"
     with suppress(Exception):  # the database is gone as well: nobody is there to be told
-        ended(f"Its process ended with exit code {code} before it began.{last}")
+        try:
+            give_up(run, why, database=database)  # does nothing when the run had begun
+        finally:
+            connections[database].close()
 
 
 ENGINES: dict[str, Engine] = {

@@ -6,7 +6,6 @@ The row of a run is the job: what is handed over is its number, once the row is 
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Any, NamedTuple
 
 from django.db import transaction
@@ -103,14 +102,14 @@ def _start(
     run = queue_run(
         kind=kind, mode=mode, options=options, requested_by=requested_by, database=database
     )
-    transaction.on_commit(partial(_hand_over, run.pk, database), using=database)
+
+    def hand_over() -> None:
+        # The row is committed, so what goes wrong from here on is told there.
+        try:
+            enqueue("execute_run", run.pk, database)
+        except Exception as error:
+            text = f"It could not be handed over to the background. {error_text(error)}"
+            give_up(run.pk, text, database=database)
+
+    transaction.on_commit(hand_over, using=database)
     return run
-
-
-def _hand_over(number: int, database: str) -> None:
-    # The row is committed, so what goes wrong from here on is told there.
-    try:
-        enqueue("execute_run", number, database)
-    except Exception as error:
-        text = f"It could not be handed over to the background. {error_text(error)}"
-        give_up(number, text, database=database)

@@ -34,17 +34,14 @@ def task(function: Task) -> Any:
     FUNCTIONS[function.__name__] = function
     # A worker of django.tasks looks for the task in its function's module, under its name.
     function.__module__ = _PUBLIC
-    _register_with_celery(function)
-    return compat.django_task_or(function)
-
-
-def _register_with_celery(function: Task) -> None:
     try:
         from celery import shared_task  # noqa: PLC0415  an extra
     except ImportError:
-        return
-    name = f"{_PUBLIC}.{function.__name__}"
-    shared_task(name=name, ignore_result=True)(function)
+        pass
+    else:
+        name = f"{_PUBLIC}.{function.__name__}"
+        shared_task(name=name, ignore_result=True)(function)
+    return compat.django_task_or(function)
 
 
 @task

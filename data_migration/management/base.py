@@ -16,6 +16,8 @@ from django.db.utils import Error
 from ..exceptions import DataMigrationError, SpecError
 from ..launch.jobs import whole_plan
 from ..plan.graph import Plan
+from ..reports import rollback as report
+from ..undo import Rollback
 from ..utils.wording import error_text
 
 #: Refused, failed, or some rows failed.
@@ -54,6 +56,14 @@ class LegacyCommand(BaseCommand):
 
     def print_document(self, document: dict[str, Any]) -> None:
         self.stdout.write(json.dumps(document, indent=2, ensure_ascii=False))
+
+    def print_rollback(self, done: Rollback, options: dict[str, Any]) -> None:
+        """Tell what a rollback undid, in the format and as loudly as was asked."""
+        if options["format"] == "json":
+            self.print_document(report.rollback_document(done))
+        elif options["verbosity"] > 0:
+            self.stdout.write(report.undo_table(done.plan))
+            self.stdout.write(report.verdict(done))
 
 
 def check_database(alias: str) -> None:

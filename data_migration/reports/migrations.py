@@ -43,24 +43,18 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]], *, text_columns: i
 
 def afterwords(steps: Sequence[RunStep], limit: int | None) -> list[str]:
     """What the closing table does not tell of a run, one sentence each."""
-    return [*_passed(steps), *_removed(steps), *_unfinished_reads(steps, limit), *_ways(steps)]
-
-
-def _passed(steps: Iterable[RunStep]) -> list[str]:
-    """Rows that earlier runs had done, and that are therefore not among those read."""
-    return [
+    passed = [
         f"{step.migration}: {number_of(step.passed, 'row')} had been done by earlier runs."
         for step in steps
         if step.passed
     ]
-
-
-def _removed(steps: Iterable[RunStep]) -> list[str]:
-    return [
+    removed = [
         f"{step.migration}: deleted {step.removed}, gone from the legacy database."
         for step in steps
         if step.removed
     ]
+    unread = _unfinished_reads(steps, limit)
+    return [*passed, *removed, *unread, *writers(steps), *splits(steps)]
 
 
 def _unfinished_reads(steps: Iterable[RunStep], limit: int | None) -> list[str]:
@@ -83,10 +77,6 @@ def _unfinished_reads(steps: Iterable[RunStep], limit: int | None) -> list[str]:
         for way, found in ways.items()
         if found
     ]
-
-
-def _ways(steps: Sequence[RunStep]) -> list[str]:
-    return [*writers(steps), *splits(steps)]
 
 
 def splits(steps: Iterable[RunStep]) -> list[str]:
@@ -189,15 +179,13 @@ def state_table(plan: Plan, states: dict[str, RunStep], changed: Collection[str]
     lines = [table(["Migration", "State", *_COUNTS, "Last run"], rows, text_columns=2)]
     labels = [plan_step.label for plan_step in plan]
     lines += [states[label].error for label in labels if label in states and states[label].error]
-    lines += [_spec_changed(label) for label in labels if label in changed]
-    return "\n".join(lines)
-
-
-def _spec_changed(label: str) -> str:
-    return (
+    lines += [
         f"{label}: the spec changed since it was applied. Rows that were imported stay as they"
         f" are until migrate_legacy {label} --update --commit compares them."
-    )
+        for label in labels
+        if label in changed
+    ]
+    return "\n".join(lines)
 
 
 def state_document(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from ..undo import Refusals, Rollback, RollbackPlan
+from ..undo import Rollback, RollbackPlan
 from ..utils.wording import number_of
 from .migrations import table
 
@@ -40,23 +40,19 @@ def plan_document(plan: RollbackPlan) -> dict[str, Any]:
     """The JSON document of a plan."""
     return {
         "plan": [{"migration": undo.label, **undo.counts} for undo in plan.undos],
-        "refusals": _refusals(plan.refusals),
+        "refusals": [
+            {
+                "migration": each.migration,
+                "key": each.key,
+                "object": each.object,
+                "why": each.why,
+                "force_helps": not each.is_final,
+            }
+            for each in plan.refusals.shown
+        ],
         "refusal_count": plan.refusals.count,
         "notes": plan.notes,
     }
-
-
-def _refusals(refusals: Refusals) -> list[dict[str, Any]]:
-    return [
-        {
-            "migration": each.migration,
-            "key": each.key,
-            "object": each.object,
-            "why": each.why,
-            "force_helps": not each.is_final,
-        }
-        for each in refusals.shown
-    ]
 
 
 def rollback_document(done: Rollback) -> dict[str, Any]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -18,7 +17,6 @@ from ...plan.due import pending
 from ...plan.graph import Plan, PlanStep
 from ...progress import Progress, for_stream
 from ...reports import migrations as report
-from ...reports import rollback as rollback_report
 from ...run.runner import Import
 from ...run.stopping import stop_on_signals
 from ...step.compilation import CompiledStep, explain
@@ -34,8 +32,6 @@ from ..base import (
 )
 from ..workers import crew_options, outlooks, refuse_workers
 
-Add = Callable[..., Any]
-
 
 class Command(LegacyCommand):
     help = (
@@ -45,16 +41,66 @@ class Command(LegacyCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         super().add_arguments(parser)
-        _add_ways(parser.add_argument)
-        _add_rows(parser.add_argument_group("which rows").add_argument)
-        _add_failures(parser.add_argument_group("failed rows").add_argument)
-        _add_processes(parser.add_argument_group("several processes").add_argument)
+        add = parser.add_argument
+        add("--commit", action="store_true", help="write; without it nothing is kept")
+        add("--atomic", action="store_true", help="with --commit: all or nothing")
+        add("--plan", action="store_true", help="print what would run, in order, and stop")
+        add("--check", action="store_true", help="exit 1 if anything is pending")
+        add(
+            "--exclude",
+            action="append",
+            default=[],
+            metavar="LABEL",
+            help="leave out this app or migration (exact)",
+        )
+        add("--batch-size", type=positive, metavar="N", help="rows written together")
+        add("--logquery", action="store_true", help="print each query")
+        add("--no-progress", action="store_true", help="no bar and no progress lines")
 
+        add = parser.add_argument_group("which rows").add_argument
+        add("--limit", type=positive, metavar="N", help="first N rows of each query")
+        add("--update", action="store_true", help="rerun finished migrations as if allow_updates")
+        add(
+            "--full",
+            action="store_true",
+            help="like --update, but compare every row with its object: no mark, no digests",
+        )
+        add(
+            "--force-removal",
+            action="store_true",
+            help="delete what is gone from the source although it is more than removed_limit",
+        )
+
+        add = parser.add_argument_group("failed rows").add_argument
+        add("--retry-failed", action="store_true", help="only rows recorded as failed")
+        add(
+            "--on-error",
+            choices=OnError.values,
+            help="what a failed row does (default: stop; continue with --max-errors)",
+        )
+        add("--max-errors", metavar="N|P%", help="stop when more rows have failed")
+
+        add = parser.add_argument_group("several processes").add_argument
+        add(
+            "--workers",
+            type=positive,
+            metavar="N",
+            help="with --commit: N processes share the rows of each migration, by ranges of keys",
+        )
+        add(
+            "--distribute",
+            action="store_true",
+            help="with --commit: the ranges are tasks for the workers of the project's task queue",
+        )
+        add(
+            "--run",
+            type=positive,
+            metavar="ID",
+            help="execute a run that waits for a worker, with the options recorded for it",
+        )
+
+    @exit_codes()
     def handle(self, *labels: str, **options: Any) -> None:
-        with exit_codes():
-            self._handle(options)
-
-    def _handle(self, options: dict[str, Any]) -> None:
         if options["run"] is not None:
             self._execute(options)
             return
@@ -87,11 +133,8 @@ class Command(LegacyCommand):
             )
         if isinstance(done, Import):
             self._show(done, options)
-        elif options["format"] == "json":
-            self.print_document(rollback_report.rollback_document(done))
-        elif options["verbosity"] > 0:
-            self.stdout.write(rollback_report.undo_table(done.plan))
-            self.stdout.write(rollback_report.verdict(done))
+        else:
+            self.print_rollback(done, options)
 
     def _print_plan(self, plan: Plan, todo: Plan, ledger: Ledger, options: dict[str, Any]) -> None:
         states = ledger.states()
@@ -125,24 +168,13 @@ class Command(LegacyCommand):
         if options["format"] == "json":
             self.print_document(report.run_document(done.run, done.steps))
         elif options["verbosity"] > 0:
-            self._print_result(done, done_before)
-        self._exit(done)
-
-    def _progress(self, options: dict[str, Any]) -> Progress:
-        if options["no_progress"] or options["verbosity"] == 0:
-            return Progress()
-        return for_stream(sys.stderr)
-
-    def _print_result(self, done: Import, done_before: int) -> None:
-        if done.steps:
-            self.stdout.write(report.closing_table(done.steps))
-        if done_before:
-            self.stdout.write(f"Done before and not run again: {done_before}.")
-        for sentence in report.afterwords(done.steps, done.run.options.get("limit")):
-            self.stdout.write(sentence)
-        self.stdout.write(_verdict(done))
-
-    def _exit(self, done: Import) -> None:
+            if done.steps:
+                self.stdout.write(report.closing_table(done.steps))
+            if done_before:
+                self.stdout.write(f"Done before and not run again: {done_before}.")
+            for sentence in report.afterwords(done.steps, done.run.options.get("limit")):
+                self.stdout.write(sentence)
+            self.stdout.write(_verdict(done))
         if done.error is not None:
             code = EXIT_USAGE if isinstance(done.error, SpecError) else EXIT_FAILED
             raise CommandError("\n".join(done.problems()), returncode=code) from done.error
@@ -153,44 +185,10 @@ class Command(LegacyCommand):
                 returncode=EXIT_FAILED,
             )
 
-
-def _add_ways(add: Add) -> None:
-    add("--commit", action="store_true", help="write; without it nothing is kept")
-    add("--atomic", action="store_true", help="with --commit: all or nothing")
-    add("--plan", action="store_true", help="print what would run, in order, and stop")
-    add("--check", action="store_true", help="exit 1 if anything is pending")
-    add("--exclude", action="append", default=[], metavar="LABEL", help=_EXCLUDE)
-    add("--batch-size", type=positive, metavar="N", help="rows written together")
-    add("--logquery", action="store_true", help="print each query")
-    add("--no-progress", action="store_true", help="no bar and no progress lines")
-
-
-def _add_rows(add: Add) -> None:
-    add("--limit", type=positive, metavar="N", help="first N rows of each query")
-    add("--update", action="store_true", help="rerun finished migrations as if allow_updates")
-    add("--full", action="store_true", help=_FULL)
-    add("--force-removal", action="store_true", help=_FORCE_REMOVAL)
-
-
-def _add_failures(add: Add) -> None:
-    add("--retry-failed", action="store_true", help="only rows recorded as failed")
-    add("--on-error", choices=OnError.values, help=_ON_ERROR)
-    add("--max-errors", metavar="N|P%", help="stop when more rows have failed")
-
-
-def _add_processes(add: Add) -> None:
-    add("--workers", type=positive, metavar="N", help=_WORKERS)
-    add("--distribute", action="store_true", help=_DISTRIBUTE)
-    add("--run", type=positive, metavar="ID", help=_RUN)
-
-
-_EXCLUDE = "leave out this app or migration (exact)"
-_FULL = "like --update, but compare every row with its object: no mark, no digests"
-_FORCE_REMOVAL = "delete what is gone from the source although it is more than removed_limit"
-_ON_ERROR = "what a failed row does (default: stop; continue with --max-errors)"
-_WORKERS = "with --commit: N processes share the rows of each migration, by ranges of keys"
-_DISTRIBUTE = "with --commit: the ranges are tasks for the workers of the project's task queue"
-_RUN = "execute a run that waits for a worker, with the options recorded for it"
+    def _progress(self, options: dict[str, Any]) -> Progress:
+        if options["no_progress"] or options["verbosity"] == 0:
+            return Progress()
+        return for_stream(sys.stderr)
 
 
 def log_query(label: str, query: str) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
@@ -40,24 +40,21 @@ class Command(BaseCommand):
             help="the target database (default: %(default)s)",
         )
 
+    @exit_codes()
     def handle(self, *args: str, **options: Any) -> None:
-        with exit_codes():
-            check_database(options["database"])
-            Ledger(options["database"])  # refuses a database without its tables
-            pruned = prune(_days_ago(options["days"]), database=options["database"])
+        check_database(options["database"])
+        Ledger(options["database"])  # refuses a database without its tables
+        try:
+            before = timezone.now() - timedelta(days=options["days"])
+        except OverflowError:
+            raise CommandError(
+                f"--days {options['days']} goes back to before the year 1: no run is as old.",
+                returncode=EXIT_USAGE,
+            ) from None
+        pruned = prune(before, database=options["database"])
         if options["verbosity"] > 0:
             self.stdout.write(
                 f"Deleted: {number_of(pruned.runs, 'run')},"
                 f" {number_of(pruned.messages, 'message')},"
                 f" {number_of(pruned.images, 'before-image')}."
             )
-
-
-def _days_ago(days: int) -> datetime:
-    try:
-        return timezone.now() - timedelta(days=days)
-    except OverflowError:
-        raise CommandError(
-            f"--days {days} goes back to before the year 1: no run is as old.",
-            returncode=EXIT_USAGE,
-        ) from None

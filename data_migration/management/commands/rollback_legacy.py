@@ -8,7 +8,6 @@ from typing import Any
 from django.core.management.base import CommandError, CommandParser
 
 from ...ledger import Ledger
-from ...plan.graph import Plan
 from ...reports import rollback as report
 from ...undo import RollbackPlan, Selection, plan_rollback, roll_back
 from ..base import EXIT_FAILED, EXIT_USAGE, LegacyCommand, exit_codes, positive, say
@@ -38,11 +37,8 @@ class Command(LegacyCommand):
         add("--plan", action="store_true", help="show what would be undone and stop")
         add("--no-input", action="store_true", help="do not ask")
 
+    @exit_codes()
     def handle(self, *labels: str, **options: Any) -> None:
-        with exit_codes():
-            self._handle(options)
-
-    def _handle(self, options: dict[str, Any]) -> None:
         plan = self.plan(options["database"])
         ledger = Ledger(options["database"])
         selection = Selection(
@@ -53,25 +49,20 @@ class Command(LegacyCommand):
             say(note)
         if options["plan"]:
             self._print_plan(undoing, options)
+            undoing.check(force=options["force"])
             return
         undoing.check(force=options["force"])
         if not undoing.undos:
-            self._print_nothing(undoing, options)
+            self._print_plan(undoing, options)
         elif options["no_input"] or self._agreed(undoing):
-            self._roll_back(selection, plan, ledger, options)
+            done = roll_back(selection, plan, ledger, force=options["force"])
+            self.print_rollback(done, options)
 
     def _print_plan(self, undoing: RollbackPlan, options: dict[str, Any]) -> None:
         if options["format"] == "json":
             self.print_document(report.plan_document(undoing))
         elif undoing.undos:
             self.stdout.write(report.undo_table(undoing))
-        else:
-            self.stdout.write("There is nothing to roll back.")
-        undoing.check(force=options["force"])
-
-    def _print_nothing(self, undoing: RollbackPlan, options: dict[str, Any]) -> None:
-        if options["format"] == "json":
-            self.print_document(report.plan_document(undoing))
         else:
             self.stdout.write("There is nothing to roll back.")
 
@@ -88,13 +79,3 @@ class Command(LegacyCommand):
                 "Nobody answered. Without a terminal, say --no-input.", returncode=EXIT_USAGE
             )
         raise CommandError("Nothing was rolled back.", returncode=EXIT_FAILED)
-
-    def _roll_back(
-        self, selection: Selection, plan: Plan, ledger: Ledger, options: dict[str, Any]
-    ) -> None:
-        done = roll_back(selection, plan, ledger, force=options["force"])
-        if options["format"] == "json":
-            self.print_document(report.rollback_document(done))
-        elif options["verbosity"] > 0:
-            self.stdout.write(report.undo_table(done.plan))
-            self.stdout.write(report.verdict(done))

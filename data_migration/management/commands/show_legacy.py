@@ -36,28 +36,28 @@ class Command(LegacyCommand):
             "--key", default="", metavar="KEY", help="only messages about this legacy key"
         )
 
+    @exit_codes()
     def handle(self, *labels: str, **options: Any) -> None:
-        with exit_codes():
-            if (options["kind"] or options["key"]) and not options["messages"]:
-                raise SpecError("--kind and --key choose messages: add --messages.")
-            plan = self.plan(options["database"]).select(options["labels"])
-            ledger = Ledger(options["database"])
-            as_json = options["format"] == "json"
-            if options["runs"]:
-                self._show_runs(ledger, options["labels"] and _labels(plan), as_json)
-            elif options["messages"]:
-                found = ledger.messages(_labels(plan), kind=options["kind"], key=options["key"])
-                self._show_messages(found, as_json)
-            elif as_json:
-                stale = changed(plan, ledger.applied_fingerprints())
-                self.print_document(report.state_document(plan, ledger.states(), stale))
-            else:
-                self._show_states(plan, ledger)
+        if (options["kind"] or options["key"]) and not options["messages"]:
+            raise SpecError("--kind and --key choose messages: add --messages.")
+        plan = self.plan(options["database"]).select(options["labels"])
+        ledger = Ledger(options["database"])
+        as_json = options["format"] == "json"
+        if options["runs"]:
+            self._show_runs(ledger, options["labels"] and _labels(plan), as_json)
+        elif options["messages"]:
+            found = ledger.messages(_labels(plan), kind=options["kind"], key=options["key"])
+            self._show_messages(found, as_json)
+        else:
+            self._show_states(plan, ledger, as_json)
 
-    def _show_states(self, plan: Plan, ledger: Ledger) -> None:
+    def _show_states(self, plan: Plan, ledger: Ledger, as_json: bool) -> None:
+        stale = changed(plan, ledger.applied_fingerprints())
+        if as_json:
+            self.print_document(report.state_document(plan, ledger.states(), stale))
+            return
         if running := lock_holder(ledger.database):
             self.stdout.write(describe_run(running))
-        stale = changed(plan, ledger.applied_fingerprints())
         states = report.state_table(plan, ledger.states(), stale)
         self.stdout.write(states if len(plan) else "There are no migrations.")
 

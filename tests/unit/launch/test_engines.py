@@ -213,6 +213,11 @@ def test_where_python_is_embedded_the_interpreter_is_looked_for(
     assert Process().unavailable() == ""
 
 
+def test_a_process_executes_runs_and_nothing_else() -> None:
+    with pytest.raises(ValueError, match="executes a run, not the task 'execute_range'"):
+        Process().enqueue("execute_range", 7, "default")
+
+
 @committing
 def test_a_process_that_ends_before_it_began_is_told_with_its_last_words(
     monkeypatch: pytest.MonkeyPatch, target_environment: dict[str, str]
