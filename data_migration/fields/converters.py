@@ -32,7 +32,8 @@ def converter(field: models.Field[Any, Any], column: str) -> Converter:
 
     It keeps ``None`` and raises :exc:`ConversionError` for a value that the field cannot take.
     """
-    own, to_python = fitting_type_of(field), _to_python(field)
+    own, repair = fitting_type_of(field), _REPAIRS.get(kind_of(field))
+    to_python = field.to_python if repair is None else lambda value: repair(value, field)
 
     def convert(value: Any) -> Any:
         if value is None or type(value) is own:
@@ -72,12 +73,6 @@ def key_converter(field: models.Field[Any, Any], column: str, *, database: str) 
         return key
 
     return convert_key
-
-
-def _to_python(field: models.Field[Any, Any]) -> Converter:
-    """``field.to_python`` behind the repair that its kind of field needs."""
-    repair = _REPAIRS.get(kind_of(field))
-    return field.to_python if repair is None else lambda value: repair(value, field)
 
 
 def _text(value: Any, field: models.Field[Any, Any]) -> Any:
@@ -172,6 +167,7 @@ QUICK: dict[tuple[Any, ...], Callable[[list[Any]], list[Any]]] = {
     (float, int): lambda values: list(map(float, values)),
 }
 
+#: Kind of field -> what is done in place of its ``to_python``, for what drivers return.
 _REPAIRS: dict[Kind | None, Callable[[Any, models.Field[Any, Any]], Any]] = {
     models.DateTimeField: _date_time,
     models.CharField: _text,

@@ -47,7 +47,13 @@ class FieldDigests:
 
         ``objects`` are their values by attribute name, ``m2m`` their targets by accessor name.
         """
-        columns = [way(_values_of(name, objects)) for name, way in self._columns]
+        columns = []
+        for name, way in self._columns:
+            try:
+                values = [each[name] for each in objects]
+            except KeyError:
+                values = [each.get(name, LEFT_OUT) for each in objects]
+            columns.append(way(values))
         for name in self._m2m:
             columns.append(
                 [targets_digest(each[name]) if name in each else UNKNOWN for each in m2m]
@@ -77,13 +83,6 @@ class FieldDigests:
             and written.get(name, UNKNOWN) != UNKNOWN
             and digest(values[attname]) not in (written[name], UNKNOWN)
         }
-
-
-def _values_of(name: str, objects: Sequence[Mapping[str, Any]]) -> list[Any]:
-    try:
-        return [each[name] for each in objects]
-    except KeyError:
-        return [each.get(name, LEFT_OUT) for each in objects]
 
 
 def unpacked(packed: bytes, layouts: Mapping[str, Sequence[str]]) -> dict[str, int]:

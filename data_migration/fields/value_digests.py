@@ -148,19 +148,15 @@ def _text(value: str) -> int:
 
 
 def _moment(value: dt.datetime) -> int:
-    if value.tzinfo is None or not settings.USE_TZ:
-        value = _as_written(value)
+    # As Django does: a naive time is one of the default zone, unless zones are not used.
+    if not settings.USE_TZ:
+        if value.tzinfo is not None:
+            value = timezone.make_naive(value, timezone.get_default_timezone())
+        value = value.replace(tzinfo=dt.UTC)
+    elif value.tzinfo is None:
+        value = timezone.make_aware(value, timezone.get_default_timezone())
     since = value - _EPOCH
     return crc32(_MOMENT(since.days, since.seconds, since.microseconds)) or 1
-
-
-def _as_written(value: dt.datetime) -> dt.datetime:
-    """As Django does: a naive time is one of the default zone, unless zones are not used."""
-    zone = timezone.get_default_timezone()
-    if settings.USE_TZ:
-        return timezone.make_aware(value, zone)
-    naive = value if value.tzinfo is None else timezone.make_naive(value, zone)
-    return naive.replace(tzinfo=dt.UTC)
 
 
 _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
@@ -186,10 +182,6 @@ _READER = json.JSONDecoder(parse_float=_number)
 _SORTED = json.JSONEncoder(sort_keys=True)
 
 
-def _address(value: str) -> int:
-    return _text(value) if value else _NULL  # Django stores NULL for an empty one
-
-
 def _any(value: Any) -> int:
     if isinstance(value, dict):
         value = sorted(value.items())
@@ -208,6 +200,7 @@ _DIGESTS: dict[Kind, Digest] = {
     fields.BinaryField: lambda value: crc32(value) or 1,
     fields.CharField: _text,
     fields.TextField: _text,
-    fields.GenericIPAddressField: _address,
+    # Django stores NULL for an empty one.
+    fields.GenericIPAddressField: lambda value: _text(value) if value else _NULL,
     fields.files.FileField: lambda value: _text(str(value)),
 }

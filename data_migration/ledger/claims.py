@@ -77,13 +77,19 @@ def give_back(ranges: Iterable[StepRange], *, database: str) -> list[StepRange]:
     freed = []
     for each in ranges:
         is_deadly = each.claims >= MAX_CLAIMS
-        status = RunStatus.FAILED if is_deadly else RunStatus.PENDING
+        ended: dict[str, Any] = {"status": RunStatus.PENDING}
+        if is_deadly:
+            error = (
+                f"{each.step.migration}: range {each.number} was taken {each.claims} times, and"
+                f" its worker died each time, last process {each.process} on {each.host}. Look for"
+                " what ended the processes (out of memory?), then run the same command again."
+            )
+            ended = {"status": RunStatus.FAILED, "error": error, "fault": "StepFailed"}
         # The heartbeat as it was seen: a worker that was slow may have saved a batch since.
         held = StepRange.objects.using(database).filter(
             pk=each.pk, status=RunStatus.RUNNING, claims=each.claims, heartbeat=each.heartbeat
         )
-        fields = {"error": _deadly(each), "fault": "StepFailed"} if is_deadly else {}
-        if held.update(status=status, **fields) and not is_deadly:
+        if held.update(**ended) and not is_deadly:
             freed.append(each)
     return freed
 
@@ -104,14 +110,6 @@ def save_sums(step: RunStep, ranges: Collection[StepRange], *, database: str) ->
     if sums != step.counts():
         step.set_counts(sums)
         RunStep.objects.using(database).filter(pk=step.pk).update(**sums)
-
-
-def _deadly(each: StepRange) -> str:
-    return (
-        f"{each.step.migration}: range {each.number} was taken {each.claims} times, and its"
-        f" worker died each time, last process {each.process} on {each.host}. Look for what ended"
-        " the processes (out of memory?), then run the same command again."
-    )
 
 
 class RangeLock:

@@ -6,6 +6,7 @@ from collections.abc import Collection
 from typing import Any
 
 from ..models import BeforeImage, RowLink, RunStep
+from ..utils.chunks import chunks
 from .deferrals import Deferral, DeferralBook
 from .images import Image, Images, merged
 from .links import LinkBook
@@ -30,34 +31,23 @@ def forget_undone(
     from its start the next time, unless the run did not read it: it only filled relations.
     """
     if run is None and hashes is None:
-        _forget_all(book)
+        for model in (RowLink, BeforeImage):
+            _rows(model, book).delete()
+        DeferralBook(book.state, database=book.database).forget_all()
     else:
         images = Images(book.state, database=book.database)
-        keys = sorted(_keys_of_run(book, images, run) if hashes is None else hashes)
-        for start in range(0, len(keys), _CHUNK):
-            _forget_some(book, images, keys[start : start + _CHUNK], run)
+        if hashes is None:
+            linked = _rows(RowLink, book).filter(run=run).values_list("key_hash", flat=True)
+            imaged = images.rows.filter(run=run).values_list("key_hash", flat=True)
+            hashes = {each.hex for rows in (linked, imaged) for each in rows.iterator()}
+        for keys in chunks(sorted(hashes), _CHUNK):
+            _forget_some(book, images, keys, run)
     if book.is_empty():
         open_failures(book.database).filter(migration=book.state).update(is_open=False)
         forget_spec(book.state, database=book.database)
-    if run is None or _was_step_of(run, book):
-        read_again(book.state, database=book.database)
-
-
-def _was_step_of(run: int, book: LinkBook) -> bool:
     steps = RunStep.objects.using(book.database).filter(run=run, started_at__isnull=False)
-    return bool(steps.filter(migration=book.state.label).exists())
-
-
-def _forget_all(book: LinkBook) -> None:
-    for model in (RowLink, BeforeImage):
-        _rows(model, book).delete()
-    DeferralBook(book.state, database=book.database).forget_all()
-
-
-def _keys_of_run(book: LinkBook, images: Images, run: int | None) -> set[str]:
-    linked = _rows(RowLink, book).filter(run=run).values_list("key_hash", flat=True)
-    imaged = images.rows.filter(run=run).values_list("key_hash", flat=True)
-    return {each.hex for rows in (linked, imaged) for each in rows.iterator()}
+    if run is None or steps.filter(migration=book.state.label).exists():
+        read_again(book.state, database=book.database)
 
 
 def _forget_some(book: LinkBook, images: Images, keys: list[str], run: int | None) -> None:

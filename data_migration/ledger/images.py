@@ -7,7 +7,6 @@ a project's own fields need for ``dumpdata`` serves here as well.
 from __future__ import annotations
 
 import json
-import uuid
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
@@ -92,41 +91,36 @@ class Images:
 
         ``m2m`` are their targets by primary key and accessor name.
         """
-        self._insert(
-            (
-                link.key_hash,
-                self._run,
-                str(instance.pk),
-                True,
-                stored_form(instance, _all_values(instance)),
-                {name: _texts(each) for name, each in (m2m or {}).get(instance.pk, {}).items()},
-                link,
-            )
-            for link, instance in gone
-        )
+        images = []
+        for link, instance in gone:
+            fields = [field for field in instance._meta.concrete_fields if not field.generated]
+            values = {field.name: getattr(instance, field.attname) for field in fields}
+            former = stored_form(instance, values)
+            targets = (m2m or {}).get(instance.pk, {})
+            texts = {name: _texts(each) for name, each in targets.items()}
+            images.append((link.key_hash, self._run, str(instance.pk), True, former, texts, link))
+        self._insert(images)
 
     def _insert(self, images: Iterable[tuple[str, int, str, bool, Any, Any, Link | None]]) -> None:
         images = list(images)
-        deferred = self._deferred([key_hash for key_hash, *_ in images])
+        if not images:
+            return
+        deferred: Mapping[str, list[dict[str, Any]]] = {}
+        if self._has_deferred:
+            deferred = self._open.find([key_hash for key_hash, *_ in images])
         rows = [
             (
                 key_hash,
                 *head,
                 _json(values),
                 _json(m2m),
-                _json(link and _link_document(link)),
+                _json(link and {**link._asdict(), "written": link.written.hex()}),
                 _json(deferred.get(key_hash, [])),
             )
             for key_hash, *head, values, m2m, link in images
         ]
-        if rows:
-            connection = connections[self._database]
-            RowInsert(connection, BeforeImage, _COLUMNS)(self._state.pk, rows)
-
-    def _deferred(self, hashes: list[str]) -> Mapping[str, list[dict[str, Any]]]:
-        if not hashes or not self._has_deferred:
-            return {}
-        return self._open.find(hashes)
+        connection = connections[self._database]
+        RowInsert(connection, BeforeImage, _COLUMNS)(self._state.pk, rows)
 
     @cached_property
     def _has_deferred(self) -> bool:
@@ -156,7 +150,9 @@ class Images:
         """Every image that meets the conditions, streamed, the oldest first."""
         rows = self.rows.filter(**conditions).order_by("id")
         for row in rows.values_list(*_COLUMNS, "id").iterator():
-            yield _image(*row)
+            key_hash, *head, link, deferred, number = row
+            former = link and Link(**{**link, "written": bytes.fromhex(link["written"])})
+            yield Image._make((key_hash.hex, *head, former or None, deferred, number))
 
 
 def merged(images: Sequence[Image]) -> Image:
@@ -193,14 +189,6 @@ def stored_form(instance: Any, values: Mapping[str, Any]) -> dict[str, Any]:
     return {field.name: _stored(field, value) for field, value in fields}
 
 
-def _all_values(instance: Any) -> dict[str, Any]:
-    return {
-        field.name: getattr(instance, field.attname)
-        for field in instance._meta.concrete_fields
-        if not field.generated
-    }
-
-
 def _stored(field: Field[Any, Any], value: Any) -> Any:
     if isinstance(value, Model):
         value = getattr(value, target_field_of(field).attname)
@@ -226,35 +214,3 @@ def _texts(targets: Iterable[Any]) -> list[str]:
 
 def _json(value: Any) -> str | None:
     return None if value is None else json.dumps(value, ensure_ascii=False)
-
-
-def _link_document(link: Link) -> dict[str, Any]:
-    return {
-        **link._asdict(),
-        "checksum": link.checksum,
-        "written": link.written.hex(),
-        "kind": int(link.kind),
-        "unsettled": int(link.unsettled),
-    }
-
-
-def _image(
-    key_hash: uuid.UUID,
-    run: int,
-    object_pk: str,
-    is_deleted: bool,
-    values: Any,
-    m2m: Any,
-    link: Any,
-    deferred: Any,
-    number: int,
-) -> Image:
-    former = link and Link(
-        **{
-            **link,
-            "checksum": link["checksum"],
-            "written": bytes.fromhex(link["written"]),
-        }
-    )
-    head = (key_hash.hex, run, object_pk, is_deleted, values, m2m)
-    return Image(*head, former or None, deferred, number)

@@ -95,7 +95,15 @@ class Lock:
             if self._take(run, former):
                 break
             if time.monotonic() > deadline:
-                raise RunRefused(_held_up(former, self.database))
+                last = (
+                    f" It may be that of run {former.pk} ({process_of(former)})." if former else ""
+                )
+                raise RunRefused(
+                    f"The lock of database {self.database!r} cannot be had: an open transaction"
+                    f" has it.{last} Try again in a moment. If this goes on, a process hangs, or"
+                    " the server does not know yet that its connection is lost: end that"
+                    " connection on the server."
+                )
             time.sleep(0.05)
         self._run = run
         for dead in self._running().exclude(pk=run.pk):
@@ -117,7 +125,17 @@ class Lock:
         assert self._run is not None, "acquire() comes first"
         held_by, wants_end = next(iter(self._looked_at.all()), (None, False))
         if held_by != self._run.pk:
-            raise LockLost(_loss(self._run, held_by, self.database))
+            runs = Run.objects.using(self.database)
+            other = runs.filter(pk=held_by).first() if held_by else None
+            taken = (
+                f"Run {other.pk} ({process_of(other)}) took over" if other else "Its lock is gone"
+            )
+            raise LockLost(
+                f"Run {self._run.pk} was taken to be dead, because no sign of life of it had come"
+                f" for {settings.lock_timeout:g} s. {taken}. The batch going on is not kept, those"
+                " committed before are; the same command does the rest when the other run has"
+                " ended."
+            )
         self.stop_requested = self.stop_requested or bool(wants_end)
 
     @cached_property
@@ -188,7 +206,12 @@ class Lock:
     def _heal(self, dead: Run, run: Run) -> None:
         now = timezone.now()
         steps = RunStep.objects.using(self.database).filter(run=dead, status=RunStatus.RUNNING)
-        ended = {"status": RunStatus.INTERRUPTED, "finished_at": now, "error": _death(dead, run)}
+        error = (
+            f"Its process ended, or fell silent, before the run did: {process_of(dead)}, last sign"
+            f" of life {time_of(dead.heartbeat)}. Run {run.pk} took over. What was committed is"
+            " kept; the same command does the rest."
+        )
+        ended = {"status": RunStatus.INTERRUPTED, "finished_at": now, "error": error}
         steps.update(**ended)
         self._running().filter(pk=dead.pk).update(**ended)
 
@@ -207,48 +230,15 @@ def _is_at_work(run: Run, database: str) -> bool:
 
 
 def _refuse(run: Run | None, database: str) -> None:
-    if run is not None and _is_at_work(run, database):
-        raise RunRefused(_refusal(run, database))
-
-
-def _refusal(run: Run, database: str) -> str:
-    return (
+    """Raise :exc:`RunRefused`, which says how to stop the run, where it is at work."""
+    if run is None or not _is_at_work(run, database):
+        return
+    elsewhere = (
+        f" on {host_of(run)}. If it is dead already, its lock is free"
+        f" {settings.lock_timeout:g} s after its last sign of life."
+    )
+    raise RunRefused(
         f"Another run is at work in database {database!r}, and there can be one at a time."
-        f" {describe_run(run)} Wait until it has ended, or stop it: {_how_to_stop(run)}"
-    )
-
-
-def _how_to_stop(run: Run) -> str:
-    if run.host == processes.host():
-        return f"Ctrl-C in its terminal, or kill {run.process}."
-    return (
-        f"Ctrl-C in its terminal, or kill {run.process} on {host_of(run)}. If it is dead already,"
-        f" its lock is free {settings.lock_timeout:g} s after its last sign of life."
-    )
-
-
-def _held_up(run: Run | None, database: str) -> str:
-    last = f" It may be that of run {run.pk} ({process_of(run)})." if run is not None else ""
-    return (
-        f"The lock of database {database!r} cannot be had: an open transaction has it.{last}"
-        " Try again in a moment. If this goes on, a process hangs, or the server does not know yet"
-        " that its connection is lost: end that connection on the server."
-    )
-
-
-def _death(dead: Run, run: Run) -> str:
-    return (
-        f"Its process ended, or fell silent, before the run did: {process_of(dead)}, last sign of"
-        f" life {time_of(dead.heartbeat)}. Run {run.pk} took over. What was committed is kept; the"
-        " same command does the rest."
-    )
-
-
-def _loss(run: Run, held_by: int | None, database: str) -> str:
-    other = Run.objects.using(database).filter(pk=held_by).first() if held_by else None
-    taken = f"Run {other.pk} ({process_of(other)}) took over" if other else "Its lock is gone"
-    return (
-        f"Run {run.pk} was taken to be dead, because no sign of life of it had come for"
-        f" {settings.lock_timeout:g} s. {taken}. The batch going on is not kept, those committed"
-        " before are; the same command does the rest when the other run has ended."
+        f" {describe_run(run)} Wait until it has ended, or stop it: Ctrl-C in its terminal, or"
+        f" kill {run.process}{'.' if run.host == processes.host() else elsewhere}"
     )

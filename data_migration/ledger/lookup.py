@@ -26,7 +26,11 @@ class LinkLookup:
         A key is not in the answer when no row has it, or when its row was skipped. Keys are
         compared with their types; see :mod:`data_migration.rows.keys`.
         """
-        states = self._states_of(labels)
+        # A migration that has not begun yet may have done so at the next call.
+        if unknown := [label for label in labels if label not in self._states]:
+            begun = MigrationState.objects.using(self._database).filter(label__in=unknown)
+            self._states.update(begun.values_list("label", "pk"))
+        states = [self._states[label] for label in labels if label in self._states]
         if not states or not keys:
             return {}
         by_hash = {key_hash(key): key for key in keys}
@@ -38,13 +42,6 @@ class LinkLookup:
             if object_pk is not None:
                 found[by_hash[digits]].append(object_pk)
         return found
-
-    def _states_of(self, labels: Sequence[str]) -> list[int]:
-        # A migration that has not begun yet may have done so at the next call.
-        if unknown := [label for label in labels if label not in self._states]:
-            rows = MigrationState.objects.using(self._database).filter(label__in=unknown)
-            self._states.update(rows.values_list("label", "pk"))
-        return [self._states[label] for label in labels if label in self._states]
 
 
 _COLUMNS = ("key_hash", "object_pk")

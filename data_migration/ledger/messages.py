@@ -57,7 +57,8 @@ class Messages:
     def note(self, message: Message) -> RowError:
         """Keep a message; it is stored with the next :meth:`save`."""
         value = shown(message.value) if message.column else ""
-        cause = _storable(message.cause)
+        # Django's own messages repeat a value as it is, and not every database takes it so.
+        cause = message.cause.replace("\x00", "\\x00").encode("utf-8", "backslashreplace").decode()
         is_failure = message.kind == MessageKind.FAILURE
         row = RowError(
             step=self._step,
@@ -127,11 +128,6 @@ class Messages:
         rows = open_failures(self._database).filter(migration=self._state)
         for chunk in chunks(sorted(hashes), _CHUNK):
             rows.filter(key_hash__in=chunk).update(is_open=False)
-
-
-def _storable(text: str) -> str:
-    """A text that every database takes: Django's own messages repeat the value as it is."""
-    return text.replace("\x00", "\\x00").encode("utf-8", "backslashreplace").decode()
 
 
 def open_failures(database: str) -> QuerySet[RowError]:

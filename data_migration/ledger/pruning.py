@@ -33,7 +33,11 @@ def prune(before: datetime, *, database: str) -> Pruned:
     objects that were there before it.
     """
     with transaction.atomic(using=database):
-        numbers = list(_old_runs(before, database).values_list("pk", flat=True))
+        waiting = open_failures(database).filter(step__run=OuterRef("pk"))
+        telling = {step.run_id for step in Ledger(database).states().values()}
+        old = Run.objects.using(database).filter(~Exists(waiting), finished_at__lt=before)
+        old = old.exclude(status=RunStatus.RUNNING).exclude(pk__in=telling)
+        numbers = list(old.values_list("pk", flat=True))
         messages = images = 0
         for chunk in chunks(numbers, _CHUNK):
             rows = RowError.objects.using(database).filter(step__run__in=chunk)
@@ -41,13 +45,6 @@ def prune(before: datetime, *, database: str) -> Pruned:
             images += _spare_images(chunk, database).delete()[0]
             Run.objects.using(database).filter(pk__in=chunk).delete()
     return Pruned(len(numbers), messages, images)
-
-
-def _old_runs(before: datetime, database: str) -> QuerySet[Run]:
-    runs = Run.objects.using(database).filter(finished_at__lt=before)
-    waiting = open_failures(database).filter(step__run=OuterRef("pk"))
-    telling = {step.run_id for step in Ledger(database).states().values()}
-    return runs.exclude(status=RunStatus.RUNNING).exclude(pk__in=telling).filter(~Exists(waiting))
 
 
 def _spare_images(runs: list[int], database: str) -> QuerySet[BeforeImage]:

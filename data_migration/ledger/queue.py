@@ -85,7 +85,16 @@ def request_stop(number: int, *, database: str) -> None:
     try:
         running.update(stop_requested=True)
     except Error as error:
-        raise LedgerError(_cannot_ask(run, error, database)) from error
+        if database_of(database).has_one_writer:
+            where = f" on {run.host}" if run.host != processes.host() else ""
+            raise LedgerError(
+                f"Run {number} has the SQLite database to itself until it ends, so it cannot be"
+                f" asked to stop. Ctrl-C in its terminal, or kill {run.process}{where}."
+            ) from error
+        raise LedgerError(
+            f"Run {number} could not be asked to stop, because the database says:"
+            f" {type(error).__name__}. Try again in a moment."
+        ) from error
 
 
 def stop_requested(number: int, *, database: str) -> bool:
@@ -127,16 +136,3 @@ def _run(number: int, database: str) -> Run:
 
 def _not_queued(run: Run) -> str:
     return f"Run {run.pk} does not wait for a worker: it is {run.current_status}."
-
-
-def _cannot_ask(run: Run, error: Error, database: str) -> str:
-    where = f" on {run.host}" if run.host != processes.host() else ""
-    if database_of(database).has_one_writer:
-        return (
-            f"Run {run.pk} has the SQLite database to itself until it ends, so it cannot be asked"
-            f" to stop. Ctrl-C in its terminal, or kill {run.process}{where}."
-        )
-    return (
-        f"Run {run.pk} could not be asked to stop, because the database says:"
-        f" {type(error).__name__}. Try again in a moment."
-    )

@@ -17,7 +17,11 @@ def describe_run(run: Run) -> str:
     """Whose run it is, since when, its last sign of life, and what it is doing: one sentence."""
     mode = "" if run.mode == Mode.COMMIT else f" ({run.mode})"
     assert run.started_at is not None, "it is going"
-    parts = [f"{process_of(run)}, since {time_of(run.started_at)}, {_sign_of_life(run)}"]
+    sign = f"last sign of life {_ago((timezone.now() - run.heartbeat).total_seconds())} ago"
+    is_one_transaction = run.mode in (Mode.REHEARSAL, Mode.ATOMIC)
+    if is_one_transaction and database_of(run._state.db or "default").has_one_writer:
+        sign = "no sign of life until it ends, as it is one transaction on SQLite"
+    parts = [f"{process_of(run)}, since {time_of(run.started_at)}, {sign}"]
     if doing := _doing(run):
         parts.append(doing)
     return f"Run {run.pk}{mode} is going: {'; '.join(parts)}."
@@ -40,16 +44,6 @@ def time_of(moment: datetime) -> str:
     return moment.strftime("%H:%M" if moment.date() == now.date() else "%Y-%m-%d %H:%M")
 
 
-def _sign_of_life(run: Run) -> str:
-    if run.mode in (Mode.REHEARSAL, Mode.ATOMIC) and _is_on_sqlite(run):
-        return "no sign of life until it ends, as it is one transaction on SQLite"
-    return f"last sign of life {_ago((timezone.now() - run.heartbeat).total_seconds())} ago"
-
-
-def _is_on_sqlite(run: Run) -> bool:
-    return database_of(run._state.db or "default").has_one_writer
-
-
 def _ago(seconds: float) -> str:
     seconds = max(0, round(seconds))  # clocks differ
     if seconds < 120:
@@ -59,15 +53,13 @@ def _ago(seconds: float) -> str:
 
 def _doing(run: Run) -> str:
     """The step going on, as the run last told it or, before its first beat, last committed it."""
-    counts: Mapping[str, Any] = run.live or _committed_counts(run)
+    counts: Mapping[str, Any] = run.live
+    if not counts:
+        steps = run.steps.using(run._state.db).filter(status=RunStatus.RUNNING)
+        counts = steps.values("migration", "read", "total", "failed").last() or {}
     if not counts.get("migration"):
         return ""
     total = counts.get("total")
     of = f" of {total:,}" if total is not None else ""
     failed = counts.get("failed") or 0
     return f"{counts['migration']} {counts.get('read') or 0:,}{of} rows, {failed:,} failed"
-
-
-def _committed_counts(run: Run) -> Mapping[str, Any]:
-    steps = run.steps.using(run._state.db).filter(status=RunStatus.RUNNING)
-    return steps.values("migration", "read", "total", "failed").last() or {}

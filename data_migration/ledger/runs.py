@@ -34,16 +34,13 @@ class Ledger(StepLedger):
 
     def __init__(self, database: str) -> None:
         self.lock = Lock(database)
-        super().__init__(database, guard=self.lock, store=partial(_store_step, database=database))
-        self._check_tables()
-
-    def _check_tables(self) -> None:
-        tables = connections[self.database].introspection.table_names()
-        if RowLink._meta.db_table not in tables:
-            option = "" if self.database == "default" else f" --database {self.database}"
+        super().__init__(database, guard=self.lock, store=partial(RunStep.save, using=database))
+        table = RowLink._meta.db_table
+        if table not in connections[database].introspection.table_names():
+            option = "" if database == "default" else f" --database {database}"
             raise LedgerError(
-                f"Database {self.database!r} has no table {RowLink._meta.db_table}. Create it"
-                f" with: manage.py migrate data_migration{option}"
+                f"Database {database!r} has no table {table}. Create it with: manage.py migrate"
+                f" data_migration{option}"
             )
 
     def states(self) -> dict[str, RunStep]:
@@ -122,7 +119,13 @@ class Ledger(StepLedger):
                 )
             self.lock.acquire(run)
             RunStep.objects.using(self.database).bulk_create(
-                _new_step(run, position, step) for position, step in enumerate(steps, start=1)
+                RunStep(
+                    run=run,
+                    position=position,
+                    migration=step.label,
+                    status=RunStatus.SKIPPED if step.is_skipped else RunStatus.PENDING,
+                )
+                for position, step in enumerate(steps, start=1)
             )
             # Now, since a rehearsal's messages refer to them after everything was rolled back.
             MigrationState.objects.using(self.database).bulk_create(
@@ -174,12 +177,3 @@ class Ledger(StepLedger):
         with transaction.atomic(using=self.database):
             run.save(using=self.database, update_fields=["status", "error", "finished_at"])
             self.lock.release()
-
-
-def _store_step(step: RunStep, *, database: str) -> None:
-    step.save(using=database)
-
-
-def _new_step(run: Run, position: int, step: NewStep) -> RunStep:
-    status = RunStatus.SKIPPED if step.is_skipped else RunStatus.PENDING
-    return RunStep(run=run, position=position, migration=step.label, status=status)

@@ -58,7 +58,8 @@ def select_by_hash(
     listed = ", ".join(map(connection.ops.quote_name, columns))
     if connection.vendor == "postgresql":
         listed = listed.replace(",", "::text,", 1)  # both drivers would make UUID objects
-    binary = [n for n, each in enumerate(columns) if _is_binary(model, each)]
+    fields = map(model._meta.get_field, columns)
+    binary = [n for n, field in enumerate(fields) if isinstance(field, BinaryField)]
     for sql, params in _statements(f"SELECT {listed}", connection, model, migrations, hashes):
         with connection.cursor() as cursor:
             cursor.execute(sql, params)
@@ -137,25 +138,18 @@ def _statements(
     table = connection.ops.quote_name(model._meta.db_table)
     among = ", ".join(str(int(each)) for each in migrations)
     for chunk in chunks(hashes, _CHUNK):
-        found, params = _among(connection.vendor, chunk)
-        condition = f"migration_id IN ({among}) AND key_hash {found}"
+        own, params = f"migration_id IN ({among}) AND key_hash", chunk
         if connection.vendor == "postgresql":
+            params = [f"{{{','.join(chunk)}}}"]  # parsed faster than an ARRAY
             # The planner takes every link of the migration into its hands when it has no
             # statistics yet; a LATERAL that may not be merged looks up each key in the index.
             condition = (
                 f"ctid = ANY (ARRAY (SELECT place.ctid FROM unnest(%s::uuid[]) AS sought(hash),"
-                f" LATERAL (SELECT ctid FROM {table} WHERE {condition} OFFSET 0) AS place))"
+                f" LATERAL (SELECT ctid FROM {table} WHERE {own} = sought.hash OFFSET 0)"
+                " AS place))"
             )
+        elif connection.vendor == "sqlite":
+            condition, params = f"{own} IN (SELECT value FROM json_each(%s))", [json.dumps(chunk)]
+        else:
+            condition = f"{own} IN ({', '.join(['%s'] * len(chunk))})"
         yield f"{verb} FROM {table} WHERE {condition}", params
-
-
-def _among(vendor: str, hashes: list[str]) -> tuple[str, list[Any]]:
-    if vendor == "postgresql":
-        return "= sought.hash", [f"{{{','.join(hashes)}}}"]  # parsed faster than an ARRAY
-    if vendor == "sqlite":
-        return "IN (SELECT value FROM json_each(%s))", [json.dumps(hashes)]
-    return f"IN ({', '.join(['%s'] * len(hashes))})", hashes
-
-
-def _is_binary(model: type[Model], name: str) -> bool:
-    return isinstance(model._meta.get_field(name), BinaryField)

@@ -55,8 +55,12 @@ class Plan:
 
         Raises :exc:`UnknownLabel` for a label that names nothing.
         """
+        known = sorted({step.label for step in self} | {step.app_label for step in self})
         for label in (*labels, *exclude):
-            self._check_label(label)
+            if label not in known:
+                raise UnknownLabel(
+                    f"No app or migration is called {label!r}.{suggest(label, known)}"
+                )
         return Plan(
             tuple(
                 step
@@ -64,11 +68,6 @@ class Plan:
                 if (not labels or _is_named(step, labels)) and not _is_named(step, exclude)
             )
         )
-
-    def _check_label(self, label: str) -> None:
-        known = sorted({step.label for step in self} | {step.app_label for step in self})
-        if label not in known:
-            raise UnknownLabel(f"No app or migration is called {label!r}.{suggest(label, known)}")
 
 
 def _is_named(step: PlanStep, labels: Collection[str]) -> bool:
@@ -88,42 +87,22 @@ def build_plan(
 
     Raises :exc:`UnknownDependency` and :exc:`DependencyCycle`.
     """
-    edges = _required_edges(migrations, is_filled)
-    _add_optional_edges(edges, migrations)
-    return Plan(
-        tuple(
-            PlanStep(
-                label,
-                migrations[label],
-                tuple(sorted(edges[label])),
-                _sources_of(migrations[label], migrations),
-            )
-            for label in _sorted_labels(edges, migrations)
-        )
-    )
-
-
-def _sources_of(
-    migration: type[Migration], migrations: Mapping[str, type[Migration]]
-) -> dict[str, tuple[str, ...]]:
-    described = migration.column_description.items()
-    return {
-        name: tuple(sorted(sources(column, migrations)))
-        for name, column in described
-        if column.klass is not None
-    }
-
-
-def _required_edges(
-    migrations: Mapping[str, type[Migration]], is_filled: Callable[[type[Model]], bool]
-) -> Edges:
     edges: Edges = {}
     for label, migration in sorted(migrations.items()):
         edges[label] = set()
         for dependency in migration.depends_on:
             edges[label].update(_labels_of(dependency, label, migrations, is_filled))
         edges[label].discard(label)
-    return edges
+    _add_optional_edges(edges, migrations)
+    steps = []
+    for label in _sorted_labels(edges, migrations):
+        filling = {
+            name: tuple(sorted(sources(column, migrations)))
+            for name, column in migrations[label].column_description.items()
+            if column.klass is not None
+        }
+        steps.append(PlanStep(label, migrations[label], tuple(sorted(edges[label])), filling))
+    return Plan(tuple(steps))
 
 
 def _labels_of(
@@ -198,22 +177,17 @@ def _add_optional_edges(edges: Edges, migrations: Mapping[str, type[Migration]])
     A relation with ``skip_missing`` can do without its targets, so it closes no loop either.
     """
     required = {label: set(needs) for label, needs in edges.items()}
-    wanted = sorted(_wanted_edges(migrations))
-    for _, label, needed in (edge for edge in wanted if not edge[0]):
-        if not _reaches(required, needed, label):
+    wanted = (
+        (column.skip_missing, label, needed)
+        for label, migration in migrations.items()
+        for column in migration.column_description.values()
+        if not column.deferred and label not in (filling := sources(column, migrations))
+        for needed in filling
+    )
+    # Those with skip_missing come last, when all others are there.
+    for skips_missing, label, needed in sorted(wanted):
+        if not _reaches(edges if skips_missing else required, needed, label):
             edges[label].add(needed)
-    for _, label, needed in (edge for edge in wanted if edge[0]):
-        if not _reaches(edges, needed, label):
-            edges[label].add(needed)
-
-
-def _wanted_edges(migrations: Mapping[str, type[Migration]]) -> Iterator[tuple[bool, str, str]]:
-    """(skip_missing, migration, migration that fills what it refers to)."""
-    for label, migration in migrations.items():
-        for column in migration.column_description.values():
-            filling = set() if column.deferred else sources(column, migrations)
-            if label not in filling:
-                yield from ((column.skip_missing, label, needed) for needed in filling)
 
 
 def _reaches(edges: Edges, start: str, goal: str) -> bool:
@@ -235,7 +209,9 @@ def _sorted_labels(edges: Edges, migrations: Mapping[str, type[Migration]]) -> I
         sorter.prepare()
     except CycleError as error:
         # graphlib lists each node before the one that waits for it.
-        loop = _from_smallest(list(reversed(error.args[1]))[:-1])
+        loop = list(reversed(error.args[1]))[:-1]
+        start = loop.index(min(loop))
+        loop = [*loop[start:], *loop[:start], loop[start]]
         raise DependencyCycle(
             f"These migrations wait for each other: {' -> '.join(loop)}."
             f" {_advice(loop, migrations)}"
@@ -272,8 +248,3 @@ def is_deferrable(migration: type[Migration], name: str) -> bool:
         return bool(migration.column_description[name].relation == Relation.M2M)
     is_many = relation.many_to_many or relation.one_to_many
     return bool(is_many or (relation.concrete and relation.null))
-
-
-def _from_smallest(loop: list[str]) -> list[str]:
-    start = loop.index(min(loop))
-    return [*loop[start:], *loop[:start], loop[start]]

@@ -147,7 +147,8 @@ def _plain(key: Any) -> Any:
     if isinstance(key, (tuple, list)):
         return [_plain(part) for part in key]
     if isinstance(key, (float, Decimal)):
-        if not _is_finite(key):
+        # isfinite() makes a float of a decimal, and 1E+400 is none.
+        if not (key.is_finite() if isinstance(key, Decimal) else isfinite(key)):
             raise TypeError(f"{key} is no number that could identify a row")
         if key == int(key):
             return int(key)
@@ -155,10 +156,6 @@ def _plain(key: Any) -> Any:
         if isinstance(key, kind):
             return {name: write(key)}
     raise TypeError(f"a {type(key).__name__} cannot identify a row")
-
-
-def _is_finite(number: float | Decimal) -> bool:
-    return number.is_finite() if isinstance(number, Decimal) else isfinite(number)
 
 
 def _typed(value: Any) -> Any:

@@ -5,7 +5,6 @@ Drivers are imported when a source that needs them is opened, never before: they
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from difflib import get_close_matches
 from typing import Any
 
@@ -35,7 +34,11 @@ def connect(name: str) -> Any:
     Raises SpecError for a wrong entry, MissingDriver, and SourceError when the database cannot
     be reached; no message holds a password.
     """
-    source = Source(name, _config(name))
+    sources = settings.sources
+    if name not in sources:
+        known = ", ".join(sorted(sources)) or "none"
+        raise SpecError(f"{SETTING} has no source {name!r}. It has: {known}.")
+    source = Source(name, sources[name])
     engine = _engine(source)
     source.check(engine)
     try:
@@ -48,17 +51,6 @@ def connect(name: str) -> Any:
         ) from printable_cause(error)
     except Exception as error:
         raise cannot_connect(source, error) from printable_cause(error)
-
-
-def _config(name: str) -> Mapping[str, Any]:
-    sources = settings.sources
-    if name not in sources:
-        known = ", ".join(sorted(sources)) or "none"
-        raise SpecError(f"{SETTING} has no source {name!r}. It has: {known}.")
-    config = sources[name]
-    if not isinstance(config, Mapping):
-        raise SpecError(f"{SETTING}[{name!r}] must be a dict, not {type(config).__name__}.")
-    return config
 
 
 def _engine(source: Source) -> Engine:

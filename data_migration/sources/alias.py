@@ -20,45 +20,36 @@ REQUIRED: tuple[str, ...] = ("ALIAS",)
 
 
 def connect(source: Source) -> Any:
-    """Open a second connection to that database, read-only where the driver can."""
+    """Open a second connection to that database, read-only where the driver can.
+
+    FileNotFoundError for a SQLite file that is missing.
+    """
     alias = source.get("ALIAS")
     if alias not in connections.settings:
         known = ", ".join(sorted(connections.settings))
         raise SpecError(f"{source.where}: ALIAS {alias!r} is not in DATABASES. It has {known}.")
     wrapper: Any = connections.create_connection(alias)
-    _refuse_to_create(wrapper)
+    if wrapper.vendor == "sqlite" and not wrapper.is_in_memory_db():
+        # Django would create the file.
+        name = str(wrapper.settings_dict["NAME"])
+        if not name.startswith("file:") and not Path(name).is_file():
+            raise FileNotFoundError(f"there is no file {name}")
     wrapper.connect()
-    return prepared(wrapper.connection, _PREPARE.get(wrapper.vendor, _as_it_is))
-
-
-def _refuse_to_create(wrapper: Any) -> None:
-    """FileNotFoundError for a missing SQLite file, which Django would create."""
-    if wrapper.vendor != "sqlite" or wrapper.is_in_memory_db():
-        return
-    name = str(wrapper.settings_dict["NAME"])
-    if not name.startswith("file:") and not Path(name).is_file():
-        raise FileNotFoundError(f"there is no file {name}")
-
-
-def _as_it_is(connection: Any) -> None:
-    """A vendor without a read-only mode that we know."""
+    prepare = _PREPARE.get(wrapper.vendor)  # None for one without a read-only mode that we know
+    return prepared(wrapper.connection, prepare) if prepare else wrapper.connection
 
 
 def _postgresql(connection: Any) -> None:
-    _load_json(connection)
-    postgresql.make_read_only(connection)
-
-
-def _load_json(connection: Any) -> None:
-    """Give back Python values for jsonb: Django's own connections leave it as text."""
+    """Read-only, with Python values for jsonb, which Django's own connections leave as text."""
     if hasattr(connection, "set_session"):
         from psycopg2.extras import register_default_jsonb  # noqa: PLC0415 - optional driver
 
         register_default_jsonb(conn_or_curs=connection, loads=json.loads)
-        return
-    from psycopg.types.json import JsonbLoader  # noqa: PLC0415 - optional driver
+    else:
+        from psycopg.types.json import JsonbLoader  # noqa: PLC0415 - optional driver
 
-    connection.adapters.register_loader("jsonb", JsonbLoader)
+        connection.adapters.register_loader("jsonb", JsonbLoader)
+    postgresql.make_read_only(connection)
 
 
 _PREPARE = {

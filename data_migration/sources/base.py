@@ -25,11 +25,16 @@ class Engine(Protocol):
 
 
 class Source:
-    """One entry of ``DATA_MIGRATION_SOURCES``, without its empty values."""
+    """One entry of ``DATA_MIGRATION_SOURCES``, without its empty values.
 
-    def __init__(self, name: str, config: Mapping[str, Any]) -> None:
+    Raises SpecError for one that is no dict.
+    """
+
+    def __init__(self, name: str, config: Any) -> None:
         self.name = name
         self.where = f"{SETTING}[{name!r}]"
+        if not isinstance(config, Mapping):
+            raise SpecError(f"{self.where} must be a dict, not {type(config).__name__}.")
         self.config = {key: value for key, value in config.items() if value not in (None, "")}
         self.engine = str(self.config.pop("ENGINE", ""))
 

@@ -31,7 +31,11 @@ _SNAPSHOTS = (
 def connect(source: Source) -> Any:
     """Open a session that can only read and sees one snapshot, where the server knows them."""
     driver = import_driver(source, "mysql", "MySQLdb")
-    arguments = {"charset": "utf8mb4", "conv": _converters(), **source.renamed(_NAMES)}
+    from MySQLdb.constants import FIELD_TYPE  # noqa: PLC0415 - optional driver
+    from MySQLdb.converters import conversions  # noqa: PLC0415 - optional driver
+
+    converters = {**conversions, FIELD_TYPE.BIT: lambda value: int.from_bytes(value, "big")}
+    arguments = {"charset": "utf8mb4", "conv": converters, **source.renamed(_NAMES)}
     if "port" in arguments:
         arguments["port"] = int(arguments["port"])
     connection = driver.connect(**{**arguments, **source.options})
@@ -57,14 +61,3 @@ def _try(connection: Any, statement: str) -> bool:
     finally:
         cursor.close()
     return True
-
-
-def _converters() -> dict[Any, Any]:
-    from MySQLdb.constants import FIELD_TYPE  # noqa: PLC0415 - optional driver
-    from MySQLdb.converters import conversions  # noqa: PLC0415 - optional driver
-
-    return {**conversions, FIELD_TYPE.BIT: _bit}
-
-
-def _bit(value: bytes) -> int:
-    return int.from_bytes(value, "big")

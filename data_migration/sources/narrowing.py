@@ -12,6 +12,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from itertools import accumulate
 from typing import Any
 
 from ..outcomes import NullMarks
@@ -104,10 +105,14 @@ class Narrowing:
 
     def bound(self, value: Any, *, is_lowest: bool = False) -> str:
         """What stands for ``value`` in the query."""
-        is_text = isinstance(value, self._dialect.as_text)
-        self._own.append(_text(value, is_lowest) if is_text else value)
+        if isinstance(value, self._dialect.as_text):
+            text = str(value)  # of a datetime, isoformat(" ")
+            # Of texts, the shorter one is the lower: the lowest time has no closing zeros.
+            has_zeros = is_lowest and isinstance(value, dt.datetime) and value.microsecond
+            value = text.rstrip("0") if has_zeros else text
+        self._own.append(value)
         number = len(self._own)
-        if self._is_named:
+        if isinstance(self._given, Mapping) and self._given:
             return self._dialect.named(f"{_NAME}{number}")
         return self._dialect.positional(len(self._given) + number)
 
@@ -127,7 +132,11 @@ class Narrowing:
         )
 
     def select(self, what: str, condition: str = "", order: str = "") -> tuple[str, Params]:
-        query, params = statement(self._query), self._params()
+        query = statement(self._query)
+        params: Params = [*self._given, *self._own]
+        if isinstance(self._given, Mapping) and self._given:
+            own = {f"{_NAME}{n}": value for n, value in enumerate(self._own, start=1)}
+            params = {**self._given, **own}
         if self._dialect.has_percent_marks:
             # Percent signs mean something as soon as there are parameters, whoever gave them.
             if params and not self._given:
@@ -142,16 +151,6 @@ class Narrowing:
         if order:
             text += f" ORDER BY {order}"
         return Narrowed(text, ", ".join(map(repr, self._by))), params
-
-    @property
-    def _is_named(self) -> bool:
-        return isinstance(self._given, Mapping) and bool(self._given)
-
-    def _params(self) -> Params:
-        if isinstance(self._given, Mapping) and self._given:
-            own = {f"{_NAME}{n}": value for n, value in enumerate(self._own, start=1)}
-            return {**self._given, **own}
-        return [*self._given, *self._own]
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,7 +194,9 @@ def _dialect(connection: Any) -> _Dialect:
     package = driver.partition(".")[0]
     style = getattr(sys.modules.get(driver), "paramstyle", "format")
     if package == "pyodbc":
-        return _odbc(style, real)
+        odbc = sys.modules["pyodbc"]
+        quote = real.getinfo(odbc.SQL_IDENTIFIER_QUOTE_CHAR).strip()  # a blank: none
+        return _Dialect(style, quote, _ODBC_TEXT.get(real.getinfo(odbc.SQL_DBMS_NAME), ()))
     as_text = _SQLITE_TEXT if package in _SQLITE else ()
     quotes = "``" if package in _BACKTICKS else '""'
     return _Dialect(style, quotes, as_text, _bytewise(connection))
@@ -228,20 +229,13 @@ _ODBC_TEXT: dict[str, tuple[type, ...]] = {
 }
 
 
-def _odbc(style: str, connection: Any) -> _Dialect:
-    driver = sys.modules["pyodbc"]
-    quote = connection.getinfo(driver.SQL_IDENTIFIER_QUOTE_CHAR).strip()  # a blank: none
-    database = connection.getinfo(driver.SQL_DBMS_NAME)
-    return _Dialect(style, quote, _ODBC_TEXT.get(database, ()))
-
-
 def _driver(connection: Any, depth: int = 3) -> tuple[str, Any]:
     """The module that has the ``paramstyle``, and the driver's own connection, out of wrappers.
 
     The module's name is empty where nothing is found.
     """
     for kind in type(connection).__mro__:
-        for module in _enclosing(kind.__module__):
+        for module in accumulate(kind.__module__.split("."), "{}.{}".format):
             if isinstance(getattr(sys.modules.get(module), "paramstyle", None), str):
                 return module, connection
     wrapped = [
@@ -254,20 +248,3 @@ def _driver(connection: Any, depth: int = 3) -> tuple[str, Any]:
             if found[0]:
                 return found
     return "", connection
-
-
-def _enclosing(module: str) -> list[str]:
-    """``a.b.c`` -> ``a``, ``a.b``, ``a.b.c``."""
-    parts = module.split(".")
-    return [".".join(parts[:length]) for length in range(1, len(parts) + 1)]
-
-
-def _text(value: Any, is_lowest: bool) -> str:
-    """The text in which Python writes a value for SQLite.
-
-    As the lowest of many, a time goes without closing zeros: the shorter text is the lower one.
-    """
-    if not isinstance(value, dt.datetime):
-        return str(value)
-    text = value.isoformat(" ")
-    return text.rstrip("0") if is_lowest and value.microsecond else text

@@ -51,16 +51,12 @@ def connection_string(source: Source, dsn_drivers: Mapping[str, str]) -> str:
         )
     named = str(options.pop("DRIVER", "")).strip("{}")
     driver = (named or dsn_drivers.get(str(options.get("DSN")), "")).upper()
-    parts = {**_server(driver, source), **_defaults(driver), **options}
-    strings = [f"{key}={_quoted(_text(driver, value))}" for key, value in parts.items()]
+    server = source.renamed(_NAMES)
+    if "SQL SERVER" in driver and "PORT" in server:
+        server["SERVER"] = f"{server.get('SERVER', 'localhost')},{server.pop('PORT')}"
+    parts = {**server, **_defaults(driver), **options}
+    strings = [f"{key}={_written(value, driver)}" for key, value in parts.items()]
     return ";".join([f"DRIVER={{{named}}}", *strings] if named else strings)
-
-
-def _server(driver: str, source: Source) -> dict[str, Any]:
-    parts = source.renamed(_NAMES)
-    if "SQL SERVER" in driver and "PORT" in parts:
-        parts["SERVER"] = f"{parts.get('SERVER', 'localhost')},{parts.pop('PORT')}"
-    return parts
 
 
 def _defaults(driver: str) -> Mapping[str, Any]:
@@ -76,14 +72,12 @@ def _defaults(driver: str) -> Mapping[str, Any]:
     return {}
 
 
-def _text(driver: str, value: Any) -> str:
+def _written(value: Any, driver: str) -> str:
+    """The value as a connection string of the driver has it."""
     if isinstance(value, bool):
         words = ("no", "yes") if "SQL SERVER" in driver else ("0", "1")
         return words[value]
-    return str(value)
-
-
-def _quoted(text: str) -> str:
+    text = str(value)
     return "{" + text.replace("}", "}}") + "}" if _NEEDS_QUOTES.search(text) else text
 
 

@@ -13,7 +13,7 @@ from ..utils.redaction import redact
 from ..utils.wording import printable_cause, words
 from . import streaming
 from .narrowing import Narrowed, Params, highest, statement
-from .rows import Fetch, Fetched, Make, Rows, fetcher, maker
+from .rows import Make, Rows, fetcher, maker
 
 _QUERY_SHOWN = 300
 _NUMBERED = re.compile(r"(.+):\d+")
@@ -75,7 +75,10 @@ class Reader:
             raise self._refused(query, error) from printable_cause(error)
         self._cursor = cursor
         if description is None and hasattr(cursor, "description"):
-            raise self._no_rows(text)
+            raise SourceError(
+                f"{self.label}: the query returns no columns. The query was: {_shown(text)}. "
+                "It must be a SELECT."
+            )
         self.columns = tuple(column[0] for column in description or ())
         if isinstance(query, Narrowed):
             self._check_columns(query)
@@ -88,8 +91,17 @@ class Reader:
         """The same, before dicts are made of them."""
         fetch = fetcher(self._cursor, self.label)
         make: Make | None = None
-        while (wanted := _wanted(size, limit, self.rows_read)) > 0:
-            fetched = self._next(fetch, wanted)
+        while (wanted := size if limit is None else min(size, limit - self.rows_read)) > 0:
+            try:
+                fetched = fetch(wanted)
+            except Exception as error:
+                advice, said = _ADVICE_STOPPED, str(error).lower()
+                if isinstance(error, UnicodeDecodeError) or "could not decode" in said:
+                    advice = _ADVICE_DECODING
+                raise SourceError(
+                    f"{self.label}: reading stopped after {self.rows_read:,} rows:"
+                    f" {words(error)}. {advice}"
+                ) from printable_cause(error)
             if not fetched:
                 self._exhausted = True
                 return
@@ -102,12 +114,6 @@ class Reader:
         cursor, self._cursor = self._cursor, None
         if cursor is not None:
             streaming.close_cursor(self.connection, cursor, exhausted=self._exhausted)
-
-    def _next(self, fetch: Fetch, size: int) -> Fetched:
-        try:
-            return fetch(size)
-        except Exception as error:
-            raise self._stopped(error) from printable_cause(error)
 
     def _check_columns(self, query: Narrowed) -> None:
         """SQLite gives the second of two columns a name of its own, and nothing would fit it."""
@@ -133,20 +139,6 @@ class Reader:
             f"It was read as: {_shown(query)}. {_ADVICE_NARROWED}"
         )
 
-    def _no_rows(self, statement: str) -> SourceError:
-        return SourceError(
-            f"{self.label}: the query returns no columns. The query was: {_shown(statement)}. "
-            "It must be a SELECT."
-        )
-
-    def _stopped(self, error: Exception) -> SourceError:
-        where = f"{self.label}: reading stopped after {self.rows_read:,} rows: {words(error)}. "
-        if _is_decoding_error(error):
-            return SourceError(where + _ADVICE_DECODING)
-        return SourceError(
-            where + "Check that the legacy database still runs, then run the same command again."
-        )
-
 
 _ADVICE_QUERY = "Correct it; tables and columns have the names of the legacy database."
 _ADVICE_NARROWED = (
@@ -158,6 +150,7 @@ _ADVICE_CLOSED = (
     "The connection is closed: every run closes the connections it was given when it ends, so "
     "open_db_connection() has to open a new one where it keeps one."
 )
+_ADVICE_STOPPED = "Check that the legacy database still runs, then run the same command again."
 _ADVICE_DECODING = (
     "The text is not in the encoding that the connection assumes. Name the right one in the "
     "OPTIONS of the source: charset for mysql, client_encoding for postgresql, text_factory for "
@@ -165,17 +158,9 @@ _ADVICE_DECODING = (
 )
 
 
-def _is_decoding_error(error: Exception) -> bool:
-    return isinstance(error, UnicodeDecodeError) or "could not decode" in str(error).lower()
-
-
 def _shown(statement: str) -> str:
     line = redact(" ".join(statement.split()))
     return line if len(line) <= _QUERY_SHOWN else line[: _QUERY_SHOWN - 3] + "..."
-
-
-def _wanted(size: int, limit: int | None, read: int) -> int:
-    return size if limit is None else min(size, limit - read)
 
 
 def _execute(cursor: Any, statement: str, params: Params) -> None:

@@ -26,9 +26,19 @@ _OWN_OPTIONS = frozenset({"text_factory", "immutable"})
 def connect(source: Source) -> Any:
     """Open the file; FileNotFoundError, sqlite3.Error or SpecError if that fails."""
     options = source.options
-    _check(source, options)
+    unknown = sorted(options.keys() - _KEYWORDS - _OWN_OPTIONS)
+    if unknown:
+        raise SpecError(
+            f"{source.where}: sqlite has no OPTIONS {', '.join(unknown)}. "
+            f"It knows {', '.join(sorted(_KEYWORDS | _OWN_OPTIONS))}."
+        )
     decoder = _decoder(source, options.pop("text_factory", str))
-    uri = _uri(Path(source.get("NAME")), immutable=options.pop("immutable", False))
+    path = Path(source.get("NAME")).expanduser().absolute()
+    if not path.is_file():
+        raise FileNotFoundError(f"there is no file {path}")
+    uri = f"file:{quote(str(path))}?mode=ro"
+    if options.pop("immutable", False):
+        uri += "&immutable=1"
     connection = sqlite3.connect(uri, **options, uri=True, isolation_level=None)
     connection.text_factory = decoder
     return prepared(connection, make_read_only)
@@ -43,22 +53,6 @@ def make_read_only(connection: Any) -> None:
     connection.execute("PRAGMA schema_version").fetchall()
     if not connection.in_transaction:
         connection.execute("BEGIN")
-
-
-def _check(source: Source, options: dict[str, Any]) -> None:
-    unknown = sorted(options.keys() - _KEYWORDS - _OWN_OPTIONS)
-    if unknown:
-        raise SpecError(
-            f"{source.where}: sqlite has no OPTIONS {', '.join(unknown)}. "
-            f"It knows {', '.join(sorted(_KEYWORDS | _OWN_OPTIONS))}."
-        )
-
-
-def _uri(path: Path, *, immutable: bool) -> str:
-    path = path.expanduser().absolute()
-    if not path.is_file():
-        raise FileNotFoundError(f"there is no file {path}")
-    return f"file:{quote(str(path))}?mode=ro{'&immutable=1' if immutable else ''}"
 
 
 def _decoder(source: Source, factory: Any) -> Callable[[bytes], Any]:

@@ -18,12 +18,20 @@ _numbers = itertools.count(1)
 def streaming_cursor(connection: Any) -> Any:
     """A new cursor, streaming where the driver can, whose rows look as the owner asked for."""
     if _is_psycopg(connection):
-        return _named(connection)
+        # On the server; outside of a transaction it has to keep the rows itself.
+        name = f"data_migration_{next(_numbers)}"
+        try:
+            return connection.cursor(name=name, withhold=bool(connection.autocommit))
+        except TypeError:  # a subclass whose cursor() takes no name
+            return connection.cursor()
     if _is_django(connection):
         return connection.chunked_cursor()
     for package in ("MySQLdb", "pymysql"):
         if _is_a(connection, f"{package}.connections", "Connection"):
-            return _unbuffered(connection, sys.modules[f"{package}.cursors"])
+            # The unbuffered twin of the connection's cursor class; a class of its own stays.
+            cursors, kind = sys.modules[f"{package}.cursors"], connection.cursorclass
+            twins = {cursors.Cursor: cursors.SSCursor, cursors.DictCursor: cursors.SSDictCursor}
+            return connection.cursor(twins.get(kind, kind))
     return connection.cursor()
 
 
@@ -148,22 +156,6 @@ def close_connection(connection: Any) -> None:
 def _unread(connection: Any) -> list[Any]:
     unread = getattr(connection, "data_migration_unread", None)
     return unread if isinstance(unread, list) else []
-
-
-def _named(connection: Any) -> Any:
-    """A server-side cursor; outside a transaction the server has to keep the rows itself."""
-    name = f"data_migration_{next(_numbers)}"
-    try:
-        return connection.cursor(name=name, withhold=bool(connection.autocommit))
-    except TypeError:  # a subclass whose cursor() takes no name
-        return connection.cursor()
-
-
-def _unbuffered(connection: Any, cursors: Any) -> Any:
-    """The unbuffered twin of the connection's cursor class; a class of its own stays."""
-    twins = {cursors.Cursor: cursors.SSCursor, cursors.DictCursor: cursors.SSDictCursor}
-    cursor_class = connection.cursorclass
-    return connection.cursor(twins.get(cursor_class, cursor_class))
 
 
 def _is_a(value: Any, module: str, name: str) -> bool:

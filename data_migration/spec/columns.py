@@ -150,10 +150,6 @@ class _Faults:
 
     def check(self, described: Column) -> None:
         """What no argument is wrong about by itself."""
-        self._check_search(described)
-        self._check_many(described)
-
-    def _check_search(self, described: Column) -> None:
         attrs, columns = described.search_attrs, described.columns
         if attrs and described.legacy:
             raise self._refuse(
@@ -170,12 +166,11 @@ class _Faults:
                 " its column of the query, in the same order."
             )
 
-    def _check_many(self, described: Column) -> None:
         if described.relation is not Relation.M2M:
             return
         if not described.delimiter or not isinstance(described.delimiter, str):
             raise self._refuse(f"delimiter has to be a text, got {described.delimiter!r}.")
-        if len(described.columns) > 1:
+        if len(columns) > 1:
             raise self._refuse(
                 "a many-to-many is read from one column; several columns identify one target, with"
                 " fk=True or o2o=True."

@@ -26,7 +26,11 @@ def discover() -> dict[str, type[Migration]]:
     Raises :exc:`SpecImportError` for a spec that cannot be imported and :exc:`SpecError` when one
     app has two migrations of the same name.
     """
-    specs = dict(_specs())
+    specs = {
+        app.label: _import_spec(app)
+        for app in apps.get_app_configs()
+        if app.module is not None and module_has_submodule(app.module, SPEC_MODULE)
+    }
     found: dict[str, type[Migration]] = {}
     for app_label, spec in specs.items():
         for migration in _migrations_of(spec, specs):
@@ -37,12 +41,6 @@ def discover() -> dict[str, type[Migration]]:
                     f" {migration.__module__}. Rename one of the two classes."
                 )
     return dict(sorted(found.items()))
-
-
-def _specs() -> Iterator[tuple[str, ModuleType]]:
-    for app in apps.get_app_configs():
-        if app.module is not None and module_has_submodule(app.module, SPEC_MODULE):
-            yield app.label, _import_spec(app)
 
 
 def _import_spec(app: AppConfig) -> ModuleType:

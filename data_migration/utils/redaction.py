@@ -31,8 +31,16 @@ _URL_PASSWORD = re.compile(r"(?P<start>\w+://[^\s:/@]*:)[^\s/]+(?=@)")
 
 def redact(text: str) -> str:
     """``text`` with every configured secret, and whatever looks like one, replaced by ``***``."""
-    for secret in sorted(_spellings(), key=len, reverse=True):
-        text = _mask(text, secret)
+    spellings: set[str] = set()
+    for secret in (*_secrets_in(settings.sources), *_secrets_in(connections.settings)):
+        # As it is, and as a URL, an ODBC string, a Python or an SQL literal spells it.
+        spellings |= {secret, quote(secret), quote(secret, safe=""), quote_plus(secret)}
+        spellings |= {secret.replace("}", "}}"), repr(secret)[1:-1], secret.replace("'", "''")}
+    for secret in sorted(spellings, key=len, reverse=True):
+        if len(secret) >= _SHORT:
+            text = text.replace(secret, MASK)
+        else:
+            text = re.sub(rf"(?<!\w){re.escape(secret)}(?!\w)", MASK, text)
     text = _ASSIGNMENT.sub(rf"\g<key>\g<equals>{MASK}", text)
     return _URL_PASSWORD.sub(rf"\g<start>{MASK}", text)
 
@@ -40,26 +48,6 @@ def redact(text: str) -> str:
 def is_secret_key(key: str) -> bool:
     """Whether an option of this name holds a secret."""
     return any(word in key.lower() for word in SECRET_KEYS)
-
-
-def _mask(text: str, secret: str) -> str:
-    if len(secret) >= _SHORT:
-        return text.replace(secret, MASK)
-    return re.sub(rf"(?<!\w){re.escape(secret)}(?!\w)", MASK, text)
-
-
-def _spellings() -> set[str]:
-    """Each secret as it is and as a URL, an ODBC string, a Python or an SQL literal spells it."""
-    found: set[str] = set()
-    for secret in _secrets():
-        found |= {secret, quote(secret), quote(secret, safe=""), quote_plus(secret)}
-        found |= {secret.replace("}", "}}"), repr(secret)[1:-1], secret.replace("'", "''")}
-    return found
-
-
-def _secrets() -> Iterator[str]:
-    yield from _secrets_in(settings.sources)
-    yield from _secrets_in(connections.settings)
 
 
 def _secrets_in(config: Mapping[str, Any]) -> Iterator[str]:
