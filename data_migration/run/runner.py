@@ -108,7 +108,14 @@ class Runner:
             self._execute_steps()
             self._save_what_was_rolled_back()
             done = Import(self.run, self.steps, self._error)
-            self._finish(done)
+            statuses = {step.status for step in self.steps}
+            for status in (RunStatus.INTERRUPTED, RunStatus.FAILED, RunStatus.PARTIAL):
+                if status in statuses:
+                    break
+            else:
+                status = RunStatus.FAILED if self._error is not None else RunStatus.DONE
+            self.ledger.finish_run(self.run, status, "\n".join(done.problems()))
+            signals.run_finished.send(Run, run=self.run)
         return done
 
     def _execute_steps(self) -> None:
@@ -123,7 +130,8 @@ class Runner:
             self._error = error
         finally:
             self.removal.close()
-            self._close_connections()
+            for connection in {id(each): each for each in self._connections}.values():
+                close_connection(connection)
             if self._crew is not None:
                 self._crew.end()
 
@@ -177,23 +185,19 @@ class Runner:
                 self.ledger.keep_failures_only(step)
             interrupted = isinstance(error, (Interrupted, KeyboardInterrupt, SystemExit))
             status = RunStatus.INTERRUPTED if interrupted else RunStatus.FAILED
-            self.ledger.finish_step(step, status, self._error_text(step, error))
+            text = error_text(error, step.migration, what_is_kept(step))
+            self.ledger.finish_step(step, status, text)
             if self.options.mode == Mode.COMMIT:
                 self.ledger.save_step(step)
-            if self._ends_the_run(error):
+            if (
+                interrupted
+                or not isinstance(error, Exception)
+                or isinstance(error, TooManyErrors)
+                or self.options.on_error == OnError.STOP
+                or self.options.mode == Mode.ATOMIC
+            ):
                 raise
             self._error = self._error or error
-
-    def _error_text(self, step: RunStep, error: BaseException) -> str:
-        return error_text(error, step.migration, what_is_kept(step))
-
-    def _ends_the_run(self, error: BaseException) -> bool:
-        return (
-            not isinstance(error, Exception)
-            or isinstance(error, (Interrupted, TooManyErrors))
-            or self.options.on_error == OnError.STOP
-            or self.options.mode == Mode.ATOMIC
-        )
 
     def _execute(self, plan_step: PlanStep, step: RunStep) -> None:
         migration = plan_step.migration()
@@ -219,10 +223,6 @@ class Runner:
             coordinator=RangeCoordinator(self._crew) if self._crew is not None else None,
         ).run()
 
-    def _close_connections(self) -> None:
-        for connection in {id(each): each for each in self._connections}.values():
-            close_connection(connection)
-
     def _save_what_was_rolled_back(self) -> None:
         rolled_back = self.options.mode == Mode.ATOMIC and self._error is not None
         if rolled_back:
@@ -234,13 +234,3 @@ class Runner:
         if rolled_back or self.options.mode == Mode.REHEARSAL:
             for step in self.steps:
                 self.ledger.save_step(step)
-
-    def _finish(self, done: Import) -> None:
-        statuses = {step.status for step in done.steps}
-        for status in (RunStatus.INTERRUPTED, RunStatus.FAILED, RunStatus.PARTIAL):
-            if status in statuses:
-                break
-        else:
-            status = RunStatus.FAILED if done.error is not None else RunStatus.DONE
-        self.ledger.finish_run(self.run, status, "\n".join(done.problems()))
-        signals.run_finished.send(Run, run=self.run)

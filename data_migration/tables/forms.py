@@ -176,7 +176,9 @@ def _adapter(field: Any, connection: Any) -> Form | None:
     if kind is fields.DecimalField:
         digits, places = field.max_digits, field.decimal_places
         return lambda values: [ops.adapt_decimalfield_value(v, digits, places) for v in values]
-    if kind is fields.DateField and _is_plain_text(ops):
+    own = BaseDatabaseOperations.adapt_datefield_value
+    if kind is fields.DateField and type(ops).adapt_datefield_value is own:
+        # The database takes a date as Python writes it.
         return lambda values: list(map(str, values))
     if kind in _ADAPTERS:
         adapt = getattr(ops, _ADAPTERS[kind])
@@ -195,11 +197,6 @@ _ADAPTERS: dict[Kind | None, str] = {
     fields.DateField: "adapt_datefield_value",
     fields.TimeField: "adapt_timefield_value",
 }
-
-
-def _is_plain_text(ops: Any) -> bool:
-    """Whether the database takes a date as Python writes it."""
-    return type(ops).adapt_datefield_value is BaseDatabaseOperations.adapt_datefield_value
 
 
 def _json(field: Any) -> Form:

@@ -170,7 +170,11 @@ class _Arrays(_Way):
                     meanwhile()
 
     def _statements(self, columns: Sequence[Values]) -> Statements:
-        types = (_array_type(field, self._connection) for field in self._fields)
+        # Without their lengths: a cast would cut what an INSERT refuses.
+        types = (
+            str(target_field_of(field).cast_db_type(self._connection)).partition("(")[0]
+            for field in self._fields
+        )
         arrays = ", ".join(f"%s::{each}[]" for each in types)
         rows = f"SELECT * FROM unnest({arrays})"
         yield f"INSERT INTO {self._target} {rows}", list(map(array, columns))
@@ -217,12 +221,6 @@ class _Prepared(_Way):
 
 
 _WAYS: dict[str, type[_Way]] = {"postgresql": _Arrays, "mysql": _Literals, "sqlite": _Prepared}
-
-
-def _array_type(field: Any, connection: Any) -> str:
-    """The field's type without its length: a cast would cut what an INSERT refuses."""
-    named = target_field_of(field).cast_db_type(connection)
-    return str(named).partition("(")[0]
 
 
 def _values(columns: Sequence[Values], limit: int) -> Iterator[str]:

@@ -37,38 +37,41 @@ class Existing:
 
     def find_by_row(self, drafts: Iterable[Draft]) -> None:
         """Find by the raw row, before any transformation."""
-        self._find({draft: self._row_key(draft) for draft in drafts})
-
-    def find_by_values(self, drafts: Iterable[Draft]) -> None:
-        """Find by the transformed values. A row that repeats a key of the batch has to wait."""
-        self._find({draft: self._value_key(draft) for draft in drafts})
-
-    def _row_key(self, draft: Draft) -> Key | None:
-        try:
-            return _whole(
-                tuple(
+        keys: dict[Draft, Key] = {}
+        for draft in drafts:
+            try:
+                keys[draft] = tuple(
                     convert(draft.row.get(attr))
                     for convert, attr in zip(self._converters, self.attrs, strict=True)
                 )
-            )
-        except Exception as error:
-            draft.fail(error)
-            return None
+            except Exception as error:
+                draft.fail(error)
+        self._find(keys)
 
-    def _value_key(self, draft: Draft) -> Key | None:
-        key = tuple(_value(draft.values, field) for field in self._fields)
-        try:
-            for convert, value in zip(self._converters, key, strict=True):
-                convert(value)
-        except ConversionError:
-            return None  # no stored object has it; writing the row will say what is wrong
-        return _whole(key)
+    def find_by_values(self, drafts: Iterable[Draft]) -> None:
+        """Find by the transformed values. A row that repeats a key of the batch has to wait."""
+        keys: dict[Draft, Key] = {}
+        for draft in drafts:
+            key = tuple(_value(draft.values, field) for field in self._fields)
+            try:
+                for convert, value in zip(self._converters, key, strict=True):
+                    convert(value)
+            except ConversionError:
+                continue  # no stored object has it; writing the row will say what is wrong
+            keys[draft] = key
+        self._find(keys)
 
-    def _find(self, keys: dict[Draft, Key | None]) -> None:
-        stored = self._stored({key for key in keys.values() if key is not None})
+    def _find(self, keys: dict[Draft, Key]) -> None:
+        stored: dict[Key, list[Model]] = {}
+        if whole := {key for key in keys.values() if None not in key}:
+            columns = zip(self._fields, zip(*whole, strict=True), strict=True)
+            condition = {f"{field.name}__in": set(values) for field, values in columns}
+            for found in self._queryset.filter(**condition):
+                key = tuple(getattr(found, field.attname) for field in self._fields)
+                stored.setdefault(key, []).append(found)
         seen: set[Key] = set()
         for draft, key in keys.items():
-            if key is None or draft.error is not None:
+            if None in key or draft.error is not None:
                 continue
             draft.waiting = draft.waiting or key in seen
             seen.add(key)
@@ -76,29 +79,14 @@ class Existing:
                 case [found]:
                     draft.existing = found
                 case [_, *_] as several:
-                    draft.fail(self._ambiguous(key, len(several)))
-
-    def _stored(self, keys: set[Key]) -> dict[Key, list[Model]]:
-        stored: dict[Key, list[Model]] = {}
-        if keys:
-            columns = zip(self._fields, zip(*keys, strict=True), strict=True)
-            condition = {f"{field.name}__in": set(values) for field, values in columns}
-            for found in self._queryset.filter(**condition):
-                key = tuple(getattr(found, field.attname) for field in self._fields)
-                stored.setdefault(key, []).append(found)
-        return stored
-
-    def _ambiguous(self, key: Key, count: int) -> MissingTarget:
-        label = self._queryset.model._meta.label
-        return MissingTarget(
-            f"{count} objects of {label} have this value, so it is unclear which one the row is",
-            column=self.attrs[0],
-            value=key[0] if len(key) == 1 else key,
-        )
-
-
-def _whole(key: Key) -> Key | None:
-    return None if None in key else key
+                    draft.fail(
+                        MissingTarget(
+                            f"{len(several)} objects of {self._queryset.model._meta.label} have"
+                            " this value, so it is unclear which one the row is",
+                            column=self.attrs[0],
+                            value=key[0] if len(key) == 1 else key,
+                        )
+                    )
 
 
 def _value(values: dict[str, Any], field: Field[Any, Any]) -> Any:

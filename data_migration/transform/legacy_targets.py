@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -95,7 +95,13 @@ class TargetsByLegacyKey(Targets):
 
     def _search(self, keys: list[Any]) -> Iterator[tuple[Any, Any]]:
         linked = self._linked(keys)
-        stored = self._stored({pk for found in linked.values() for pk in found})
+        stored: dict[Any, Any] = {}
+        for pks in chunks({pk for found in linked.values() for pk in found}, self._chunk):
+            rows = self._queryset.filter(pk__in=pks)
+            if self._value_attr is None:
+                stored.update((target.pk, target) for target in rows)
+            else:
+                stored.update(rows.values_list("pk", self._value_attr))
         for key, found in linked.items():
             # Somebody may have deleted the object since.
             yield from ((key, stored[pk]) for pk in found if pk in stored)
@@ -107,12 +113,3 @@ class TargetsByLegacyKey(Targets):
         for other, found in self._find(self._labels, others.keys()).items() if others else ():
             linked[others[other]] = found
         return {key: [self._key_of_text(text) for text in found] for key, found in linked.items()}
-
-    def _stored(self, pks: Collection[Any]) -> dict[Any, Any]:
-        return {pk: target for chunk in chunks(pks, self._chunk) for pk, target in self._at(chunk)}
-
-    def _at(self, pks: list[Any]) -> Iterable[tuple[Any, Any]]:
-        rows = self._queryset.filter(pk__in=pks)
-        if self._value_attr is not None:
-            return rows.values_list("pk", self._value_attr)
-        return ((target.pk, target) for target in rows)

@@ -12,20 +12,20 @@ from ..spec.columns import Column
 
 
 def own_attrs(description: Column) -> list[tuple[str, str]]:
-    """(name of the attribute of an instance, the other name that values may have for it)."""
+    """(name of the attribute of an instance, the other name that values may have for it).
+
+    None at all where one of them is an attribute of another object or has a lookup.
+    """
     assert description.klass is not None
-    names = [(_own_name(description.klass, attr), attr) for attr in description.search_attrs]
-    return names if all(name for name, _ in names) else []
-
-
-def _own_name(klass: type[Model], attr: str) -> str:
-    """The attribute itself, empty for one of another object or with a lookup."""
-    path = AttributePath.follow(klass, attr)
-    if path is None or path.field is None or "__" in attr:
-        return ""
-    (field,) = path.fields
-    is_reference = isinstance(field, ForeignKey) and not field.primary_key
-    return field.attname if is_reference else path.field.attname
+    names = []
+    for attr in description.search_attrs:
+        path = AttributePath.follow(description.klass, attr)
+        if path is None or path.field is None or "__" in attr:
+            return []
+        (field,) = path.fields
+        is_reference = isinstance(field, ForeignKey) and not field.primary_key
+        names.append((field.attname if is_reference else path.field.attname, attr))
+    return names
 
 
 def own_value(draft: Draft, attname: str, attr: str) -> Any:

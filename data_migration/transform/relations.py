@@ -65,7 +65,12 @@ class RelationColumn:
             self.targets: Targets = self._legacy_targets(linked, options)
         else:
             options["prefetch"] = description.prefetch and not is_same
-            self.targets = _searched(description, options)
+            attrs = description.search_attrs
+            self.targets = (
+                TargetsByAttribute(description.klass, attrs[0], **options)
+                if len(attrs) == 1
+                else TargetsByAttributes(description.klass, attrs, **options)
+            )
         #: The attributes of this very model that other rows find it by; none where they cannot.
         self._own_attrs = own_attrs(description)
 
@@ -101,7 +106,11 @@ class RelationColumn:
         if isinstance(value, Model):
             value = self.targets.key_of(value)
         if not self.is_many:
-            key = self._single_key(value)
+            if value is None or (type(value) is tuple and None in value):
+                return []
+            if self.targets.knows(value):
+                return [value]
+            key = None if self.targets.is_null(value) else self._key(value)
             return [] if key is None else [key]
         try:
             parts = list(self._split(value))
@@ -114,13 +123,6 @@ class RelationColumn:
             return self.targets.convert(value)
         except ConversionError as error:
             return Unfit(value, error.cause)
-
-    def _single_key(self, value: Any) -> Any:
-        if value is None or (type(value) is tuple and None in value):
-            return None
-        if self.targets.knows(value):
-            return value
-        return None if self.targets.is_null(value) else self._key(value)
 
     def _split(self, value: Any) -> Iterator[Any]:
         if isinstance(value, (bytes, bytearray)):
@@ -268,13 +270,6 @@ def _assigned(field: Any, with_instances: bool) -> tuple[str, bool]:
     if isinstance(field, ManyToManyRel):
         return field.field.m2m_target_field_name(), False
     return "pk", True  # the other side of a foreign key takes objects only
-
-
-def _searched(description: Column, options: dict[str, Any]) -> Targets:
-    assert description.klass is not None
-    if len(description.search_attrs) == 1:
-        return TargetsByAttribute(description.klass, description.search_attrs[0], **options)
-    return TargetsByAttributes(description.klass, description.search_attrs, **options)
 
 
 def _is_blank(key: Any) -> bool:

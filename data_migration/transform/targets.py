@@ -197,17 +197,16 @@ class TargetsByAttribute(SearchedTargets):
 
     def of_all(self, values: list[Any]) -> list[Any] | None:
         wanted = set(values) if set(map(type, values)) <= {self._own_type, NoneType} else {""}
-        if "" in wanted or not self._may_be_searched(wanted - {None} - self._cache.keys()):
+        if "" in wanted:
+            return None
+        try:
+            if not all(self._convert(key) == key for key in wanted - {None} - self._cache.keys()):
+                return None
+        except ConversionError:
             return None
         self.load(wanted - {None})
         found = [None if value is None else self.get(value) for value in values]
         return None if any(each is MISSING or each is AMBIGUOUS for each in found) else found
-
-    def _may_be_searched(self, keys: Iterable[Any]) -> bool:
-        try:
-            return all(self._convert(key) == key for key in keys)
-        except ConversionError:
-            return False
 
     def key_of(self, instance: Model) -> Any:
         return getattr(instance, self.attr)

@@ -30,14 +30,11 @@ class Waiting:
 
     def add(self, drafts: Iterable[Draft]) -> None:
         """Keep drafts until what they wait for was written."""
+        parents = self._parents
         for draft in drafts:
-            self._place_of(draft).append(draft)
-
-    def _place_of(self, draft: Draft) -> list[Draft]:
-        for relation in self._parents:
-            for key in relation.unresolved(draft):
-                return self._by_key[relation.column, key]
-        return self._others
+            keys = ((each.column, key) for each in parents for key in each.unresolved(draft))
+            first = next(keys, None)
+            (self._others if first is None else self._by_key[first]).append(draft)
 
     def called_by(self, written: Iterable[Draft]) -> list[Draft]:
         """Take out the drafts that waited for one of those, and those that wait for anything."""

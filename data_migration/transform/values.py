@@ -71,19 +71,17 @@ class Transform:
 
         Says nothing when ``hook_before_transformation`` may rename or remove columns.
         """
-        if self._before is None:
-            for column in columns:
-                self.actions[column]
-            for entry, description in self.migration.column_description.items():
-                self._check_parts(entry, description, columns)
-
-    def _check_parts(self, entry: str, description: Column, columns: Collection[str]) -> None:
-        if absent := [column for column in description.columns if column not in columns]:
-            raise UnknownColumn(
-                f"is_a() of {entry!r} reads {', '.join(description.columns)}, and the query does"
-                f" not return {', '.join(absent)}",
-                column=entry,
-            )
+        if self._before is not None:
+            return
+        for column in columns:
+            self.actions[column]
+        for entry, description in self.migration.column_description.items():
+            if absent := [column for column in description.columns if column not in columns]:
+                raise UnknownColumn(
+                    f"is_a() of {entry!r} reads {', '.join(description.columns)}, and the query"
+                    f" does not return {', '.join(absent)}",
+                    column=entry,
+                )
 
     def legacy_value(self, draft: Draft, column: str) -> Any:
         """What is to be looked for again of a deferred relation of the draft."""
@@ -150,9 +148,6 @@ class Transform:
         if isinstance(field, ForeignKey) and getattr(field, "db_constraint", True):
             self._add_relation(column, _as_key(field), field)
             return None
-        return self._value_action(column, field)
-
-    def _value_action(self, column: str, field: Any) -> Action:
         if not isinstance(field, Field):
             return column, None, lambda value: value
         if isinstance(field, ManyToManyField) or field.generated:

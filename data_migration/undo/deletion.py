@@ -88,8 +88,14 @@ def _relations_to_itself(model: type[Model]) -> list[Any]:
 
 def _levels(model: type[Model], pks: set[Any], database: str) -> list[set[Any]]:
     """The keys of a tree, those that no other one refers to first; at the end the circles."""
-    fields = _relations_to_itself(model)
-    parents = _parents(model, fields, pks, database) if fields else {}
+    names = [f"{field.name}__pk" for field in _relations_to_itself(model)]
+    # The objects of ``pks`` that each of them refers to.
+    parents: dict[Any, set[Any]] = {}
+    for chunk in query_chunks(pks, database) if names else ():
+        rows = model._base_manager.using(database).filter(pk__in=chunk)
+        for pk, *others in rows.values_list("pk", *names):
+            if each := {other for other in others if other in pks}:
+                parents[pk] = each
     referred = Counter(parent for each in parents.values() for parent in each)
     level = pks - referred.keys()
     levels = []
@@ -100,17 +106,3 @@ def _levels(model: type[Model], pks: set[Any], database: str) -> list[set[Any]]:
         referred.subtract(freed)
         level = {parent for parent in freed if not referred[parent]}
     return [*levels, pks]
-
-
-def _parents(
-    model: type[Model], fields: list[Any], pks: set[Any], database: str
-) -> dict[Any, set[Any]]:
-    """The objects of ``pks`` that each of them refers to."""
-    found: dict[Any, set[Any]] = {}
-    names = [f"{field.name}__pk" for field in fields]
-    for chunk in query_chunks(pks, database):
-        rows = model._base_manager.using(database).filter(pk__in=chunk)
-        for pk, *parents in rows.values_list("pk", *names):
-            if each := {parent for parent in parents if parent in pks}:
-                found[pk] = each
-    return found

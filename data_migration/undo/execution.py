@@ -20,7 +20,7 @@ from ..utils.wording import words
 from .deletion import delete
 from .planner import plan_rollback
 from .restoration import Restoration
-from .rollback_plan import RollbackPlan, Undo, deleted_by
+from .rollback_plan import RollbackPlan, deleted_by
 from .selection import Selection
 
 
@@ -52,17 +52,20 @@ def roll_back(
         (), kind=RunKind.ROLLBACK, mode=Mode.ROLLBACK, options=options, queued=queued
     )
     # Steps are recorded with what they did, so a refused or killed rollback has none.
-    with (
-        ledger.lock.beating(run, dict),
-        _announced(run, ledger),
-        _in_words(),
-        transaction.atomic(using=ledger.database),
-    ):
-        ledger.lock.check()
-        # Planned here, since people may have worked on while the question was asked.
-        undoing = plan_rollback(selection, plan, ledger)
-        undoing.check(force=force)
-        steps = _undo(undoing, run, ledger)
+    with ledger.lock.beating(run, dict), _announced(run, ledger):
+        try:
+            with transaction.atomic(using=ledger.database):
+                ledger.lock.check()
+                # Planned here, since people may have worked on while the question was asked.
+                undoing = plan_rollback(selection, plan, ledger)
+                undoing.check(force=force)
+                steps = _undo(undoing, run, ledger)
+        except Error as error:
+            raise LedgerError(
+                "Nothing was rolled back: the target database says:"
+                f" {type(error).__name__}: {words(error)}. When that is mended, the same command"
+                " does it."
+            ) from error
     return Rollback(run, undoing, steps)
 
 
@@ -82,19 +85,6 @@ def _announced(run: Run, ledger: Ledger) -> Iterator[None]:
     signals.run_finished.send(Run, run=run)
 
 
-@contextmanager
-def _in_words() -> Iterator[None]:
-    """Tell of the database's errors what they mean for the rollback."""
-    try:
-        yield
-    except Error as error:
-        raise LedgerError(
-            "Nothing was rolled back: the target database says:"
-            f" {type(error).__name__}: {words(error)}. When that is mended, the same command does"
-            " it."
-        ) from error
-
-
 def _undo(plan: RollbackPlan, run: Run, ledger: Ledger) -> list[RunStep]:
     restoration = Restoration(plan.undos, database=ledger.database)
     with restoration.unchecked():
@@ -108,9 +98,16 @@ def _undo(plan: RollbackPlan, run: Run, ledger: Ledger) -> list[RunStep]:
     for undo in plan.undos:
         forget_undone(undo.part.book, run=undo.part.run, hashes=undo.part.hashes)
     # At the end, since on MySQL a step locks its run, and the heartbeat has to wait for it.
-    return [
-        _record(undo, run, position, ledger) for position, undo in enumerate(plan.undos, start=1)
-    ]
+    steps = []
+    for position, undo in enumerate(plan.undos, start=1):
+        status = RunStatus.DONE if undo.part.state.is_read else RunStatus.PARTIAL
+        if undo.part.book.is_empty():
+            status = RunStatus.PENDING
+        counts = {"removed": len(undo.deleted), "updated": undo.counts["restored"]}
+        steps.append(
+            ledger.add_step(run, undo.label, position=position, status=status, counts=counts)
+        )
+    return steps
 
 
 def _delete(plan: RollbackPlan, database: str) -> None:
@@ -124,12 +121,3 @@ def _delete(plan: RollbackPlan, database: str) -> None:
             f"Nothing was rolled back: {', '.join(named[:5])}{more} protect what would be deleted"
             " (on_delete of their relation). Delete them first, or let them refer to others."
         ) from error
-
-
-def _record(undo: Undo, run: Run, position: int, ledger: Ledger) -> RunStep:
-    """The step of one migration, whose links are forgotten by now."""
-    status = RunStatus.DONE if undo.part.state.is_read else RunStatus.PARTIAL
-    if undo.part.book.is_empty():
-        status = RunStatus.PENDING
-    counts = {"removed": len(undo.deleted), "updated": undo.counts["restored"]}
-    return ledger.add_step(run, undo.label, position=position, status=status, counts=counts)

@@ -17,7 +17,7 @@ from ..ledger import Link, LinkBook
 from ..models import MigrationState
 from ..plan.graph import Plan
 from .edits import find_edits
-from .references import Group, JoinEnd, PutBack, Reference, join_end, references
+from .references import Group, PutBack, Reference, join_end, references
 from .shared_links import SharedLink, SharedLinks
 
 
@@ -145,17 +145,16 @@ class Judge:
         The join rows that ``writers`` wrote go with their objects, from whichever side.
         ``put_back`` are the fields of objects that stay which will not be as they are now.
         """
-        own = {end for writer in writers for end in _join_ends(writer)}
+        own = {
+            end
+            for writer in writers
+            for layout in writer.book.state.layouts.values()
+            for name in layout
+            if (end := join_end(writer.model, name)) is not None
+        }
         return references(group, database=self._database, own=own, put_back=put_back)
 
     def owners(self, reference: Reference) -> list[str]:
         """The migrations that have the object which refers."""
         links = self._links.to(reference.by_model, [reference.by_pk])
         return sorted({link.state.label for link in links})
-
-
-def _join_ends(part: LinksToGo) -> Iterator[JoinEnd]:
-    names = {name for layout in part.book.state.layouts.values() for name in layout}
-    for name in sorted(names):
-        if (end := join_end(part.model, name)) is not None:
-            yield end

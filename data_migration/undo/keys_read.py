@@ -30,14 +30,11 @@ class KeysRead:
         """Remember keys by their hashes of 32 hexadecimal digits; an empty one is no key."""
         self._new.update(bytes.fromhex(each) for each in hashes if each)
         if len(self._new) > _IN_MEMORY:
-            self._store()
-
-    def _store(self) -> None:
-        self._stored.execute("BEGIN")  # or every key would be a transaction of its own
-        in_order = ((each,) for each in sorted(self._new))
-        self._stored.executemany("INSERT OR IGNORE INTO keys VALUES (?)", in_order)
-        self._stored.execute("COMMIT")
-        self._new.clear()
+            self._stored.execute("BEGIN")  # or every key would be a transaction of its own
+            in_order = ((each,) for each in sorted(self._new))
+            self._stored.executemany("INSERT OR IGNORE INTO keys VALUES (?)", in_order)
+            self._stored.execute("COMMIT")
+            self._new.clear()
 
     def __contains__(self, key_hash: str) -> bool:
         return not self._unknown([bytes.fromhex(key_hash)])

@@ -42,17 +42,16 @@ def all_targets(
 ) -> dict[Any, dict[str, Collection[Any]]]:
     """What :meth:`~data_migration.ledger.images.Images.keep_deleted` keeps of many-to-manys."""
     found: dict[Any, dict[str, Collection[Any]]] = {each.pk: {} for each in instances}
-    for name in _accessors(type(next(iter(instances)))) if instances else ():
-        for pk, targets in targets_of(instances, name, database=database).items():
-            if targets:
-                found[pk][name] = targets
-    return found
-
-
-def _accessors(model: type[Model]) -> list[str]:
-    """The names by which an object reaches its many-to-manys, from both sides."""
+    if not instances:
+        return found
+    model = type(next(iter(instances)))
+    # The names by which an object reaches its many-to-manys, from both sides.
     names = [field.name for field in model._meta.many_to_many]
     for relation in model._meta.related_objects:
         if relation.many_to_many and (name := relation.get_accessor_name()):
             names.append(name)
-    return names
+    for name in names:
+        for pk, targets in targets_of(instances, name, database=database).items():
+            if targets:
+                found[pk][name] = targets
+    return found

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from django.apps import apps
 from django.db import connections
-from django.db.models import ForeignObjectRel, ManyToManyField, Model
+from django.db.models import ForeignObjectRel, Model
 
 from ..utils.chunks import query_chunks
 
@@ -106,18 +106,15 @@ def _own_ends(model: type[Model]) -> Iterator[JoinEnd]:
 
 def join_end(model: type[Model], name: str) -> JoinEnd | None:
     """The join rows that an object of ``model`` has through the accessor ``name``."""
+    field: Any
     for field in model._meta.many_to_many:
         if field.name == name:
-            return _end(field, field.m2m_field_name())
+            return field.remote_field.through, field.m2m_field_name()
     for relation in model._meta.related_objects:
         if relation.many_to_many and relation.get_accessor_name() == name:
-            reverse: Any = relation.field
-            return _end(reverse, reverse.m2m_reverse_field_name())
+            field = relation.field
+            return field.remote_field.through, field.m2m_reverse_field_name()
     return None
-
-
-def _end(field: Any, name: str) -> JoinEnd:
-    return field.remote_field.through, name
 
 
 class _Source(NamedTuple):
@@ -160,8 +157,14 @@ def _foreign_key(field: Any, own: Collection[JoinEnd], database: str) -> _Source
 
 
 def _other_end(field: Any) -> tuple[str, str] | None:
-    """Of one end of a join model: the other end, and how the object there reaches this one."""
-    m2m = _m2m_of(field.model)
+    """Of one end of a join model: the other end, and how the object there reaches this one.
+
+    None for the foreign keys of any other model.
+    """
+    through = field.model
+    ends: set[Any] = {each.related_model for each in through._meta.fields if each.is_relation}
+    m2ms = (m2m for end in ends if end for m2m in end._meta.local_many_to_many)
+    m2m = next((m2m for m2m in m2ms if m2m.remote_field.through is through), None)
     if m2m is None:
         return None
     this, that = m2m.m2m_field_name(), m2m.m2m_reverse_field_name()
@@ -169,13 +172,6 @@ def _other_end(field: Any) -> tuple[str, str] | None:
         return this, m2m.name
     accessor: Any = m2m.remote_field.get_accessor_name()
     return (that, accessor or m2m.name) if field.name == this else None
-
-
-def _m2m_of(through: type[Model]) -> ManyToManyField[Any, Any] | None:
-    """The many-to-many that a join model belongs to; None for any other model."""
-    ends: set[Any] = {field.related_model for field in through._meta.fields if field.is_relation}
-    fields = [m2m for each in ends if each for m2m in each._meta.local_many_to_many]
-    return next((field for field in fields if field.remote_field.through is through), None)
 
 
 def _generic(model: type[Model], relation: Any, database: str) -> _Source:

@@ -12,7 +12,6 @@ from contextlib import contextmanager
 from typing import Any
 
 from django.db import Error, transaction
-from django.db.models import Model
 
 from ..exceptions import DataMigrationError, LedgerError, SpecError
 from ..ledger import Link, LinkBook, Message, StepLedger
@@ -181,26 +180,27 @@ class _Deletion:
         """Needs a transaction around it."""
         against: list[Reason] = []
         for part in self._parts:
-            against += self._choose(part)
+            for pairs in part.objects():
+                there = [Candidate(link, each) for link, each in pairs if each is not None]
+                self._group[part.model].update(each.instance.pk for each in there)
+                if part.migration.on_conflict != OnConflict.OVERWRITE:
+                    against += self._judge.edited(part, there)
         # Of an edited object that another row has, the row is what is told.
         against += self._judge.shared(self._group)
         self._keep({(reason.model, reason.pk): reason for reason in against})
         while referred_to := self._referred_to():  # what stays may refer to more
             self._keep(referred_to)
         forgotten = [(part.book, self._remember(part)) for part in self._parts]
-        self._delete()
+        try:
+            delete(self._group, database=self._database)
+        except Error as error:
+            raise LedgerError(
+                "Nothing was deleted: the target database does not let go of objects whose rows"
+                f" are gone from the legacy database: {words(error)}. Mend that, or set"
+                ' removed = "report".'
+            ) from error
         for book, hashes in forgotten:
             forget_deleted(book, hashes)
-
-    def _choose(self, part: GoneRows) -> list[Reason]:
-        """Put the objects of one migration into the group; returns what people changed."""
-        edited: list[Reason] = []
-        for pairs in part.objects():
-            there = [Candidate(link, each) for link, each in pairs if each is not None]
-            self._group[part.model].update(each.instance.pk for each in there)
-            if part.migration.on_conflict != OnConflict.OVERWRITE:
-                edited += self._judge.edited(part, there)
-        return edited
 
     def _keep(self, reasons: dict[tuple[Any, Any], Reason]) -> None:
         self._kept |= reasons
@@ -208,19 +208,16 @@ class _Deletion:
             self._group[model].discard(pk)
 
     def _referred_to(self) -> dict[tuple[Any, Any], Reason]:
-        """The objects of the group that something refers to which stays."""
+        """The objects of the group that something refers to which stays, maybe to their parent."""
         found: dict[tuple[Any, Any], Reason] = {}
         for reference in self._judge.referred_to(self._group, self._parts):
-            for each in self._meant(reference.model, reference.pk):
+            of, pk = reference.model, reference.pk
+            models = [model for model in self._group if issubclass(model, of)]
+            meant = [(model, pk) for model in models if pk in self._group[model]]
+            # Whoever does not share the primary key of a parent is not told apart: all stay.
+            for each in meant or [(model, pk) for model in models for pk in self._group[model]]:
                 found.setdefault(each, reference)
         return found
-
-    def _meant(self, model: type[Model], pk: Any) -> list[tuple[Any, Any]]:
-        """The objects of the group that ``pk`` of ``model``, maybe their parent, stands for."""
-        models = [each for each in self._group if issubclass(each, model)]
-        meant = [(each, pk) for each in models if pk in self._group[each]]
-        # Whoever does not share the primary key of a parent is not told apart: all stay.
-        return meant or [(each, other) for each in models for other in self._group[each]]
 
     def _remember(self, part: GoneRows) -> list[str]:
         """Keep an image of what goes and a message of what stays; returns the keys to forget."""
@@ -236,16 +233,6 @@ class _Deletion:
                     _note(self._ledger, part, link, f"it stays: {_in_words(reason)}")
                     staying.add(link.key_hash)
         return [key_hash for key_hash in part.hashes if key_hash not in staying]
-
-    def _delete(self) -> None:
-        try:
-            delete(self._group, database=self._database)
-        except Error as error:
-            raise LedgerError(
-                "Nothing was deleted: the target database does not let go of objects whose rows"
-                f" are gone from the legacy database: {words(error)}. Mend that, or set"
-                ' removed = "report".'
-            ) from error
 
 
 def _in_words(reason: Reason) -> str:

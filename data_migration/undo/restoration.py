@@ -62,9 +62,16 @@ class Restoration:
                 rows.filter(pk=pk).update(**values)
 
     def recreate(self) -> None:
-        """Create again what a run deleted, as it was, with its primary key."""
+        """Create again what a run deleted, as it was, with its primary key.
+
+        Inserts as ``loaddata`` does: values as they are, signals raw.
+        """
         for model, image, _ in self._images_of(self._recreated):
-            _insert(model, former_values(model, image.values), self._database)
+            values = former_values(model, image.values)
+            for each in (*model._meta.all_parents, model):
+                names = {field.attname for field in each._meta.local_concrete_fields}
+                row = each(**{name: value for name, value in values.items() if name in names})
+                row.save_base(raw=True, using=self._database, force_insert=True)
 
     def restore_m2m(self) -> None:
         """Give objects their former many-to-many targets, as far as these are there."""
@@ -95,11 +102,3 @@ class Restoration:
                 }
                 for pk in sorted(before, key=lambda pk: -before[pk].number):
                     yield model, before[pk], pk
-
-
-def _insert(model: Any, values: dict[str, Any], database: str) -> None:
-    """Insert into the model's tables as ``loaddata`` does: values as they are, signals raw."""
-    for each in (*model._meta.all_parents, model):
-        names = {field.attname for field in each._meta.local_concrete_fields}
-        row = each(**{name: value for name, value in values.items() if name in names})
-        row.save_base(raw=True, using=database, force_insert=True)

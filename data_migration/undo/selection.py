@@ -97,7 +97,13 @@ def parts_of(selection: Selection, plan: Plan, ledger: Ledger) -> list[Part]:
     if selection.run is not None:
         _check_run(selection.run, ledger.database)
     states = MigrationState.objects.using(ledger.database).in_bulk(field_name="label")
-    _check_labels(selection.labels, plan, states)
+    known = {step.label for step in plan}
+    for label in selection.labels:
+        if label in states and label not in known:
+            raise LedgerError(
+                f"{label} is in the ledger, but its class is in no spec any more, so its model is"
+                " not known. Put the class back into the spec to roll it back."
+            )
     selected = plan.select(selection.labels)
     parts = [
         Part(step=step, state=states[step.label], database=ledger.database, run=selection.run)
@@ -127,34 +133,21 @@ def _check_run(number: int, database: str) -> None:
         )
 
 
-def _check_labels(labels: tuple[str, ...], plan: Plan, states: dict[str, MigrationState]) -> None:
-    known = {step.label for step in plan}
-    for label in labels:
-        if label in states and label not in known:
-            raise LedgerError(
-                f"{label} is in the ledger, but its class is in no spec any more, so its model is"
-                " not known. Put the class back into the spec to roll it back."
-            )
-
-
 def _with_keys(keys: str, selected: Plan, parts: list[Part]) -> Part:
     if len(selected) != 1:
         raise SpecError("--keys needs the label of exactly one migration.")
     if not parts:
         raise LedgerError(f"{selected.steps[0].label} was never run with --commit.")
     part = parts[0]
-    hashes = [_hash_of(typed, part) for typed in typed_keys(keys)]
+    hashes = set()
+    for typed in typed_keys(keys):
+        likely = [key_hash(key) for key in readings(typed)]
+        known = part.book.find(likely) or part.images.find(likely)
+        found = next((each for each in likely if each in known), None)
+        if found is None:
+            raise LedgerError(
+                f'{part.label} has no link for the key {typed}. Keys are written 42, "01581" or'
+                ' ["DE", 7] for several columns.'
+            )
+        hashes.add(found)
     return replace(part, hashes=frozenset(hashes))
-
-
-def _hash_of(typed: str, part: Part) -> str:
-    hashes = [key_hash(key) for key in readings(typed)]
-    found = part.book.find(hashes)
-    found_images = part.images.find(hashes) if not found else {}
-    for each in hashes:
-        if each in found or each in found_images:
-            return each
-    raise LedgerError(
-        f'{part.label} has no link for the key {typed}. Keys are written 42, "01581" or'
-        ' ["DE", 7] for several columns.'
-    )

@@ -37,7 +37,15 @@ class SharedLinks:
         """
         names = ("migration_id", "key_hash", "run", "key", "object_pk")
         for chunk in query_chunks(pks, self._database):
-            states = self._states_of(model)
+            if model not in self._states:
+                labels = [
+                    step.label
+                    for step in self._plan
+                    if step.migration.model._meta.concrete_model is model
+                ]
+                found = MigrationState.objects.using(self._database).filter(label__in=labels)
+                self._states[model] = {state.pk: state for state in found}
+            states = self._states[model]
             if not (asked := sorted(states.keys() - without)):
                 return
             rows = RowLink.objects.using(self._database).filter(
@@ -46,11 +54,3 @@ class SharedLinks:
             for state, key_hash, run, key, text in rows.values_list(*names):
                 pk = model._meta.pk.to_python(text)
                 yield SharedLink(states[state], key_hash.hex, run, key, pk)
-
-    def _states_of(self, model: Any) -> dict[int, MigrationState]:
-        if model not in self._states:
-            steps = [s for s in self._plan if s.migration.model._meta.concrete_model is model]
-            states = MigrationState.objects.using(self._database)
-            found = states.filter(label__in=[step.label for step in steps])
-            self._states[model] = {state.pk: state for state in found}
-        return self._states[model]

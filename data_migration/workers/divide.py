@@ -44,7 +44,8 @@ def divide(feed: QueryFeed, key: Sequence[str], *, workers: int, batch: int) -> 
         raise NotSplit(f"it has {rows:,} rows, fewer than {BATCHES} batches")
     _refuse_kind(column, lowest, highest, is_alone=len(key) == 1)
     wanted = max(2, min(_PER_WORKER * workers, keyed // batch))
-    if _is_dense(lowest, highest, keyed) and len(key) == 1:
+    is_dense = type(lowest) is type(highest) is int and highest - lowest < _SPREAD * keyed
+    if is_dense and len(key) == 1:
         parts = _equal_widths(feed, column, (lowest, highest), wanted)
     else:
         in_order = feed.ordered(column, is_text=isinstance(lowest, str))
@@ -86,10 +87,6 @@ def _is_number(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool)
 
 
-def _is_dense(lowest: Any, highest: Any, count: int) -> bool:
-    return type(lowest) is type(highest) is int and highest - lowest < _SPREAD * count
-
-
 def _equal_widths(feed: QueryFeed, column: str, ends: tuple[int, int], wanted: int) -> list[Part]:
     lowest, highest = ends
     width = highest - lowest + 1
@@ -116,7 +113,9 @@ def _values(feed: QueryFeed, column: str) -> Iterator[tuple[Key, int]]:
     """Each value and how many rows have it. :exc:`NotSplit` unless they come in our order too."""
     former: Any = None
     for value, group in groupby(_cells(feed)):
-        if not _is_key(value) or (former is not None and not _is_below(former, value)):
+        # CHAR columns of PostgreSQL are filled up with blanks, which do not count there.
+        is_key = _is_number(value) or (isinstance(value, str) and not value.endswith(" "))
+        if not is_key or (former is not None and not _is_below(former, value)):
             raise NotSplit(f"the database does not order column {column!r} as its values are")
         yield value, sum(1 for _ in group)
         former = value
@@ -129,11 +128,6 @@ def _cells(feed: QueryFeed) -> Iterator[Any]:
             yield from (value for (value,) in rows.tuples())
     except SourceError as error:
         raise NotSplit("its query cannot be read in ranges") from error
-
-
-def _is_key(value: Any) -> bool:
-    # CHAR columns of PostgreSQL are filled up with blanks, which do not count there.
-    return _is_number(value) or (isinstance(value, str) and not value.endswith(" "))
 
 
 def _is_below(one: Any, other: Any) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from django.db.models import Model
@@ -28,35 +28,32 @@ def outlook(migration: type[Migration], options: RunOptions, *, high_water: bool
 
     ``high_water``: only what is at or above a mark is read.
     """
-    return next(_obstacles(migration, options, high_water), "")
-
-
-def _obstacles(migration: type[Migration], options: RunOptions, high_water: bool) -> Iterator[str]:
     if options.retry_failed:
-        yield "only failed rows are read"
+        return "only failed rows are read"
     if options.limit is not None:
-        yield "--limit wants the first rows of the query"
+        return "--limit wants the first rows of the query"
     if high_water:
-        yield "only rows above the high-water mark are read"
+        return "only rows above the high-water mark are read"
     if migration.split is False:
-        yield "its spec says split = False"
+        return "its spec says split = False"
     if migration.legacy_key is not None and not migration.legacy_key:
-        yield "it has no legacy key"
+        return "it has no legacy key"
     if migration.removed != Removed.KEEP:
-        yield f'removed = "{Removed(migration.removed)}" has to see every key in one process'
-    if _refers_to_itself(migration):
-        yield "it has a relation to its own model, whose rows wait for rows of other ranges"
-    if migration.split is None and (shared := _hooks_that_may_share(migration)):
-        yield f"{shared} may share something in memory (say split = True if they do not)"
-
-
-def _refers_to_itself(migration: type[Migration]) -> bool:
-    described = migration.column_description.values()
-    return any(
+        return f'removed = "{Removed(migration.removed)}" has to see every key in one process'
+    if any(
         _are_relatives(column.klass, migration.model)
-        for column in described
+        for column in migration.column_description.values()
         if column.klass is not None and not column.deferred
-    )
+    ):
+        return "it has a relation to its own model, whose rows wait for rows of other ranges"
+    own = OwnHooks(migration)
+    once = [name for name in _ONCE if name in own]
+    if migration.split is None and once and own.see_rows:
+        return (
+            f"{once[0]} and {own.see_rows[0]} may share something in memory (say split = True if"
+            " they do not)"
+        )
+    return ""
 
 
 def refers_by_itself(model: type[Model], columns: Sequence[str]) -> bool:
@@ -74,9 +71,3 @@ def _are_relatives(one: Any, other: Any) -> bool:
     """Whether an object of one model may be one of the other."""
     one, other = one._meta.concrete_model, other._meta.concrete_model
     return issubclass(one, other) or issubclass(other, one)
-
-
-def _hooks_that_may_share(migration: type[Migration]) -> str:
-    own = OwnHooks(migration)
-    once = [name for name in _ONCE if name in own]
-    return f"{once[0]} and {own.see_rows[0]}" if once and own.see_rows else ""

@@ -49,14 +49,34 @@ def earlier_ranges(context: StepContext, *, column: str) -> list[StepRange]:
     What an earlier run has read without a failed row is not read again; it counts as passed. A
     range with failed rows is read from its beginning, so that they are tried again.
     """
-    former = _former_step(context)
-    if former is None:
+    former_step = _former_step(context)
+    if former_step is None:
         return []
     digest = fingerprint(type(context.migration))
-    ranges = list(former.ranges.using(context.database).order_by("number"))
-    if any(each.fingerprint != digest or each.column != column for each in ranges):
-        return []
-    return [_again(each, context.step) for each in ranges]
+    ranges = []
+    for former in former_step.ranges.using(context.database).order_by("number"):
+        if former.fingerprint != digest or former.column != column:
+            return []
+        is_clean = not former.failed
+        is_done = is_clean and former.status == RunStatus.DONE
+        ranges.append(
+            StepRange(
+                step=context.step,
+                number=former.number,
+                status=RunStatus.DONE if is_done else RunStatus.PENDING,
+                column=former.column,
+                lower=former.lower,
+                upper=former.upper,
+                is_null=former.is_null,
+                position=former.position if is_clean else None,
+                passed=former.read + former.passed if is_clean else 0,
+                total=former.total,
+                rows_before=former.rows_before,
+                had_links=True,
+                fingerprint=former.fingerprint,
+            )
+        )
+    return ranges
 
 
 def _former_step(context: StepContext) -> RunStep | None:
@@ -73,23 +93,3 @@ def _former_step(context: StepContext) -> RunStep | None:
     wanted = context.options.recorded()
     same = all(former.run.options.get(name) == wanted[name] for name in ("update", "full"))
     return former if same else None
-
-
-def _again(former: StepRange, step: RunStep) -> StepRange:
-    is_clean = not former.failed
-    is_done = is_clean and former.status == RunStatus.DONE
-    return StepRange(
-        step=step,
-        number=former.number,
-        status=RunStatus.DONE if is_done else RunStatus.PENDING,
-        column=former.column,
-        lower=former.lower,
-        upper=former.upper,
-        is_null=former.is_null,
-        position=former.position if is_clean else None,
-        passed=former.read + former.passed if is_clean else 0,
-        total=former.total,
-        rows_before=former.rows_before,
-        had_links=True,
-        fingerprint=former.fingerprint,
-    )

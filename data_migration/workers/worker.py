@@ -15,7 +15,6 @@ from ..plan.graph import PlanStep, build_plan
 from ..sources import close_connection
 from ..spec.discovery import discover
 from ..spec.fingerprint import fingerprint
-from ..spec.migration import Migration
 from ..step.context import StepContext
 from ..step.reading import Keep
 from ..step.recording import what_is_kept
@@ -61,8 +60,7 @@ def _work(row: StepRange, database: str, should_stop: Stop, keep_open: Keep) -> 
     step = ledger.step
     with ledger.beating(), rare_collections():
         try:
-            plan_step = _plan_step(step.migration, database)
-            _refuse_other_version(row, plan_step.migration)
+            plan_step = _plan_step(row, database)
             options = RunOptions.from_recorded(
                 step.run.options, mode=step.run.mode, database=database, should_stop=should_stop
             )
@@ -100,17 +98,17 @@ def _end(ledger: RangeLedger, error: BaseException) -> str:
     return status.value
 
 
-def _plan_step(label: str, database: str) -> PlanStep:
-    plan = build_plan(discover(), lambda model: has_rows(model, database))
-    for plan_step in plan:
+def _plan_step(row: StepRange, database: str) -> PlanStep:
+    """The range's migration. Raises :exc:`SpecError` unless it is the one that was split."""
+    label = row.step.migration
+    for plan_step in build_plan(discover(), lambda model: has_rows(model, database)):
         if plan_step.label == label:
-            return plan_step
-    raise SpecError(f"{label}: this worker has no such migration. Give it the same code.")
-
-
-def _refuse_other_version(row: StepRange, migration: type[Migration]) -> None:
-    if row.fingerprint != fingerprint(migration):
+            break
+    else:
+        raise SpecError(f"{label}: this worker has no such migration. Give it the same code.")
+    if row.fingerprint != fingerprint(plan_step.migration):
         raise SpecError(
-            f"{row.step.migration}: the spec of this worker is another one than the coordinator's."
+            f"{label}: the spec of this worker is another one than the coordinator's."
             " Give every worker the same code, start them anew, and run the same command again."
         )
+    return plan_step

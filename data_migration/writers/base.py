@@ -97,7 +97,11 @@ class Writer(ABC):
     def _update(self, drafts: list[Draft]) -> None:
         if self.hooks.update_existing is not None:
             for draft in drafts:
-                self._update_by_hook(self.hooks.update_existing, draft)
+                before = stored_values(draft.existing)
+                self._run_hook(self.hooks.update_existing, draft.existing, draft.raw or draft.row)
+                names = changed_fields(draft.existing, before)
+                draft.changes = Changes(names, named_values(draft.existing, before, names))
+                draft.outcome = Outcome.UPDATED if names else Outcome.UNCHANGED
             return
         changed = [draft for draft in drafts if draft.changes.fields]
         if changed:
@@ -107,13 +111,6 @@ class Writer(ABC):
         for draft in drafts:
             touched = draft.changes.fields or draft in relinked
             draft.outcome = Outcome.UPDATED if touched else Outcome.UNCHANGED
-
-    def _update_by_hook(self, hook: Callable[..., Any], draft: Draft) -> None:
-        before = stored_values(draft.existing)
-        self._run_hook(hook, draft.existing, draft.raw or draft.row)
-        changed = changed_fields(draft.existing, before)
-        draft.changes = Changes(changed, named_values(draft.existing, before, changed))
-        draft.outcome = Outcome.UPDATED if changed else Outcome.UNCHANGED
 
     def _run_hook(self, hook: Callable[..., Any], instance: Any, row: dict[str, Any]) -> None:
         hook(instance, row)

@@ -14,7 +14,7 @@ from ..tables import Unsuitable
 from ..utils.chunks import chunks
 from .base import Writer
 from .conflicts import Conflicts
-from .inserts import Inserts, django_has_to
+from .inserts import Inserts, django_has_to, written_fields
 from .joins import Joins, ThroughJoins
 from .packets import Portions
 from .timestamps import keeping_queryset
@@ -42,13 +42,12 @@ class BulkWriter(Writer):
         ``hook_after_save`` runs again for the good rows of a half that had to be repeated: what
         it did before was rolled back.
         """
-        size = self._rows_at_once(drafts) if self.django_writes else len(drafts)
+        size = len(drafts)
+        if self.django_writes:
+            fields = written_fields(self.model)
+            size = max(1, self._db.connection.ops.bulk_batch_size(fields, drafts))
         for portion in chunks(drafts, size):
             self._write_or_halve(portion)
-
-    def _rows_at_once(self, drafts: list[Draft]) -> int:
-        fields = [field for field in self.model._meta.concrete_fields if not field.generated]
-        return max(1, self._db.connection.ops.bulk_batch_size(fields, drafts))
 
     def _write_or_halve(self, drafts: list[Draft]) -> None:
         """Write together; when that fails, each half by itself, down to the bad rows."""
@@ -108,9 +107,6 @@ class BulkWriter(Writer):
                 return
             except Unsuitable:  # nothing is written yet
                 pass
-        self._create_by_django(drafts)
-
-    def _create_by_django(self, drafts: list[Draft]) -> None:
         for draft in drafts:
             if draft.instance is None:
                 draft.instance = self.model(**draft.values)
@@ -139,18 +135,16 @@ class BulkWriter(Writer):
 
         On PostgreSQL ``bulk_update`` casts values to the column's type, its length included.
         """
-        return self._db.cuts_in_bulk_updates and any(
-            not is_stock(field)
-            or (
-                field.max_length is not None
-                and any(_length(getattr(i, field.attname)) > field.max_length for i in instances)
-            )
-            for field in fields
-        )
-
-
-def _length(value: Any) -> int:
-    return 0 if value is None else len(str(value))
+        if not self._db.cuts_in_bulk_updates:
+            return False
+        for field in fields:
+            if not is_stock(field):
+                return True
+            if (longest := field.max_length) is not None:
+                values = (getattr(each, field.attname) for each in instances)
+                if any(len(str(value)) > longest for value in values if value is not None):
+                    return True
+        return False
 
 
 class CopyWriter(BulkWriter):

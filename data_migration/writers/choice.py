@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from types import NoneType
 from typing import NamedTuple
 
@@ -46,20 +46,6 @@ def choose_writer(label: str, migration: Migration, *, database: str) -> Choice:
             f"{label}: writer {migration.writer!r} does not exist; choose"
             f" {', '.join(WriterName.values)}."
         )
-    _refuse(label, migration, database)
-    return Choice(_WRITERS[migration.writer], "the migration asks for it")
-
-
-def _fastest(model: type[Model], database: str) -> Choice:
-    if reason := next(_needs_save(model, database), ""):
-        return Choice(SaveWriter, reason)
-    if reason := copy_cannot(model, database=database):
-        why = f", but no COPY: {reason}" if database_of(database).takes_copy else ""
-        return Choice(BulkWriter, f"nothing on the model needs save(){why}")
-    return Choice(CopyWriter, "nothing on the model needs save(), and PostgreSQL takes COPY")
-
-
-def _refuse(label: str, migration: Migration, database: str) -> None:
     if migration.writer != WriterName.SAVE and _has_parent_tables(migration.model):
         raise SpecError(
             f"{label}: {migration.model.__name__} inherits from another table, which Django cannot"
@@ -72,21 +58,33 @@ def _refuse(label: str, migration: Migration, database: str) -> None:
             f'{label}: writer = "copy" cannot write {migration.model.__name__} into'
             f' {database!r}: {reason}. Set writer = "bulk" or "auto".'
         )
+    return Choice(_WRITERS[migration.writer], "the migration asks for it")
 
 
-def _needs_save(model: type[Model], database: str) -> Iterator[str]:
+def _fastest(model: type[Model], database: str) -> Choice:
+    if reason := _needs_save(model, database):
+        return Choice(SaveWriter, reason)
+    if reason := copy_cannot(model, database=database):
+        why = f", but no COPY: {reason}" if database_of(database).takes_copy else ""
+        return Choice(BulkWriter, f"nothing on the model needs save(){why}")
+    return Choice(CopyWriter, "nothing on the model needs save(), and PostgreSQL takes COPY")
+
+
+def _needs_save(model: type[Model], database: str) -> str:
+    """Why only ``save()`` writes the model as Django does, in one phrase; else empty."""
     if model.save is not Model.save or model.save_base is not Model.save_base:
-        yield f"{model.__name__} overrides save()"
+        return f"{model.__name__} overrides save()"
     if _has_parent_tables(model):
-        yield f"{model.__name__} inherits from another table"
+        return f"{model.__name__} inherits from another table"
     for signal, name in ((pre_save, "pre_save"), (post_save, "post_save")):
         if signal.has_listeners(model):
-            yield f"{name} receivers listen to {model.__name__}"
+            return f"{name} receivers listen to {model.__name__}"
     for field in model._meta.many_to_many:
         if m2m_changed.has_listeners(field.remote_field.through):
-            yield f"m2m_changed receivers listen to {model.__name__}.{field.name}"
+            return f"m2m_changed receivers listen to {model.__name__}.{field.name}"
     if not database_of(database).returns_new_keys:
-        yield "the database does not return the keys of rows inserted in bulk"
+        return "the database does not return the keys of rows inserted in bulk"
+    return ""
 
 
 def _has_parent_tables(model: type[Model]) -> bool:
@@ -106,32 +104,23 @@ def instances_needed(
 
     ``columns`` are the query's.
     """
-    return next(_needs_instances(model, writer, columns, hooks, database), "")
-
-
-def _needs_instances(
-    model: type[Model],
-    writer: type[Writer],
-    columns: Iterable[str],
-    hooks: Hooks,
-    database: str,
-) -> Iterator[str]:
-    for hook in hooks.see_new_instances:
-        yield f"{hook} gets it"
+    if hooks.see_new_instances:
+        return f"{hooks.see_new_instances[0]} gets it"
     if not issubclass(writer, BulkWriter):
-        yield f"the writer {writer.name} saves it"
-    elif reason := django_has_to(model, database=database):
-        yield f"Django writes it: {reason}"
+        return f"the writer {writer.name} saves it"
+    if reason := django_has_to(model, database=database):
+        return f"Django writes it: {reason}"
     if model.__init__ is not Model.__init__:
-        yield f"{model.__name__} overrides __init__()"
+        return f"{model.__name__} overrides __init__()"
     for signal, name in ((pre_init, "pre_init"), (post_init, "post_init")):
         if signal.has_listeners(model):
-            yield f"{name} receivers listen to {model.__name__}"
+            return f"{name} receivers listen to {model.__name__}"
     for field in (*model._meta.concrete_fields, *model._meta.many_to_many):
         if isinstance(field, FileField):
-            yield f"{field.name} is a file"
+            return f"{field.name} is a file"
         if field.related_model is model:
-            yield f"rows may wait for others of the same model ({field.name})"
+            return f"rows may wait for others of the same model ({field.name})"
     for column in columns:
         if not isinstance(field_of(model, column), (Field, ManyToManyRel, NoneType)):
-            yield f"{column} is set on it"
+            return f"{column} is set on it"
+    return ""

@@ -40,16 +40,16 @@ class Conflicts:
         ``before`` are the stored values by attribute name. Raises :exc:`RowFailure` where the
         row is to be left alone.
         """
-        if draft.link is None or not changed:
+        existing = draft.existing
+        if draft.link is None or existing is None or not changed:
             return changed
+        keeps = self._policy == OnConflict.KEEP
         edited = self._digests.edited(self._written(draft.link), before)
         for name in (name for name in changed if name in edited):
-            field = draft.existing._meta.get_field(name)  # type: ignore[union-attr]
-            wanted = getattr(draft.existing, field.attname)  # type: ignore[union-attr]
-            self._note(draft, name, wanted, before[field.attname])  # type: ignore[union-attr]
-            if self._policy == OnConflict.KEEP:
-                setattr(draft.existing, field.attname, before[field.attname])  # type: ignore[union-attr]
-        keeps = self._policy == OnConflict.KEEP
+            attname = existing._meta.get_field(name).attname  # type: ignore[union-attr]
+            self._note(draft, name, getattr(existing, attname), before[attname])
+            if keeps:
+                setattr(existing, attname, before[attname])
         return tuple(name for name in changed if not (keeps and name in edited))
 
     def targets(self, draft: Draft, name: str, stored: Iterable[Any]) -> list[Any]:
@@ -60,7 +60,8 @@ class Conflicts:
         digest = self._written(draft.link).get(name, UNKNOWN)
         if digest in (UNKNOWN, targets_digest(stored)):
             return wanted
-        if self._is_symmetrical(name):
+        relation = getattr(field_of(self._model, name), "remote_field", None)
+        if getattr(relation, "symmetrical", False):
             return list({*stored, *wanted})  # the rows at the other end write here as well
         shown = sorted(map(str, stored))
         self._note(draft, name, sorted(map(str, wanted)), shown)
@@ -68,14 +69,6 @@ class Conflicts:
             draft.changes = draft.changes._replace(kept=(*draft.changes.kept, name))
             return list(stored)
         return wanted
-
-    def _columns_of(self, name: str) -> set[str]:
-        """The columns of a query that may hold the field's value."""
-        return {name, getattr(field_of(self._model, name), "attname", name)}
-
-    def _is_symmetrical(self, name: str) -> bool:
-        relation = getattr(field_of(self._model, name), "remote_field", None)
-        return getattr(relation, "symmetrical", False)
 
     def gone(self, draft: Draft) -> bool:
         """Whether the object of a linked draft, which somebody deleted, is to be made again."""
@@ -88,7 +81,8 @@ class Conflicts:
         return made_again
 
     def _note(self, draft: Draft, name: str, wanted: Any, stored: Any) -> None:
-        if not self._sensitive.isdisjoint(self._columns_of(name)):
+        columns = {name, getattr(field_of(self._model, name), "attname", name)}
+        if not self._sensitive.isdisjoint(columns):
             wanted = stored = MASK
         what = f"was changed to {_shown(stored)} since it was written"
         if self._policy == OnConflict.REPORT:

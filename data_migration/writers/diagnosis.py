@@ -54,7 +54,9 @@ def _suspects(
 
 def _is_refused(field: Field[Any, Any], value: Any, draft: Draft) -> str:
     if value is None:
-        if field.null or _is_filled_in(field):
+        if field.null or is_clock(field) or field.has_db_default():
+            return ""
+        if field.auto_created or field.primary_key:  # Django or the database gives it
             return ""
         if field.name in draft.row or field.attname in draft.row:
             return f"{field.name} may not be NULL"
@@ -62,11 +64,6 @@ def _is_refused(field: Field[Any, Any], value: Any, draft: Draft) -> str:
     if isinstance(value, str) and "\x00" in value:
         return "the text holds a NUL character, which the database does not take"
     return ""
-
-
-def _is_filled_in(field: Field[Any, Any]) -> bool:
-    """Whether Django or the database replaces an empty value."""
-    return is_clock(field) or field.has_db_default() or field.auto_created or field.primary_key
 
 
 def _is_invalid(field: Field[Any, Any], value: Any) -> str:

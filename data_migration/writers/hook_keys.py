@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.db import IntegrityError
-from django.db.models import Field, ForeignKey, Model
+from django.db.models import ForeignKey, Model
 
 from ..rows.drafts import Draft
 from ..spec.hooks import OwnHooks
@@ -25,7 +25,13 @@ class HookKeys:
         self._database = database
         self._db = database_of(database)
         fields = model._meta.concrete_fields if hooks.see_instances else ()
-        self._fields: list[Any] = list(filter(_judged, fields))
+        self._fields: list[Any] = [
+            field
+            for field in fields
+            if isinstance(field, ForeignKey)
+            and getattr(field, "db_constraint", True)
+            and not getattr(field.remote_field, "parent_link", False)
+        ]
 
     def check(self, drafts: list[Draft]) -> None:
         """Raise :exc:`IntegrityError` when a key of the drafts' stored objects leads nowhere."""
@@ -35,23 +41,13 @@ class HookKeys:
             self._db.connection.check_constraints()
             return
         for field in self._fields:
-            if keys := {key for draft in drafts for key in _keys_of_hooks(draft, field)}:
-                self._look_up(field, keys)
-
-    def _look_up(self, field: Any, keys: set[Any]) -> None:
-        target = field.target_field
-        rows = target.model._base_manager.using(self._database)
-        stored = rows.filter(**{f"{target.attname}__in": keys})
-        if keys.difference(stored.values_list(target.attname, flat=True)):
-            raise IntegrityError("FOREIGN KEY constraint failed")
-
-
-def _judged(field: Field[Any, Any]) -> bool:
-    return (
-        isinstance(field, ForeignKey)
-        and getattr(field, "db_constraint", True)
-        and not getattr(field.remote_field, "parent_link", False)
-    )
+            keys = {key for draft in drafts for key in _keys_of_hooks(draft, field)}
+            if keys:
+                target = field.target_field
+                rows = target.model._base_manager.using(self._database)
+                stored = rows.filter(**{f"{target.attname}__in": keys})
+                if keys.difference(stored.values_list(target.attname, flat=True)):
+                    raise IntegrityError("FOREIGN KEY constraint failed")
 
 
 def _keys_of_hooks(draft: Draft, field: Any) -> list[Any]:

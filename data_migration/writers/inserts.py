@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import Any
 
@@ -44,33 +43,25 @@ class Inserts:
         columns = of(drafts)
         keys = columns[self._pk.attname]
         has_keys = None not in keys
-        if not has_keys:
-            if any(key is not None for key in keys):
-                raise Unsuitable("some rows have a key and some have none")
-            keys = self._insert_new(columns, len(drafts), meanwhile)
-        else:
+        if has_keys:
             self._insert(columns, meanwhile)
+        elif any(key is not None for key in keys):
+            raise Unsuitable("some rows have a key and some have none")
+        elif self._new_keys:
+            keys = list(self._new_keys.take(len(drafts)))
+            self._insert({**columns, self._pk.attname: keys}, meanwhile)
+        else:
+            others = {name: values for name, values in columns.items() if name != self._pk.attname}
+            keys = self._table(others).returning(list(others.values()), self._pk)
         for draft, key in zip(drafts, keys, strict=True):
             draft.pk, draft.has_key = key, has_keys
             if draft.instance is not None:
-                self._is_stored(draft.instance, key)
-
-    def _is_stored(self, instance: Any, key: Any) -> None:
-        setattr(instance, self._pk.attname, key)
-        instance._state.adding = False
-        instance._state.db = self._database
+                setattr(draft.instance, self._pk.attname, key)
+                draft.instance._state.adding = False
+                draft.instance._state.db = self._database
 
     def _insert(self, columns: Columns, meanwhile: Meanwhile) -> None:
         self._table(columns)(list(columns.values()), meanwhile)
-
-    def _insert_new(self, columns: Columns, count: int, meanwhile: Meanwhile) -> list[Any]:
-        """Insert rows that get their keys now."""
-        if self._new_keys:
-            keys = list(self._new_keys.take(count))
-            self._insert({**columns, self._pk.attname: keys}, meanwhile)
-            return keys
-        others = {name: values for name, values in columns.items() if name != self._pk.attname}
-        return self._table(others).returning(list(others.values()), self._pk)
 
     def _table(self, columns: Columns) -> TableInsert:
         names = tuple(columns)
@@ -118,10 +109,6 @@ def _saved(field: Any, instance: Any) -> Any:
     return given if given is not None and is_clock(field) else field.pre_save(instance, True)
 
 
-def _is_left_to_database(field: Any) -> bool:
-    return field.has_db_default() or (field.primary_key and not field.has_default())
-
-
 def _fill(field: Any, rows: list[dict[str, Any]]) -> None:
     """Give the rows what ``Model(...)`` and ``save()`` give an object without the value."""
     name = field.attname
@@ -129,7 +116,8 @@ def _fill(field: Any, rows: list[dict[str, Any]]) -> None:
         for row in rows:
             if row.get(name) is None:
                 row[name] = field.pre_save(SimpleNamespace(), True)
-    elif not _is_left_to_database(field):
+    # The database fills in the others by itself.
+    elif not field.has_db_default() and (field.has_default() or not field.primary_key):
         for row in rows:
             row[name] = field.get_default()
 
@@ -138,18 +126,15 @@ def django_has_to(model: type[Model], *, database: str) -> str:
     """Why new objects go through ``bulk_create``, in one phrase; empty where they need not."""
     if not has_own_way(database):
         return f"{database_of(database).name} has no faster way"
-    return next(_hindrances(model, database), "")
-
-
-def _hindrances(model: type[Model], database: str) -> Iterator[str]:
     for field in model._meta.concrete_fields:
         if not is_stock(field):
-            yield f"{field.name} is a {type(field).__name__}, which has methods of its own"
+            return f"{field.name} is a {type(field).__name__}, which has methods of its own"
         if field.generated or field.has_db_default():
-            yield f"the database computes {field.name}"
+            return f"the database computes {field.name}"
     new_keys = NewKeys(model, database=database)
     if new_keys.are_given and not new_keys and not database_of(database).returns_new_keys:
-        yield "the database does not tell the keys of new rows"
+        return "the database does not tell the keys of new rows"
+    return ""
 
 
 def copy_cannot(model: type[Model], *, database: str) -> str:

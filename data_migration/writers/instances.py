@@ -60,8 +60,10 @@ class Instances:
         if draft.existing is None:
             draft.instance = instance = self._model(**draft.values)
             if self._is_kept(draft, instance):
-                draft.has_key = instance.pk is not None or (
-                    bool(self._parent_keys) and self._has_parent_key(instance)
+                # It may have come under the name that it has in a parent's table.
+                draft.has_key = instance.pk is not None or bool(
+                    self._parent_keys
+                    and any(getattr(instance, name) is not None for name in self._parent_keys)
                 )
         elif not self._updates_by_hook:
             before = stored_values(draft.existing)
@@ -71,10 +73,6 @@ class Instances:
                 if self._conflicts is not None:
                     changed = self._conflicts.settle(draft, changed, before)
                 draft.changes = Changes(changed, named_values(draft.existing, before, changed))
-
-    def _has_parent_key(self, instance: Model) -> bool:
-        """Whether the key came under the name that it has in a parent's table."""
-        return any(getattr(instance, name) is not None for name in self._parent_keys)
 
     def _is_kept(self, draft: Draft, instance: Model) -> bool:
         hook = self._before_save

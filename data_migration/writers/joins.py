@@ -44,9 +44,13 @@ class ManagerJoins(Joins):
 
     def create(self, drafts: list[Draft]) -> None:
         for draft in drafts:
-            for name, targets in draft.m2m.items():
-                if targets:
-                    getattr(draft.object, name).add(*targets)
+            for name in draft.m2m:
+                self.add(draft, name)
+
+    def add(self, draft: Draft, name: str) -> None:
+        """Make one many-to-many of an object that was just created."""
+        if targets := draft.m2m.get(name):
+            getattr(draft.object, name).add(*targets)
 
     def update(self, drafts: list[Draft]) -> set[Draft]:
         touched = {draft: [self.set(draft, name) for name in draft.m2m] for draft in drafts}
@@ -81,7 +85,8 @@ class ThroughJoins(Joins):
     def create(self, drafts: list[Draft]) -> None:
         for name, table in self._used(drafts).items():
             if table is None:
-                self._managers.create([_only(draft, name) for draft in drafts])
+                for draft in drafts:
+                    self._managers.add(draft, name)
             else:
                 table.insert(
                     (draft.stored(table.source_attr), target)
@@ -95,18 +100,18 @@ class ThroughJoins(Joins):
             linked = [draft for draft in drafts if name in draft.m2m]
             if table is None:
                 touched.update(draft for draft in linked if self._managers.set(draft, name))
-            else:
-                touched.update(self._update_table(table, name, linked))
+                continue
+            sources = {draft.stored(table.source_attr): draft for draft in linked}
+            stored = table.stored(sources)
+            wanted = {s: self.wanted(draft, name, stored[s]) for s, draft in sources.items()}
+            table.insert((s, target) for s in sources for target in wanted[s] - stored[s])
+            table.remove({s: stored[s] - wanted[s] for s in sources if stored[s] - wanted[s]})
+            touched.update(
+                draft
+                for s, draft in sources.items()
+                if _is_touched(draft, name, stored[s], wanted[s])
+            )
         return touched
-
-    def _update_table(self, table: JoinTable, name: str, drafts: list[Draft]) -> set[Draft]:
-        sources = {draft.stored(table.source_attr): draft for draft in drafts}
-        stored = table.stored(sources)
-        wanted = {s: self.wanted(draft, name, stored[s]) for s, draft in sources.items()}
-        table.insert((s, target) for s in sources for target in wanted[s] - stored[s])
-        extra = {s: stored[s] - wanted[s] for s in sources if stored[s] - wanted[s]}
-        table.remove(extra)
-        return {d for s, d in sources.items() if _is_touched(d, name, stored[s], wanted[s])}
 
     def _used(self, drafts: list[Draft]) -> dict[str, JoinTable | None]:
         names = sorted({name for draft in drafts for name in draft.m2m})
@@ -123,10 +128,3 @@ def _is_touched(draft: Draft, name: str, before: set[Any], after: set[Any]) -> b
         m2m_before = {**draft.changes.m2m_before, name: sorted(before, key=str)}
         draft.changes = draft.changes._replace(m2m_before=m2m_before)
     return before != after
-
-
-def _only(draft: Draft, name: str) -> Draft:
-    part = Draft(draft.number, draft.row)
-    part.instance, part.existing = draft.instance, draft.existing
-    part.m2m = {name: draft.m2m[name]} if name in draft.m2m else {}
-    return part

@@ -26,7 +26,9 @@ class Portions:
         portion: list[Draft] = []
         size = 0
         for draft in drafts:
-            weight = _weight(draft)
+            # About how many characters the row has; numbers and dates count as 16.
+            values = vars(draft.instance).values()
+            weight = sum(len(each) if isinstance(each, (str, bytes)) else 16 for each in values)
             if portion and size + weight > self._characters:
                 yield portion
                 portion, size = [], 0
@@ -34,9 +36,3 @@ class Portions:
             size += weight
         if portion:
             yield portion
-
-
-def _weight(draft: Draft) -> int:
-    """About how many characters the row has in a statement; numbers and dates count as 16."""
-    values = vars(draft.instance).values()
-    return sum(len(value) if isinstance(value, (str, bytes)) else 16 for value in values)

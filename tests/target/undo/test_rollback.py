@@ -814,7 +814,7 @@ def test_an_interrupted_rollback_does_nothing(monkeypatch: pytest.MonkeyPatch) -
     def stop(*args: Any, **kwargs: Any) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("data_migration.undo.execution._record", stop)
+    monkeypatch.setattr(Ledger, "add_step", stop)
     with pytest.raises(KeyboardInterrupt):
         back()
 
