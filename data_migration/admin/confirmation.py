@@ -18,7 +18,7 @@ from ..undo import RollbackPlan, plan_rollback
 from ..utils.wording import error_text
 from .intents import Action, Intent
 from .live import active_run
-from .standing import Standing, standings
+from .status_lines import StatusLine, status_lines
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -29,8 +29,8 @@ class Confirmation:
 
     intent: Intent
     sentence: str
-    steps: list[Standing] = field(default_factory=list)
-    left: list[Standing] = field(default_factory=list)
+    steps: list[StatusLine] = field(default_factory=list)
+    left: list[StatusLine] = field(default_factory=list)
     undoing: RollbackPlan | None = None
     warnings: list[str] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
@@ -71,10 +71,10 @@ def confirm(intent: Intent, database: str) -> Confirmation:
 def _run(intent: Intent, whole: Plan, ledger: Ledger) -> Confirmation:
     options = intent.run_options(ledger.database)
     plan = todo(whole, ledger, options)
-    known = {standing.label: standing for standing in standings(whole, ledger)}
+    known = {line.label: line for line in status_lines(whole, ledger)}
     chosen = whole.select(options.labels)
     would = [known[step.label] for step in plan if not step.migration.skip]
-    labels = {standing.label for standing in would}
+    labels = {line.label for line in would}
     problems = _obstacles(ledger.database)
     try:
         require_sources(plan)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from .layout import NODE_HEIGHT, NODE_WIDTH, Line, draw
-from .standing import Standing
+from .status_lines import StatusLine
 
 _LETTERS = 20
 
@@ -16,7 +16,7 @@ _LETTERS = 20
 class Box:
     """A migration as a box; ``x`` and ``y`` are its upper left corner."""
 
-    standing: Standing
+    line: StatusLine
     x: int
     y: int
     text: str
@@ -32,18 +32,18 @@ class Picture:
     box_height: int = NODE_HEIGHT
 
 
-def picture_of(standings: Sequence[Standing]) -> Picture:
+def picture_of(status_lines: Sequence[StatusLine]) -> Picture:
     """The picture of these migrations and of what they need among themselves."""
-    by_label = {standing.label: standing for standing in standings}
-    drawing = draw({label: standing.needs for label, standing in by_label.items()})
-    names = Counter(standing.short_name for standing in standings)
+    by_label = {line.label: line for line in status_lines}
+    drawing = draw({label: line.needs for label, line in by_label.items()})
+    names = Counter(line.short_name for line in status_lines)
     boxes = []
     for node in drawing.nodes:
-        standing = by_label[node.name]
-        text = standing.short_name
+        line = by_label[node.name]
+        text = line.short_name
         if names[text] > 1:
-            text = f"{standing.app_label}.{text}"
+            text = f"{line.app_label}.{text}"
         if len(text) > _LETTERS:  # the whole one is in the box's title
             text = f"{text[: _LETTERS - 1]}…"
-        boxes.append(Box(standing, node.x, node.y, text))
+        boxes.append(Box(line, node.x, node.y, text))
     return Picture(drawing.width, drawing.height, tuple(boxes), drawing.lines)

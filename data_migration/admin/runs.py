@@ -33,7 +33,7 @@ from .causes import causes
 from .intents import FAILED_ROW
 from .live import ACTIVE, active_run, document, watched
 from .messages import Filter
-from .standing import anchor_of
+from .status_lines import anchor_of
 
 _PAGE = 50
 _SUMS = ("read", "created", "updated", "unchanged", "skipped", "failed", "warnings", "removed")

@@ -21,7 +21,7 @@ from .confirmation import Confirmation, confirm
 from .intents import Action, Intent, IntentForm
 from .live import active_run, watched
 from .picture import picture_of
-from .standing import Standing, standings
+from .status_lines import StatusLine, status_lines
 
 
 class StatusAdmin(LedgerAdmin):
@@ -36,14 +36,14 @@ class StatusAdmin(LedgerAdmin):
         ]
 
     def status(self, request: HttpRequest) -> HttpResponse:
-        everything: list[Standing] = []
+        everything: list[StatusLine] = []
         problem = ""
         try:
             plan = whole_plan(self.database)
         except SpecError as error:
             problem = str(error)
         else:
-            everything = standings(plan, self.ledger)
+            everything = status_lines(plan, self.ledger)
         app, state = request.GET.get("app", ""), request.GET.get("state", "")
         shown = [
             each
@@ -130,9 +130,9 @@ class StatusAdmin(LedgerAdmin):
         return self.page(request, "confirm", title, confirmation=confirmation)
 
 
-def _by_app(shown: list[Standing]) -> list[tuple[str, list[Standing]]]:
+def _by_app(shown: list[StatusLine]) -> list[tuple[str, list[StatusLine]]]:
     """The apps in the order in which the plan comes to them."""
-    groups: dict[str, list[Standing]] = {}
-    for standing in shown:
-        groups.setdefault(standing.app_label, []).append(standing)
+    groups: dict[str, list[StatusLine]] = {}
+    for line in shown:
+        groups.setdefault(line.app_label, []).append(line)
     return list(groups.items())

@@ -1,6 +1,6 @@
-"""Work for other processes: which engine carries it out, and runs handed over to it.
+"""Work for other processes: which backend carries it out, and runs handed over to it.
 
-``DATA_MIGRATION_BACKGROUND`` chooses the engine: ``django.tasks``, Celery, or a detached process.
+``DATA_MIGRATION_BACKGROUND`` chooses the backend: ``django.tasks``, Celery, or a detached process.
 The row of a run is the job: what is handed over is its number, once the row is committed.
 """
 
@@ -18,11 +18,11 @@ from ..options import RunOptions
 from ..outcomes import Mode, RunKind
 from ..undo import Selection
 from ..utils.wording import error_text
-from .engines import ENGINES, Engine
+from .backends import BACKENDS, Backend
 
 
 class Availability(NamedTuple):
-    """Which engine would carry work out, and why it cannot: empty when it can."""
+    """Which backend would carry work out, and why it cannot: empty when it can."""
 
     engine: str
     reason: str
@@ -30,25 +30,25 @@ class Availability(NamedTuple):
 
 def availability() -> Availability:
     """Whether work can be handed over, and to whom. Cheap: asks settings, connects to nothing."""
-    engine, why_not = _choose()
-    return Availability(engine.name, why_not)
+    backend, why_not = _choose()
+    return Availability(backend.name, why_not)
 
 
 def enqueue(task: str, *arguments: Any) -> None:
     """Hand a task of :mod:`data_migration.tasks` over; the arguments are what JSON can hold.
 
-    Raises :exc:`SpecError` when there is no engine, and whatever the engine raises.
+    Raises :exc:`SpecError` when there is no backend, and whatever the backend raises.
     """
-    engine, why_not = _choose()
+    backend, why_not = _choose()
     if why_not:
         raise SpecError(why_not)
-    engine.enqueue(task, *arguments)
+    backend.enqueue(task, *arguments)
 
 
 def start_run(options: RunOptions, *, requested_by: str = "") -> Run:
     """Queue a run and hand it over when the transaction is committed.
 
-    Raises :exc:`SpecError` when there is no engine.
+    Raises :exc:`SpecError` when there is no backend.
     """
     return _start(RunKind.IMPORT, options.mode, options.recorded(), options.database, requested_by)
 
@@ -58,7 +58,7 @@ def start_rollback(
 ) -> Run:
     """Queue a rollback and hand it over when the transaction is committed.
 
-    Raises :exc:`SpecError` when there is no engine.
+    Raises :exc:`SpecError` when there is no backend.
     """
     options = {**selection.recorded(), "force": force}
     return _start(RunKind.ROLLBACK, Mode.ROLLBACK, options, database, requested_by)
@@ -67,28 +67,28 @@ def start_rollback(
 def resume(run: Run, *, requested_by: str = "") -> Run:
     """Queue a new run with the labels and options of one that ended: it goes on where that was.
 
-    Raises :exc:`SpecError` when there is no engine.
+    Raises :exc:`SpecError` when there is no backend.
     """
     database = run._state.db or "default"
     return _start(RunKind(run.kind), Mode(run.mode), run.options, database, requested_by)
 
 
-def _choose() -> tuple[Engine, str]:
-    """The engine, and why it cannot be used. With ``auto`` the first that can."""
+def _choose() -> tuple[Backend, str]:
+    """The backend, and why it cannot be used. With ``auto`` the first that can."""
     chosen = settings.background
-    if chosen in ENGINES:
-        return ENGINES[chosen], ENGINES[chosen].unavailable()
-    first = ENGINES["django"]
+    if chosen in BACKENDS:
+        return BACKENDS[chosen], BACKENDS[chosen].unavailable()
+    first = BACKENDS["django"]
     if chosen != "auto":
         known = ", ".join(f'"{name}"' for name in BACKGROUNDS)
         return first, f"DATA_MIGRATION_BACKGROUND is {chosen!r}, which is not one of {known}."
-    for engine in (first, ENGINES["celery"]):
-        if not engine.unavailable():
-            return engine, ""
-    return first, _NO_ENGINE.format(why=first.unavailable())
+    for backend in (first, BACKENDS["celery"]):
+        if not backend.unavailable():
+            return backend, ""
+    return first, _NO_BACKEND.format(why=first.unavailable())
 
 
-_NO_ENGINE = (
+_NO_BACKEND = (
     "Nothing is set up to run in the background. {why} Celery serves as well, or set"
     ' DATA_MIGRATION_BACKGROUND = "process" to start a process for each run.'
 )

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from functools import partial
+from functools import cache, partial
+from pkgutil import iter_modules
 from typing import Any, NamedTuple
 
 from django.db import connections, transaction
+from django.db.migrations.recorder import MigrationRecorder
 from django.db.models import Exists, Max, OuterRef, Q, QuerySet
 from django.utils import timezone
 
+from .. import migrations
 from ..exceptions import LedgerError
 from ..models import MigrationState, RowError, RowLink, Run, RunStep
 from ..outcomes import Mode, RunKind, RunStatus
@@ -17,6 +20,12 @@ from .lock import Lock
 from .messages import Message, Messages, messages_of, open_failures
 from .queue import claim_run, this_process
 from .steps import StepLedger
+
+
+@cache
+def _schema_migrations() -> tuple[str, ...]:
+    """The names of the app's schema migrations, all of which a ledger needs."""
+    return tuple(module.name for module in iter_modules(migrations.__path__))
 
 
 class NewStep(NamedTuple):
@@ -29,18 +38,32 @@ class NewStep(NamedTuple):
 class Ledger(StepLedger):
     """Remembers runs in ``database`` with their steps, and tells what it remembers.
 
-    Raises :exc:`LedgerError` where its tables are missing.
+    Raises :exc:`LedgerError` where its tables are missing, or are those of an older version.
     """
 
     def __init__(self, database: str) -> None:
         self.lock = Lock(database)
         super().__init__(database, guard=self.lock, store=partial(RunStep.save, using=database))
-        table = RowLink._meta.db_table
-        if table not in connections[database].introspection.table_names():
-            option = "" if database == "default" else f" --database {database}"
+        self._require_tables()
+
+    def _require_tables(self) -> None:
+        connection = connections[self.database]
+        option = "" if self.database == "default" else f" --database {self.database}"
+        command = f"manage.py migrate data_migration{option}"
+        tables = connection.introspection.table_names()
+        if (table := RowLink._meta.db_table) not in tables:
             raise LedgerError(
-                f"Database {database!r} has no table {table}. Create it with: manage.py migrate"
-                f" data_migration{option}"
+                f"Database {self.database!r} has no table {table}. Create it with: {command}"
+            )
+        # A project may make its tables without schema migrations, as many do in tests.
+        if MigrationRecorder.Migration._meta.db_table not in tables:
+            return
+        done = MigrationRecorder(connection).migration_qs.filter(app="data_migration")
+        applied = set(done.values_list("name", flat=True))
+        if applied and (absent := sorted(set(_schema_migrations()) - applied)):
+            raise LedgerError(
+                f"The ledger in database {self.database!r} is of an older version: its schema"
+                f" lacks {', '.join(absent)}. Bring it up to date with: {command}"
             )
 
     def states(self) -> dict[str, RunStep]:

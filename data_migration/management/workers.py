@@ -10,7 +10,7 @@ from ..launch.handover import availability, enqueue
 from ..options import RunOptions
 from ..plan.graph import PlanStep
 from ..utils.databases import database_of
-from ..workers import outlook
+from ..workers import why_not_split
 
 #: How many workers the ranges are made for where nobody says how many listen.
 _RANGES_FOR = 4
@@ -59,11 +59,11 @@ def enqueue_range(database: str) -> Callable[[int], None]:
     return lambda number: enqueue("execute_range", number, database)
 
 
-def outlooks(steps: Sequence[PlanStep], options: dict[str, Any]) -> Iterator[str]:
+def reasons_not_split(steps: Sequence[PlanStep], options: dict[str, Any]) -> Iterator[str]:
     """Which migrations ``--workers`` would split, as far as their specs tell."""
     asked = RunOptions(limit=options["limit"], retry_failed=options["retry_failed"])
     for step in steps:
-        why_not = outlook(step.migration, asked)
+        why_not = why_not_split(step.migration, asked)
         yield f"{step.label}: " + (
             f"read by one process, because {why_not}."
             if why_not

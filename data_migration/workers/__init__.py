@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from .coordinator import RangeCoordinator
 from .crew import Crew, crew_for
-from .obstacles import outlook
+from .unsplit import why_not_split
 from .worker import execute_range
 
-__all__ = ["Crew", "RangeCoordinator", "crew_for", "execute_range", "outlook"]
+__all__ = ["Crew", "RangeCoordinator", "crew_for", "execute_range", "why_not_split"]

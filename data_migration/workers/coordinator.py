@@ -24,8 +24,8 @@ from ..step.context import StepContext
 from ..step.recording import what_is_kept
 from .crew import Crew
 from .divide import divide
-from .obstacles import NotSplit, outlook, refers_by_itself
 from .takeover import earlier_ranges, new_ranges
+from .unsplit import NotSplit, refers_by_itself, why_not_split
 
 #: How long to wait between two looks at the ranges, in seconds.
 _SHORTEST, _LONGEST = 0.05, 0.5
@@ -133,7 +133,7 @@ class RangeCoordinator:
 def _ranges_of(context: StepContext, feed: QueryFeed, is_incremental: bool) -> list[StepRange]:
     """The ranges of a step, not saved yet. Raises :exc:`NotSplit`."""
     migration = type(context.migration)
-    if why := outlook(migration, context.options, high_water=is_incremental):
+    if why := why_not_split(migration, context.options, high_water=is_incremental):
         raise NotSplit(why)
     try:
         feed.look()

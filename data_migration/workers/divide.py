@@ -13,7 +13,7 @@ from ..sources.key_ranges import KeyRange
 from ..sources.query import QueryFeed
 from ..sources.rows import Rows
 from ..step.batch import Group
-from .obstacles import BATCHES, NotSplit
+from .unsplit import BATCHES, NotSplit
 
 #: Ranges for each worker, so that one with heavy rows does not keep the others waiting.
 _PER_WORKER = 4

@@ -292,3 +292,15 @@ def test_there_is_a_way_back(first: Any, library: Library) -> None:
 
     rows = again.get_model("data_migration", "Run").objects.order_by("pk")
     assert [run.mode for run in rows] == [run.mode for run in old.runs.values()]
+
+
+def test_a_ledger_that_was_not_brought_up_to_date_says_how(first: Any) -> None:
+    with pytest.raises(LedgerError) as refused:
+        Ledger("default")
+
+    assert str(refused.value) == (
+        "The ledger in database 'default' is of an older version: its schema lacks 0002_run_kind."
+        " Bring it up to date with: manage.py migrate data_migration"
+    )
+    upgrade()
+    Ledger("default")

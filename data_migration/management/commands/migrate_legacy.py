@@ -30,7 +30,7 @@ from ..base import (
     positive,
     say,
 )
-from ..workers import crew_options, outlooks, refuse_workers
+from ..workers import crew_options, reasons_not_split, refuse_workers
 
 
 class Command(LegacyCommand):
@@ -149,7 +149,7 @@ class Command(LegacyCommand):
             self.stdout.write(report.plan_table(plan, states, would_run))
             for each in compiled:
                 self.stdout.write(f"\n{each}")
-            for sentence in outlooks(would_run, options) if compiled else ():
+            for sentence in reasons_not_split(would_run, options) if compiled else ():
                 self.stdout.write(sentence)
         else:
             self.stdout.write("There are no migrations.")

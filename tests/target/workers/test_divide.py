@@ -21,9 +21,9 @@ from data_migration.sources import Reader
 from data_migration.sources.key_ranges import KeyRange
 from data_migration.sources.query import QueryFeed
 from data_migration.sources.rows import Rows
-from data_migration.workers import outlook
+from data_migration.workers import why_not_split
 from data_migration.workers.divide import Part, divide, whole_groups
-from data_migration.workers.obstacles import NotSplit, refers_by_itself
+from data_migration.workers.unsplit import NotSplit, refers_by_itself
 from tests.apps.ledger.models import Customer, Node, Order, Tag
 from tests.support.legacy import connect
 from tests.support.urls import ServerURL
@@ -354,13 +354,13 @@ class OnlyAtTheEnd(Plain):
     ],
 )
 def test_a_spec_tells_whether_it_may_be_split(migration: type[BaseMigration], why: str) -> None:
-    assert outlook(migration, RunOptions()) == why
+    assert why_not_split(migration, RunOptions()) == why
 
 
 def test_reads_of_a_part_are_not_split() -> None:
-    assert outlook(Plain, RunOptions(limit=5)) == "--limit wants the first rows of the query"
-    assert outlook(Plain, RunOptions(retry_failed=True)) == "only failed rows are read"
-    assert "above the high-water mark" in outlook(Plain, RunOptions(), high_water=True)
+    assert why_not_split(Plain, RunOptions(limit=5)) == "--limit wants the first rows of the query"
+    assert why_not_split(Plain, RunOptions(retry_failed=True)) == "only failed rows are read"
+    assert "above the high-water mark" in why_not_split(Plain, RunOptions(), high_water=True)
 
 
 @pytest.mark.parametrize(

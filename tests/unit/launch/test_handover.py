@@ -9,7 +9,7 @@ from django.db import transaction
 
 from data_migration import background
 from data_migration.exceptions import SpecError
-from data_migration.launch import engines
+from data_migration.launch import backends
 from data_migration.ledger import queue_run
 from data_migration.models import Run
 from data_migration.options import RunOptions
@@ -18,7 +18,7 @@ from data_migration.undo import Selection
 
 
 class Fake:
-    """An engine that keeps what it is handed."""
+    """A backend that keeps what it is handed."""
 
     name = "process"
 
@@ -37,10 +37,10 @@ class Fake:
 
 
 @pytest.fixture
-def engine(settings: Any, monkeypatch: pytest.MonkeyPatch) -> Fake:
+def backend(settings: Any, monkeypatch: pytest.MonkeyPatch) -> Fake:
     fake = Fake()
     settings.DATA_MIGRATION_BACKGROUND = "process"
-    monkeypatch.setitem(engines.ENGINES, "process", fake)
+    monkeypatch.setitem(backends.BACKENDS, "process", fake)
     return fake
 
 
@@ -48,7 +48,7 @@ OPTIONS = RunOptions(
     mode=Mode.COMMIT, labels=("shop",), limit=5, on_error=OnError.CONTINUE, retry_failed=True
 )
 
-# ------------------------------------------------------------------ which engine
+# ------------------------------------------------------------------ which backend
 
 
 def test_by_default_nothing_is_set_up_and_the_reason_names_the_settings(settings: Any) -> None:
@@ -58,9 +58,9 @@ def test_by_default_nothing_is_set_up_and_the_reason_names_the_settings(settings
     assert 'DATA_MIGRATION_BACKGROUND = "process"' in found.reason
 
 
-def test_the_setting_chooses(engine: Fake) -> None:
+def test_the_setting_chooses(backend: Fake) -> None:
     assert background.availability() == ("process", "")
-    engine.why_not = "It rains."
+    backend.why_not = "It rains."
     assert background.availability() == ("process", "It rains.")
 
 
@@ -70,20 +70,20 @@ def test_with_auto_the_first_that_is_set_up_is_taken(
     settings.DATA_MIGRATION_BACKGROUND = "auto"
     django, celery = Fake(), Fake()
     django.name, celery.name = "django", "celery"
-    monkeypatch.setitem(engines.ENGINES, "django", django)
-    monkeypatch.setitem(engines.ENGINES, "celery", celery)
+    monkeypatch.setitem(backends.BACKENDS, "django", django)
+    monkeypatch.setitem(backends.BACKENDS, "celery", celery)
     assert background.availability() == ("django", "")
 
     django.why_not = "It has no workers."
     assert background.availability() == ("celery", "")
 
     celery.why_not = "It has no broker."
-    engine, why_not = background.availability()
-    assert engine == "django"
+    backend, why_not = background.availability()
+    assert backend == "django"
     assert why_not.startswith("Nothing is set up to run in the background. It has no workers.")
 
 
-def test_an_engine_that_does_not_exist_is_named_with_those_that_do(settings: Any) -> None:
+def test_a_backend_that_does_not_exist_is_named_with_those_that_do(settings: Any) -> None:
     settings.DATA_MIGRATION_BACKGROUND = "cron"
     assert background.availability().reason == (
         "DATA_MIGRATION_BACKGROUND is 'cron', which is not one of"
@@ -91,23 +91,23 @@ def test_an_engine_that_does_not_exist_is_named_with_those_that_do(settings: Any
     )
 
 
-def test_without_an_engine_nothing_is_handed_over(engine: Fake) -> None:
-    engine.why_not = "It rains."
+def test_without_a_backend_nothing_is_handed_over(backend: Fake) -> None:
+    backend.why_not = "It rains."
     with pytest.raises(SpecError, match=r"It rains\."):
         background.enqueue("execute_run", 1, "default")
-    assert engine.handed == []
+    assert backend.handed == []
 
 
 # ------------------------------------------------------------------ asked for
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_run_is_recorded_and_its_number_handed_over_when_it_is_committed(engine: Fake) -> None:
+def test_a_run_is_recorded_and_its_number_handed_over_when_it_is_committed(backend: Fake) -> None:
     with transaction.atomic():
         run = background.start_run(OPTIONS, requested_by="Ada")
-        assert engine.handed == []
+        assert backend.handed == []
 
-    assert engine.handed == [("execute_run", run.pk, "default")]
+    assert backend.handed == [("execute_run", run.pk, "default")]
     run.refresh_from_db()
     assert (run.status, run.mode, run.requested_by) == ("queued", "commit", "Ada")
     again = RunOptions.from_recorded(run.options, mode=run.mode, database="default")
@@ -116,28 +116,28 @@ def test_a_run_is_recorded_and_its_number_handed_over_when_it_is_committed(engin
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_run_that_was_rolled_back_is_not_handed_over(engine: Fake) -> None:
+def test_a_run_that_was_rolled_back_is_not_handed_over(backend: Fake) -> None:
     with transaction.atomic():
         background.start_run(OPTIONS)
         transaction.set_rollback(True)
 
-    assert engine.handed == []
+    assert backend.handed == []
     assert not Run.objects.exists()
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_rollback_is_recorded_with_what_it_is_to_undo(engine: Fake) -> None:
+def test_a_rollback_is_recorded_with_what_it_is_to_undo(backend: Fake) -> None:
     selection = Selection(labels=("shop",), run=7)
     run = background.start_rollback(selection, database="default", force=True)
 
-    assert engine.handed == [("execute_run", run.pk, "default")]
+    assert backend.handed == [("execute_run", run.pk, "default")]
     assert (run.kind, run.mode) == ("rollback", "rollback")
     assert Selection.from_recorded(run.options) == selection
     assert run.options["force"] is True
 
 
 @pytest.mark.django_db(transaction=True)
-def test_to_resume_is_a_new_run_with_the_same_labels_and_options(engine: Fake) -> None:
+def test_to_resume_is_a_new_run_with_the_same_labels_and_options(backend: Fake) -> None:
     options = OPTIONS.recorded()
     run = queue_run(
         kind=RunKind.IMPORT,
@@ -154,20 +154,20 @@ def test_to_resume_is_a_new_run_with_the_same_labels_and_options(engine: Fake) -
     assert resumed.pk != run.pk
     assert (resumed.mode, resumed.options, resumed.requested_by) == ("atomic", options, "Grace")
     assert not resumed.stop_requested
-    assert engine.handed == [("execute_run", resumed.pk, "default")]
+    assert backend.handed == [("execute_run", resumed.pk, "default")]
 
 
 @pytest.mark.django_db(transaction=True)
-def test_without_an_engine_no_run_is_recorded(engine: Fake) -> None:
-    engine.why_not = "It rains."
+def test_without_a_backend_no_run_is_recorded(backend: Fake) -> None:
+    backend.why_not = "It rains."
     with pytest.raises(SpecError, match=r"It rains\."):
         background.start_run(OPTIONS)
     assert not Run.objects.exists()
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_run_that_nobody_takes_fails_with_the_reason_and_without_secrets(engine: Fake) -> None:
-    engine.error = ConnectionError("cannot reach redis://ada:geheim@broker:6379/0")
+def test_a_run_that_nobody_takes_fails_with_the_reason_and_without_secrets(backend: Fake) -> None:
+    backend.error = ConnectionError("cannot reach redis://ada:geheim@broker:6379/0")
 
     run = background.start_run(OPTIONS)
 

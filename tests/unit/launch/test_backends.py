@@ -1,4 +1,4 @@
-"""Each engine: when it can be used, and that it hands over. Their workers: ``test_workers``."""
+"""Each backend: when it can be used, and that it hands over. Their workers: ``test_workers``."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 from django.conf import ENVIRONMENT_VARIABLE
 
 from data_migration.compat import task_framework
-from data_migration.launch.engines import ENGINES, Celery, DjangoTasks, Process
+from data_migration.launch.backends import BACKENDS, Celery, DjangoTasks, Process
 from data_migration.ledger import queue_run
 from data_migration.models import Run
 from data_migration.outcomes import Mode, RunKind
@@ -48,12 +48,12 @@ def configure(settings: Any) -> Iterator[Configure]:
 
 
 def test_each_is_known_by_its_value_of_the_setting() -> None:
-    assert {name: type(engine) for name, engine in ENGINES.items()} == {
+    assert {name: type(backend) for name, backend in BACKENDS.items()} == {
         "django": DjangoTasks,
         "celery": Celery,
         "process": Process,
     }
-    assert all(engine.name == name for name, engine in ENGINES.items())
+    assert all(backend.name == name for name, backend in BACKENDS.items())
 
 
 # ------------------------------------------------------------------ django.tasks
@@ -79,12 +79,12 @@ def test_a_backend_that_does_not_take_our_queue_is_named(configure: Configure) -
 
 
 def test_a_backend_with_workers_is_available(configure: Configure) -> None:
-    configure("tests.unit.launch.test_engines.Other")
+    configure("tests.unit.launch.test_backends.Other")
     assert DjangoTasks().unavailable() == ""
 
 
 def test_the_task_and_its_arguments_reach_the_backend(configure: Configure) -> None:
-    configure("tests.unit.launch.test_engines.Other")
+    configure("tests.unit.launch.test_backends.Other")
     handed.clear()
 
     DjangoTasks().enqueue("execute_run", 7, "default")
@@ -117,7 +117,7 @@ def test_without_any_tasks_the_package_to_install_is_named() -> None:
         "import django; django.setup()\n"
         "from data_migration import background\n"
         "from data_migration.launch import tasks\n"
-        "from data_migration.launch.engines import DjangoTasks\n"
+        "from data_migration.launch.backends import DjangoTasks\n"
         "print(DjangoTasks().unavailable(), tasks.execute_run.__name__)"
     )
     said = _python(program)
@@ -131,7 +131,7 @@ def test_the_tasks_can_be_imported_without_celery() -> None:
         "import django; django.setup()\n"
         "from data_migration import background\n"
         "from data_migration.launch import tasks\n"
-        "from data_migration.launch.engines import Celery\n"
+        "from data_migration.launch.backends import Celery\n"
         "print(Celery().unavailable(), list(tasks.FUNCTIONS))"
     )
     said = _python(program)

@@ -22,7 +22,7 @@ _WHILE_GOING, _AT_REST = 10, 3600
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Standing:
+class StatusLine:
     """One migration. ``step`` is its last committed step, None before the first.
 
     ``total`` is the number of source rows when the whole query was last counted, ``linked`` how
@@ -83,7 +83,7 @@ def anchor_of(label: str) -> str:
     return f"migration-{label.replace('.', '-')}"
 
 
-def standings(plan: Plan, ledger: Ledger) -> list[Standing]:
+def status_lines(plan: Plan, ledger: Ledger) -> list[StatusLine]:
     """Every migration in the order of the plan; a fixed number of queries."""
     states, stale = ledger.states(), changed(plan, ledger.applied_fingerprints())
     totals, linked = _totals(plan, ledger.database), linked_rows(ledger.database)
@@ -95,7 +95,7 @@ def standings(plan: Plan, ledger: Ledger) -> list[Standing]:
         if not count and step is not None and not step.has_key:
             count = None  # it has run and keeps no links
         found.append(
-            Standing(
+            StatusLine(
                 position=position,
                 plan_step=plan_step,
                 state=report.state_of(label, plan, states),

@@ -23,7 +23,9 @@ class NotSplit(Exception):
     """The step cannot be split; the text says why, to follow "because"."""
 
 
-def outlook(migration: type[Migration], options: RunOptions, *, high_water: bool = False) -> str:
+def why_not_split(
+    migration: type[Migration], options: RunOptions, *, high_water: bool = False
+) -> str:
     """Why the step will not be split, as far as the spec and the options tell; else empty.
 
     ``high_water``: only what is at or above a mark is read.

@@ -1,4 +1,4 @@
-"""The engines that carry out work in other processes, each behind the same three names."""
+"""The backends that carry out work in other processes, each behind the same three names."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from .. import compat
 from ..ledger import give_up
 
 
-class Engine(Protocol):
-    """What each engine offers. ``name`` is its value of ``DATA_MIGRATION_BACKGROUND``."""
+class Backend(Protocol):
+    """What each backend offers. ``name`` is its value of ``DATA_MIGRATION_BACKGROUND``."""
 
     name: ClassVar[str]
 
@@ -137,8 +137,8 @@ def _watch(child: subprocess.Popen[bytes], errors: IO[bytes], run: int, database
             connections[database].close()
 
 
-ENGINES: dict[str, Engine] = {
-    engine.name: engine for engine in (DjangoTasks(), Celery(), Process())
+BACKENDS: dict[str, Backend] = {
+    backend.name: backend for backend in (DjangoTasks(), Celery(), Process())
 }
 
 
