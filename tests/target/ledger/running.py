@@ -70,6 +70,7 @@ import django
 django.setup()
 from django.db import transaction
 from data_migration.exceptions import RunRefused
+from data_migration.ledger.heartbeat import Heartbeat
 from data_migration.ledger.lock import Lock
 from data_migration.run.rehearsal import rehearse
 from tests.apps.music.models import Artist

@@ -215,6 +215,6 @@ def test_a_run_that_was_taken_for_dead_does_not_come_back(settings: Any) -> None
 @only_servers
 def test_the_thread_does_not_keep_the_process_alive(start: Start) -> None:
     other = start()
-    assert other.do("Heartbeat(run, dict, dict, database='default').start()") == "None"
+    assert other.do("Heartbeat(dict, of='it', database='default').start()") == "None"
 
     assert other.end() == 0
