@@ -60,3 +60,43 @@ def test_importing_the_package_needs_no_settings() -> None:
         check=False,
     )
     assert (done.stdout.split(), done.stderr) == (list(data_migration.__all__), "")
+
+
+#: What other people's code imports, whichever room it is defined in: added to, never taken from.
+PUBLIC = {
+    "data_migration": ("BaseMigration", "Migration", "is_a"),
+    "data_migration.migration": ("BaseMigration", "Migration", "is_a"),
+    "data_migration.legacy": ("legacy_key_of", "resolve"),
+    "data_migration.tasks": ("execute_range", "execute_run"),
+    "data_migration.signals": (
+        *("run_started", "step_started", "step_finished", "row_failed", "run_finished"),
+    ),
+    "data_migration.background": (
+        *("Availability", "availability", "enqueue", "resume", "start_rollback", "start_run"),
+    ),
+    "data_migration.options": ("MaxErrors", "RunOptions"),
+    "data_migration.outcomes": (
+        *("LinkKind", "MessageKind", "Mode", "NullMarks", "OnConflict", "OnError", "Outcome"),
+        *("Removed", "RunKind", "RunStatus", "Unsettled", "WriterName"),
+    ),
+    "data_migration.ledger": ("request_stop",),
+    "data_migration.admin": ("register",),
+    "data_migration.models": (
+        *("BeforeImage", "DeferredRelation", "MigrationState", "RowError", "RowLink", "Run"),
+        *("RunLock", "RunStep", "StepRange"),
+    ),
+}
+
+
+@pytest.mark.parametrize(
+    ("module", "name"), [(module, name) for module, names in PUBLIC.items() for name in names]
+)
+def test_a_public_name_stays_where_it_is(module: str, name: str) -> None:
+    assert hasattr(importlib.import_module(module), name)
+
+
+def test_queues_know_the_tasks_by_their_public_names() -> None:
+    celery = pytest.importorskip("celery")
+    importlib.import_module("data_migration.tasks")
+    names = {f"data_migration.tasks.{name}" for name in ("execute_run", "execute_range")}
+    assert names <= set(celery.current_app.tasks)
