@@ -25,7 +25,7 @@ from tests.support.urls import VARIABLES
 
 #: (module, class, method) -> what people call it.
 STAGES = {
-    ("sources.reader", "Reader", "_next"): "fetch from the legacy database",
+    ("step.ahead", "Ahead", "fetch"): "fetch from the legacy database",
     ("step.preparation", "Preparation", "__call__"): "drafts",
     ("step.preparation", "Identification", "__call__"): "key and checksum",
     ("ledger.links", "LinkBook", "find"): "look up links",

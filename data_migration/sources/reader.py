@@ -83,12 +83,8 @@ class Reader:
         if isinstance(query, Narrowed):
             self._check_columns(query)
 
-    def batches(self, size: int, limit: int | None = None) -> Iterator[list[dict[str, Any]]]:
-        """Lists of at most ``size`` rows, ``limit`` in all; every row is a mutable dict."""
-        return (rows.dicts() for rows in self.rows(size, limit))
-
     def rows(self, size: int, limit: int | None = None) -> Iterator[Rows]:
-        """The same, before dicts are made of them."""
+        """The rows after :meth:`execute`, at most ``size`` at once and ``limit`` in all."""
         fetch = fetcher(self._cursor, self.label)
         make: Make | None = None
         while (wanted := size if limit is None else min(size, limit - self.rows_read)) > 0:

@@ -311,6 +311,13 @@ def reading(way: Way) -> Iterator[Reader]:
         close_connection(connection)
 
 
+def dicts_of(
+    reader: Reader, size: int, limit: int | None = None
+) -> Iterator[list[dict[str, Any]]]:
+    """The rows of a reader that has executed its query, as lists of dicts."""
+    return (rows.dicts() for rows in reader.rows(size, limit))
+
+
 def rows_of(reader: Reader, query: str, params: Any = (), **options: Any) -> list[dict[str, Any]]:
     reader.execute(query, params)
-    return [row for batch in reader.batches(3000, **options) for row in batch]
+    return [row for batch in dicts_of(reader, 3000, **options) for row in batch]

@@ -22,6 +22,7 @@ from tests.unit.sources.conftest import (
     PASSWORD,
     TOTAL,
     Way,
+    dicts_of,
     odbc_driver,
     reading,
     rows_of,
@@ -68,7 +69,7 @@ def test_a_connection_is_closed(way: Way) -> None:
 def test_the_connection_may_be_closed_before_the_cursor(way: Way) -> None:
     reader = Reader(way.open(), "shop.ItemMigration")
     reader.execute(ALL)
-    next(reader.batches(10))
+    next(dicts_of(reader, 10))
     close_connection(reader.connection)
     reader.close()
 

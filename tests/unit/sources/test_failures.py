@@ -12,7 +12,7 @@ from data_migration.exceptions import SourceError
 from data_migration.sources import Reader, connect
 from tests.support.legacy import execute, sqlite
 from tests.support.urls import ServerURL
-from tests.unit.sources.conftest import Way, reading, rows_of
+from tests.unit.sources.conftest import Way, dicts_of, reading, rows_of
 
 MILLION = "SELECT a.id, a.name FROM item a, item b WHERE b.id <= 100"
 STREAMING = [
@@ -47,7 +47,7 @@ def test_a_server_that_goes_away_is_reported_with_the_rows_read(way: Way) -> Non
     with reading(way) as reader:
         session = session_of(reader, way.kind)
         reader.execute(MILLION)
-        batches = reader.batches(2000)
+        batches = dicts_of(reader, 2000)
         for _ in range(3):
             next(batches)
         assert reader.rows_read == 6000

@@ -6,7 +6,7 @@ import pytest
 
 from data_migration.exceptions import SourceError
 from data_migration.sources import Reader, close_connection
-from tests.unit.sources.conftest import EVERY, FIRST_ROWS, TOTAL, Way, reading, rows_of
+from tests.unit.sources.conftest import EVERY, FIRST_ROWS, TOTAL, Way, dicts_of, reading, rows_of
 
 pytestmark = pytest.mark.parametrize("way", EVERY, indirect=True)
 
@@ -17,7 +17,7 @@ def test_every_row_comes_once_and_in_order(way: Way) -> None:
     with reading(way) as reader:
         reader.execute(ALL)
         assert reader.columns == ("id", "name", "price")
-        batches = list(reader.batches(3000))
+        batches = list(dicts_of(reader, 3000))
         assert [len(batch) for batch in batches] == [3000, 3000, 3000, 1000]
         assert [row["id"] for batch in batches for row in batch] == list(range(1, TOTAL + 1))
         assert reader.rows_read == TOTAL
@@ -37,7 +37,7 @@ def test_an_empty_result_has_columns_and_no_batches(way: Way) -> None:
     with reading(way) as reader:
         reader.execute("SELECT id, name FROM item WHERE id < 0")
         assert reader.columns == ("id", "name")
-        assert list(reader.batches(10)) == []
+        assert list(dicts_of(reader, 10)) == []
         assert reader.rows_read == 0
 
 
@@ -45,7 +45,7 @@ def test_an_empty_result_has_columns_and_no_batches(way: Way) -> None:
 def test_a_limit_ends_the_reading(way: Way, limit: int, sizes: list[int]) -> None:
     with reading(way) as reader:
         reader.execute(ALL)
-        assert [len(batch) for batch in reader.batches(3, limit)] == sizes
+        assert [len(batch) for batch in dicts_of(reader, 3, limit)] == sizes
         assert reader.rows_read == limit
 
 
@@ -156,7 +156,7 @@ def test_closing_twice_and_closing_the_dead_is_quiet(way: Way) -> None:
     reader = Reader(connection, "shop.ItemMigration")
     reader.close()
     reader.execute(ALL)
-    next(reader.batches(1))
+    next(dicts_of(reader, 1))
     close_connection(connection)
     reader.close()
     reader.close()

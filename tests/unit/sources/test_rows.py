@@ -12,6 +12,7 @@ import pytest
 from data_migration.exceptions import SourceError
 from data_migration.sources import Reader
 from data_migration.sources.rows import TupleRows
+from tests.unit.sources.conftest import dicts_of
 
 ROWS = [(1, "a"), (2, "b"), (3, "c")]
 DICTS = [{"id": number, "name": name} for number, name in ROWS]
@@ -67,15 +68,15 @@ def reader(cursor: Any) -> Reader:
 @pytest.mark.parametrize("kind", [OnlyAll, OnlyIteration, OnlyOne, Many])
 @pytest.mark.parametrize("rows", [ROWS, DICTS, [UserDict(row) for row in DICTS]])
 def test_whatever_the_cursor_has_is_used(kind: type[Bare], rows: list[Any]) -> None:
-    assert list(reader(kind(list(rows))).batches(2)) == [DICTS[:2], DICTS[2:]]
-    assert list(reader(kind(list(rows))).batches(2, limit=1)) == [DICTS[:1]]
-    assert list(reader(kind([])).batches(2)) == []
+    assert list(dicts_of(reader(kind(list(rows))), 2)) == [DICTS[:2], DICTS[2:]]
+    assert list(dicts_of(reader(kind(list(rows))), 2, limit=1)) == [DICTS[:1]]
+    assert list(dicts_of(reader(kind([])), 2)) == []
 
 
 def test_the_most_derived_fetch_method_wins() -> None:
     cursor = AllOnTopOfMany(list(ROWS))
     cursor.description = (("wrong",), ("names",))
-    assert list(reader(cursor).batches(5)) == [DICTS]
+    assert list(dicts_of(reader(cursor), 5)) == [DICTS]
 
 
 def test_a_cursor_without_a_description_may_return_dicts() -> None:
@@ -83,7 +84,7 @@ def test_a_cursor_without_a_description_may_return_dicts() -> None:
     cursor.fetchmany = Many(list(DICTS)).fetchmany
     made = reader(cursor)
     assert made.columns == ()
-    assert list(made.batches(5)) == [DICTS]
+    assert list(dicts_of(made, 5)) == [DICTS]
 
 
 def test_a_query_without_parameters_is_the_only_argument() -> None:
@@ -112,7 +113,7 @@ def test_a_query_without_parameters_is_the_only_argument() -> None:
 )
 def test_what_cannot_be_read_is_explained(cursor: Any, message: str) -> None:
     with pytest.raises(SourceError) as caught:
-        list(reader(cursor).batches(5))
+        list(dicts_of(reader(cursor), 5))
     assert str(caught.value) == message
 
 
