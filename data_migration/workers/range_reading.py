@@ -54,7 +54,8 @@ def read_range(
         ledger.position = key
 
     def after(rows: int) -> None:
-        if context.options.should_stop():
+        # Not where no row is left: the range is done then, and nobody need take it again.
+        if rows and context.options.should_stop():
             raise LetGo
 
     transaction = partial(ledger.committing, step)

@@ -17,7 +17,7 @@ from data_migration.options import MaxErrors, RunOptions
 from data_migration.outcomes import Mode, OnError
 from data_migration.plan.graph import build_plan
 from data_migration.run.runner import Import, run_import
-from data_migration.workers import execute_range, worker
+from data_migration.workers import execute_range, range_reading, worker
 from tests.apps.ledger.models import Customer
 from tests.support.engine import Row, label_of, over, statements
 
@@ -211,10 +211,10 @@ def test_a_worker_with_another_spec_refuses(share: Share, monkeypatch: pytest.Mo
 def test_what_ends_a_range_ends_the_step_as_if_it_had_happened_here(
     share: Share, monkeypatch: pytest.MonkeyPatch, kind: type[Exception]
 ) -> None:
-    def broken(self: Any, batches: Any, column: str) -> Any:
+    def broken(batches: Any, column: str) -> Any:
         raise kind("no more rows")
 
-    monkeypatch.setattr(worker, "whole_groups", lambda batches, column: broken(1, batches, ""))
+    monkeypatch.setattr(range_reading, "whole_groups", broken)
     done = share(CustomerMigration, customers(NUMBERS))
 
     assert isinstance(done.error, SourceError if kind is SourceError else DataMigrationError)
