@@ -28,7 +28,7 @@ demo-admin: .venv/.installed  ## look at the migration in the admin, and start i
 
 test: $(NOX)     ## everything: lint, types, layers, docs, tests everywhere; one session: ARGS="-s forced"
 	@$(PYTHON) -m tests.services install || [ "$$CI" != true ]
-	@$(NOX) --parallel 3 $(ARGS)
+	@$(NOX) --parallel 4 $(ARGS)
 
 test-quick: $(NOX)  ## the quick tests on one Python and SQLite; more for pytest in ARGS="-k name"
 	@$(if $(TARGET),DATA_MIGRATION_TEST_TARGET=$(TARGET)) $(NOX) --session quick -- $(ARGS)

@@ -70,6 +70,8 @@ ALIKE = (
 )
 #: A browser and real workers: with PostgreSQL only. So are tests that are marked with ``once``.
 ONCE = ("tests/browser", "tests/stories/test_distribution.py", "tests/stories/test_background.py")
+#: From end to end with PostgreSQL: a session of their own, since they mostly wait for processes.
+STORIES = ("tests/stories", "tests/browser")
 #: The commands, and real legacy databases of every kind. The oldest Python runs these on SQLite
 #: and MySQL in the newest one's place.
 FROM_END_TO_END = (
@@ -106,7 +108,9 @@ def selected(python: str, target: str) -> Iterator[str]:
         yield from WITH_OTHER_DRIVER if with_driver else FROM_END_TO_END
         return
     left_out = [*WITHOUT_TARGET]
-    if target != "postgresql":
+    if target == "postgresql":
+        left_out += STORIES
+    else:
         yield from ("-m", "not once")
         left_out += ONCE if NEWEST == OLDEST else (*ONCE, *FROM_END_TO_END)
     if target == "mysql":
@@ -213,6 +217,13 @@ def in_newest(
 
 
 # The longest first, so that those that run side by side end at the same time.
+@in_newest()
+def stories(session: nox.Session) -> None:
+    """pytest: from end to end with PostgreSQL; a browser and real workers among it."""
+    elsewhere = (f"--ignore={path}" for path in WITHOUT_TARGET if path.startswith(STORIES))
+    pytest(session, NEWEST, "postgresql", *STORIES, *elsewhere)
+
+
 tests_on(NEWEST)
 
 
