@@ -36,7 +36,7 @@ def memory():  # the peak of this program; ru_maxrss would begin with that of it
 def read(query):
     reader = Reader(connection, "shop.Item")
     reader.execute(query)
-    rows = sum(len(batch) for batch in dicts_of(reader, 2000))
+    rows = sum(len(batch.dicts()) for batch in reader.rows(2000))
     reader.close()
     return rows, memory()
 
