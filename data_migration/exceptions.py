@@ -10,6 +10,7 @@
     │   └── UnknownLabel             a label on the command line matches nothing
     ├── SourceError                  the legacy database cannot be reached or read: exit code 1
     │   └── MissingDriver            the Python driver is not installed
+    ├── TargetError                  the new database cannot keep what is promised: exit code 1
     ├── LedgerError                  the ledger cannot be used: exit code 1
     │   └── RunRefused               another run is at work on the same database
     ├── StepFailed                   one migration failed as a whole: exit code 1
@@ -62,6 +63,10 @@ class SourceError(DataMigrationError):
 
 class MissingDriver(SourceError):
     """The driver of a source is not installed; the message has the ``pip install`` line."""
+
+
+class TargetError(DataMigrationError):
+    """The target database cannot keep what is promised; nothing was written."""
 
 
 class LedgerError(DataMigrationError):

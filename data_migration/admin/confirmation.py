@@ -9,11 +9,12 @@ from django.db import Error
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from ..exceptions import DataMigrationError, SpecError
+from ..exceptions import DataMigrationError, SpecError, TargetError
 from ..launch.handover import availability
 from ..launch.jobs import require_sources, todo, warnings_of, whole_plan
 from ..ledger import Ledger
 from ..plan.graph import Plan
+from ..run.target import require_target
 from ..undo import RollbackPlan, plan_rollback
 from ..utils.wording import error_text
 from .intents import Action, Intent
@@ -78,7 +79,8 @@ def _run(intent: Intent, whole: Plan, ledger: Ledger) -> Confirmation:
     problems = _obstacles(ledger.database)
     try:
         require_sources(plan)
-    except SpecError as error:
+        require_target(plan, ledger.database)
+    except (SpecError, TargetError) as error:
         problems.append(str(error))
     return Confirmation(
         intent=intent,

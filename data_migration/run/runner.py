@@ -28,6 +28,7 @@ from ..utils.collector import rare_collections
 from ..utils.wording import error_text
 from ..workers import Crew, RangeCoordinator, crew_for
 from .rehearsal import rehearse
+from .target import require_target
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,9 +60,10 @@ def run_import(
 
     ``whole`` is the plan of every migration: what they deferred is filled at the end. ``queued``
     is the run that was recorded when it was asked for, a new one without. Raises
-    :exc:`RunRefused` when the run cannot begin. What goes wrong after that is recorded and told
-    by the value, not raised; Ctrl-C and :exc:`SystemExit` as well.
+    :exc:`RunRefused` or :exc:`TargetError` when the run cannot begin. What goes wrong after that
+    is recorded and told by the value, not raised; Ctrl-C and :exc:`SystemExit` as well.
     """
+    require_target(plan, options.database)
     run = ledger.start_run(
         [NewStep(step.label, is_skipped=step.migration.skip) for step in plan],
         kind=RunKind.IMPORT,

@@ -7,6 +7,7 @@ that writes it.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from decimal import ROUND_HALF_EVEN, ROUND_HALF_UP
 from functools import cached_property
 from typing import Any, ClassVar
@@ -85,6 +86,10 @@ class Database:
         """The lowest and the highest number that a column of ``field`` takes."""
         return self.connection.ops.integer_field_range(field.get_internal_type())
 
+    def without_transactions(self, tables: Collection[str]) -> dict[str, str]:
+        """The tables whose rows stay when a transaction is rolled back: why, and what to do."""
+        return {}
+
     def is_at_fault(self, error: BaseException) -> bool:
         """Whether ``error`` would have met any row: server gone, disk full, table missing."""
         if not isinstance(error, Error):
@@ -148,6 +153,21 @@ class MySQL(Database):
             cursor.execute("SELECT @@max_allowed_packet")
             return int(cursor.fetchone()[0])
 
+    def without_transactions(self, tables: Collection[str]) -> dict[str, str]:
+        names = ", ".join(["%s"] * len(tables))
+        with self.connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT own.TABLE_NAME, own.ENGINE FROM information_schema.TABLES own"
+                " JOIN information_schema.ENGINES known ON known.ENGINE = own.ENGINE"
+                " WHERE own.TABLE_SCHEMA = DATABASE() AND known.TRANSACTIONS <> 'YES'"
+                f" AND own.TABLE_NAME IN ({names}) ORDER BY own.TABLE_NAME",
+                list(tables),
+            )
+            return {
+                name: f"its engine is {engine}: ALTER TABLE {name} ENGINE=InnoDB"
+                for name, engine in cursor.fetchall()
+            }
+
     def _is_fault(self, cause: BaseException) -> bool:
         return self._code(cause) in self._faults
 
@@ -159,6 +179,15 @@ class SQLite(Database):
     has_one_writer = True
     decimal_rounding = ROUND_HALF_EVEN  # by Django
     keeps_decimals_as_floats = True
+
+    def without_transactions(self, tables: Collection[str]) -> dict[str, str]:
+        with self.connection.cursor() as cursor:
+            cursor.execute("PRAGMA journal_mode")
+            (mode,) = cursor.fetchone()
+        if str(mode).lower() != "off":
+            return {}
+        advice = "PRAGMA journal_mode is OFF: take it out of the init_command in OPTIONS"
+        return dict.fromkeys(tables, advice)
 
     def _is_fault(self, cause: BaseException) -> bool:
         is_told = any(words in str(cause) for words in _SQLITE_WORDS)
