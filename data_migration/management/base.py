@@ -18,7 +18,7 @@ from ..launch.jobs import whole_plan
 from ..plan.graph import Plan
 from ..reports import rollback as report
 from ..undo import Rollback
-from ..utils.wording import error_text
+from ..utils.wording import error_text, exit_text
 
 #: Refused, failed, or some rows failed.
 EXIT_FAILED = 1
@@ -94,6 +94,8 @@ def exit_codes() -> Iterator[None]:
         raise CommandError(str(error), returncode=EXIT_FAILED) from error
     except Error as error:
         raise CommandError(error_text(error), returncode=EXIT_FAILED) from error
+    except SystemExit as error:  # of a receiver or a model: whoever calls it is not heard
+        raise CommandError(f"{exit_text(error)}.", returncode=EXIT_FAILED) from error
 
 
 def say(text: str) -> None:

@@ -47,14 +47,14 @@ def _import_spec(app: AppConfig) -> ModuleType:
     name = f"{app.name}.{SPEC_MODULE}"
     try:
         return import_module(name)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise SpecImportError(
             f"{name} cannot be imported: {type(error).__name__}: {error} ({_where(error)})."
             " Mend the module and run the command again."
         ) from error
 
 
-def _where(error: Exception) -> str:
+def _where(error: BaseException) -> str:
     """File and line that a person has to open: the deepest one inside a spec, if any."""
     if isinstance(error, SyntaxError) and error.filename:
         return f"{error.filename}, line {error.lineno}"

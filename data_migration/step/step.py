@@ -22,6 +22,7 @@ from .batch import Group
 from .batches import BatchLoop
 from .compilation import CompiledStep, Compiler
 from .context import StepContext
+from .exits import exits_fail
 from .pipeline import Pipeline
 from .reading import Keep, Reading, opened
 from .recording import Recorder, what_is_kept
@@ -82,7 +83,7 @@ class StepRunner:
 
     def run(self) -> None:
         """Run the hooks and every row. Raises what stops the step."""
-        with ExitStack() as whole:
+        with exits_fail(self._step, self._options), ExitStack() as whole:
             whole.enter_context(self._transaction())
             self._migration.hook_before_all()
             with opened(

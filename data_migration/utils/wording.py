@@ -36,6 +36,14 @@ def hook_of(error: BaseException | None) -> str:
     return f"{hooks[0].name}, line {hooks[0].lineno}: " if hooks else ""
 
 
+def exit_text(error: SystemExit) -> str:
+    """Where ``sys.exit()`` was called, and with which words."""
+    frames = traceback.extract_tb(error.__traceback__)
+    last = f"{frames[-1].filename}, line {frames[-1].lineno}: " if frames else ""
+    said = f", with: {words(error)}" if error.code else ""
+    return f"{hook_of(error) or last}sys.exit() was called{said}"
+
+
 def words(error: BaseException) -> str:
     """What the driver said, on one line, without secrets and without a full stop."""
     line = " ".join(redact(_said(error)).split()).rstrip(".")

@@ -16,6 +16,7 @@ from ..step.assembly import Links, assemble
 from ..step.batches import BatchLoop
 from ..step.compilation import Compiler
 from ..step.context import StepContext
+from ..step.exits import exits_fail
 from ..step.reading import Keep, opened
 from ..step.recording import Recorder
 from ..step.settle import settle
@@ -59,7 +60,10 @@ def read_range(
             raise LetGo
 
     transaction = partial(ledger.committing, step)
-    with opened(context.label, migration, context.hooks, keep_open) as whole:
+    with (
+        exits_fail(step, context.options),
+        opened(context.label, migration, context.hooks, keep_open) as whole,
+    ):
         feed = whole.in_range(range_of(row))
         feed.open()
         book = LinkBook(context.state, database=database, had_links=row.had_links)

@@ -173,6 +173,7 @@ def test_a_password_in_the_error_of_a_hook_is_masked(library: Library) -> None:
         ("import tests.nothing_here", "ModuleNotFoundError: No module named 'tests.nothing_here'"),
         ("x = 1\n\nx +", "SyntaxError: invalid syntax"),
         ("x = 1\n\nundefined", "NameError: name 'undefined' is not defined"),
+        ("import sys\nsys.exit()", "SystemExit: "),
     ],
 )
 def test_a_spec_that_cannot_be_imported(

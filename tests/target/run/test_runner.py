@@ -7,6 +7,7 @@ import pty
 import re
 import signal
 import subprocess
+import sys
 import termios
 import tracemalloc
 from collections.abc import Iterator
@@ -18,6 +19,7 @@ from django.db import connection
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from data_migration import signals
 from data_migration.models import Run, RunStep
 from tests.apps.library.fixtures import (
     NOTHING,
@@ -148,6 +150,75 @@ def test_an_error_hook_that_returns_lets_the_run_go_on(library: Library) -> None
     assert sorted(failed) == [2, 4, 5]
     assert (result.code, counts()["Book"]) == (1, 3)
     assert result.err == "CommandError: 3 rows failed. See: manage.py show_legacy --messages\n"
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("hook", "call", "said"),
+    [
+        ("hook_before_all", "", ""),
+        ("hook_before_save", "0", ""),
+        ("hook_after_all", "3", ", with: 3"),
+        ("hook_error_creating_instance", "'disk full'", ", with: disk full"),
+    ],
+)
+def test_a_hook_that_calls_sys_exit_fails_its_migration_and_is_told(
+    library: Library, hook: str, call: str, said: str
+) -> None:
+    namespace: dict[str, Any] = {"sys": sys}
+    exec(f"def {hook}(self, *given):\n    sys.exit({call})", namespace)
+    library.hook("Book", namespace[hook])
+    library.spoil_books()
+
+    result = migrate("library", "--commit", "--on-error", "continue")
+
+    kept = "What was committed before is kept; the same command goes on there."
+    if hook == "hook_before_all":
+        kept = "Nothing of library.BookMigration is kept."
+    assert (result.code, result.err.splitlines()[-1]) == (
+        1,
+        f"CommandError: library.BookMigration: {hook}, line 2: sys.exit() was called{said}. {kept}"
+        " Raise an exception instead, which says what is wrong.",
+    )
+    states = dict(RunStep.objects.values_list("migration", "status"))
+    assert states["library.BookMigration"] == "failed"
+    assert states["library.MemberMigration"] == "done"
+
+
+@pytest.mark.django_db
+def test_a_model_that_calls_sys_exit_is_located(
+    library: Library, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from tests.apps.library.models import Genre
+
+    def save(self: Any, **how: Any) -> None:
+        sys.exit()
+
+    monkeypatch.setattr(Genre, "save", save)
+
+    result = migrate("library.GenreMigration", "--commit")
+
+    line = save.__code__.co_firstlineno + 1
+    assert f"GenreMigration: {__file__}, line {line}: sys.exit() was called. " in result.err
+
+
+@pytest.mark.django_db
+def test_a_receiver_that_calls_sys_exit_is_told(library: Library) -> None:
+    def receive(**what: Any) -> None:
+        sys.exit(4)
+
+    signals.run_started.connect(receive)
+    try:
+        result = migrate("library", "--commit")
+    finally:
+        signals.run_started.disconnect(receive)
+
+    line = receive.__code__.co_firstlineno + 1
+    assert (result.code, result.err) == (
+        1,
+        f"CommandError: {__file__}, line {line}: sys.exit() was called, with: 4.\n",
+    )
+    assert Run.objects.get().status == "failed"
 
 
 @pytest.mark.django_db

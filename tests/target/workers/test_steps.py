@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -9,7 +10,7 @@ import pytest
 from django.db import connection
 
 from data_migration import Migration
-from data_migration.exceptions import DataMigrationError, SourceError, SpecError
+from data_migration.exceptions import DataMigrationError, SourceError, SpecError, StepFailed
 from data_migration.ledger import Ledger
 from data_migration.ledger.claims import claim_range
 from data_migration.models import MigrationState, RowError, RowLink, Run, RunStep, StepRange
@@ -223,6 +224,18 @@ def test_what_ends_a_range_ends_the_step_as_if_it_had_happened_here(
     statuses = set(StepRange.objects.values_list("status", flat=True))
     assert statuses <= {"failed", "interrupted"}
     assert claim_range(StepRange.objects.first().pk, database="default") is None
+
+
+def test_a_hook_that_calls_sys_exit_ends_the_step_and_no_worker(share: Share) -> None:
+    class Exits(CustomerMigration):
+        def hook_before_save(self, instance: Any, row: dict[str, Any]) -> None:
+            sys.exit("disk full")
+
+    done = share(Exits, customers(NUMBERS))
+
+    assert isinstance(done.error, StepFailed)
+    assert ": sys.exit() was called, with: disk full. What was committed" in str(done.error)
+    assert done.steps[0].status == "failed"
 
 
 def test_more_failures_than_allowed_are_noticed_over_all_ranges(share: Share) -> None:
