@@ -16,6 +16,7 @@ from ..launch.handover import availability, start_rollback, start_run
 from ..launch.jobs import whole_plan
 from ..models import Run
 from ..outcomes import RunStatus
+from ..utils.wording import error_text
 from .base import ACT, LedgerAdmin, may, permission_for
 from .confirmation import Confirmation, confirm
 from .intents import Action, Intent, IntentForm
@@ -41,7 +42,7 @@ class StatusAdmin(LedgerAdmin):
         try:
             plan = whole_plan(self.database)
         except SpecError as error:
-            problem = str(error)
+            problem = error_text(error)
         else:
             everything = status_lines(plan, self.ledger)
         app, state = request.GET.get("app", ""), request.GET.get("state", "")

@@ -10,6 +10,8 @@ from typing import Any, NamedTuple
 
 from django.core.checks import CheckMessage, Error, Warning
 
+from ..utils.redaction import redact
+
 PREFIX = "data_migration."
 
 
@@ -25,7 +27,7 @@ def fault(number: str, about: str | None, **details: Any) -> CheckMessage:
     text = FAULTS[number]
     kind = Error if number.startswith("E") else Warning
     return kind(
-        text.message.format(**details),
+        redact(text.message.format(**details)),
         hint=text.hint.format(**details),
         obj=about,
         id=f"{PREFIX}{number}",

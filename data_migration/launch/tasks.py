@@ -13,6 +13,7 @@ from typing import Any
 from .. import compat
 from ..exceptions import DataMigrationError
 from ..run.stopping import stop_on_signals
+from ..utils.wording import error_text
 from ..workers import execute_range as _execute_range
 from .jobs import execute
 
@@ -55,8 +56,9 @@ def execute_run(run: int, database: str) -> str:
         try:
             done = execute(run, database, should_stop=should_stop, warn=logger.warning)
         except DataMigrationError as error:
-            logger.warning("Run %s: %s", run, error)
-            return str(error)
+            text = error_text(error)
+            logger.warning("Run %s: %s", run, text)
+            return text
     return str(done.run.status)
 
 

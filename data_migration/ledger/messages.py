@@ -12,6 +12,7 @@ from ..models import MigrationState, RowError, RunStep, shown
 from ..outcomes import MessageKind
 from ..rows.keys import hash_of_text
 from ..utils.chunks import chunks
+from ..utils.redaction import redact, without_configured
 from .patterns import pattern_of
 
 _CHUNK = 500
@@ -56,9 +57,14 @@ class Messages:
 
     def note(self, message: Message) -> RowError:
         """Keep a message; it is stored with the next :meth:`save`."""
-        value = shown(message.value) if message.column else ""
+        value = without_configured(shown(message.value)) if message.column else ""
         # Django's own messages repeat a value as it is, and not every database takes it so.
-        cause = message.cause.replace("\x00", "\\x00").encode("utf-8", "backslashreplace").decode()
+        cause = (
+            redact(message.cause)
+            .replace("\x00", "\\x00")
+            .encode("utf-8", "backslashreplace")
+            .decode()
+        )
         is_failure = message.kind == MessageKind.FAILURE
         row = RowError(
             step=self._step,

@@ -89,10 +89,8 @@ def exit_codes() -> Iterator[None]:
     try:
         yield
     except SpecError as error:
-        raise CommandError(str(error), returncode=EXIT_USAGE) from error
-    except DataMigrationError as error:
-        raise CommandError(str(error), returncode=EXIT_FAILED) from error
-    except Error as error:
+        raise CommandError(error_text(error), returncode=EXIT_USAGE) from error
+    except (DataMigrationError, Error) as error:
         raise CommandError(error_text(error), returncode=EXIT_FAILED) from error
     except SystemExit as error:  # of a receiver or a model: whoever calls it is not heard
         raise CommandError(f"{exit_text(error)}.", returncode=EXIT_FAILED) from error

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 from ..exceptions import MissingDriver, SourceError, SpecError
+from ..utils.redaction import redact
 from ..utils.wording import words
 
 SETTING = "DATA_MIGRATION_SOURCES"
@@ -71,7 +72,7 @@ class Source:
             raise SpecError(f"{self.where}: PORT must be a number, not {self.get('PORT')!r}.")
 
     def describe(self) -> str:
-        """Database, server and user in words; never the password."""
+        """Database, server and user in words, as they stand in the settings."""
         words = [f"the {self.engine} database"]
         if "NAME" in self.config:
             words.append(repr(str(self.config["NAME"])))
@@ -118,7 +119,7 @@ def prepared(connection: Any, prepare: Callable[[Any], None]) -> Any:
 def cannot_connect(source: Source, error: Exception) -> SourceError:
     """The error for a connection that could not be opened."""
     return SourceError(
-        f"{source.where}: cannot connect to {source.describe()}: {words(error)}. "
+        f"{source.where}: cannot connect to {redact(source.describe())}: {words(error)}. "
         f"{_ADVICE.get(source.engine, _ADVICE_SERVER)}"
     )
 

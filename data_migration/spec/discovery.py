@@ -12,6 +12,8 @@ from django.apps import AppConfig, apps
 from django.utils.module_loading import module_has_submodule
 
 from ..exceptions import SpecError, SpecImportError
+from ..utils.redaction import redact
+from ..utils.wording import printable_cause
 from .migration import Migration
 
 SPEC_MODULE = "data_migration_spec"
@@ -49,9 +51,10 @@ def _import_spec(app: AppConfig) -> ModuleType:
         return import_module(name)
     except (Exception, SystemExit) as error:
         raise SpecImportError(
-            f"{name} cannot be imported: {type(error).__name__}: {error} ({_where(error)})."
+            f"{name} cannot be imported: {type(error).__name__}: {redact(str(error))}"
+            f" ({_where(error)})."
             " Mend the module and run the command again."
-        ) from error
+        ) from printable_cause(error)
 
 
 def _where(error: BaseException) -> str:

@@ -16,6 +16,7 @@ from ..exceptions import SpecError
 from ..outcomes import NullMarks, OnConflict, Removed, WriterName
 from ..sources import connect
 from ..utils.masking import masked_error, masked_row
+from ..utils.redaction import redact, without_configured
 from .columns import Column
 
 
@@ -123,8 +124,8 @@ class Migration:
 
         When an override returns, the failed row is recorded and the next one is processed.
         """
-        cause = masked_error(exception, row, cls.sensitive_columns)
-        shown = masked_row(row, cls.sensitive_columns)
+        cause = redact(masked_error(exception, row, cls.sensitive_columns))
+        shown = without_configured(str(masked_row(row, cls.sensitive_columns)))
         sys.stderr.write(f"{cls.__name__}: {cause}\n  row: {shown}\n")
         raise exception
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from ..conf import settings
 from ..exceptions import SpecError, UnknownColumn
+from ..fields.lookup import field_of
 from ..plan.graph import PlanStep
 from ..sources import close_connection
 from ..spec.hooks import Hooks
@@ -16,6 +17,7 @@ from ..spec.migration import Migration
 from ..transform.legacy_targets import Find, Linked
 from ..transform.relations import RelationColumn
 from ..transform.values import Transform
+from ..utils.wording import suggest
 from ..writers import choose_writer, instances_needed
 from .reading import opened
 
@@ -90,13 +92,16 @@ class Compiler:
         """Decide what depends on the columns.
 
         Raises :exc:`SpecError` for a column without a place in the model, and for a
-        ``legacy_key`` that the query does not return.
+        ``legacy_key`` or a sensitive column that the query does not return.
         """
         migration, (writer, reason) = self._migration, self.choice
         try:
             self.transform.check_columns(columns)
         except UnknownColumn as error:
             raise SpecError(f"{self._label}: {error.cause}.") from error
+        refuse_unknown_sensitive(
+            self._label, migration, columns, may_add=not self.transform.is_pure
+        )
         return CompiledStep(
             label=self._label,
             writer=writer.name,
@@ -108,6 +113,24 @@ class Compiler:
             hooks=self._hooks.see_rows,
             columns=tuple(_described(self.transform, columns)),
         )
+
+
+def refuse_unknown_sensitive(
+    label: str, migration: Migration, columns: Sequence[str], *, may_add: bool
+) -> None:
+    """Raise :exc:`SpecError` for a sensitive column that is none: it would hide nothing.
+
+    What ``may_add`` columns, a hook, can add for the model or for other hooks is one as well.
+    """
+    added = {*migration.column_description} if may_add else set[str]()
+    for name in migration.sensitive_columns:
+        if name not in columns and name not in added:
+            if may_add and field_of(migration.model, name) is not None:
+                continue
+            raise SpecError(
+                f"{label}: sensitive_columns names {name!r}, which the query does not return, so"
+                f" it would hide nothing.{suggest(name, columns)}"
+            )
 
 
 def _described(transform: Transform, columns: Sequence[str]) -> Iterator[tuple[str, str]]:

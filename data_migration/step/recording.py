@@ -15,7 +15,7 @@ from ..models import RowError, Run, RunStep
 from ..outcomes import MessageKind, OnError, Outcome
 from ..progress import Progress
 from ..rows.drafts import Draft, Note
-from ..utils.masking import MASK, is_hidden, masked_text
+from ..utils.masking import MASK, hidden_columns, is_hidden, masked_text
 from ..utils.wording import number_of
 from ..writers import describe
 from .context import StepContext
@@ -68,10 +68,11 @@ class Recorder:
     def _note(self, kind: MessageKind, draft: Draft, note: Note) -> RowError:
         """Keep a message, without the values of sensitive columns."""
         if sensitive := self._migration.sensitive_columns:
-            is_sensitive = is_hidden(note.column, self._migration.column_description, sensitive)
-            parts = [note.value] if is_sensitive else []
+            hidden = hidden_columns(draft.row, sensitive)
+            hides = is_hidden(note.column, self._migration.column_description, hidden)
+            parts = [note.value] if hides else []
             cause = masked_text(note.cause, draft.row, sensitive, parts=parts)
-            note = Note(note.column, MASK if is_sensitive else note.value, cause)
+            note = Note(note.column, MASK if hides else note.value, cause)
         return self._ledger.note(self._step, message_of(draft, kind, note))
 
     def _record_failure(self, draft: Draft, error: Exception) -> None:

@@ -20,6 +20,7 @@ from ..rows.drafts import Draft
 from ..spec.columns import Column, Relation
 from ..spec.hooks import Hooks
 from ..spec.migration import Migration
+from ..utils.masking import SensitiveRow
 from .legacy_targets import Linked
 from .relations import RelationColumn
 from .savepoints import HookSavepoints
@@ -49,6 +50,8 @@ class Transform:
         self.relations: list[RelationColumn] = []
         self.hooks = hooks
         self._before = self.hooks.before_transformation
+        #: Whether a hook may bring a sensitive value to another column.
+        self._remembers = bool(migration.sensitive_columns and hooks.see_rows)
         self._savepoints = HookSavepoints(database)
         self._database = database
         self._linked = linked
@@ -90,6 +93,9 @@ class Transform:
 
     def __call__(self, drafts: list[Draft]) -> None:
         """Fill each draft's ``values``; a draft whose row cannot be transformed fails."""
+        if self._remembers:
+            for draft in drafts:
+                draft.row = SensitiveRow(draft.row)
         if self._before is None and self._by_column(drafts):
             return
         with self._savepoints.watching():

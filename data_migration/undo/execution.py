@@ -16,6 +16,7 @@ from ..ledger.forgetting import forget_undone
 from ..models import Run, RunStep
 from ..outcomes import Mode, RunKind, RunStatus
 from ..plan.graph import Plan
+from ..utils.redaction import redact
 from ..utils.wording import words
 from .deletion import delete
 from .planner import plan_rollback
@@ -78,7 +79,7 @@ def _announced(run: Run, ledger: Ledger) -> Iterator[None]:
     except BaseException as error:
         stopped = not isinstance(error, Exception)
         status = RunStatus.INTERRUPTED if stopped else RunStatus.FAILED
-        ledger.finish_run(run, status, str(error) or words(error))
+        ledger.finish_run(run, status, redact(str(error)) or words(error))
         signals.run_finished.send(Run, run=run)
         raise
     ledger.finish_run(run, RunStatus.DONE)

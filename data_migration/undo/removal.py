@@ -22,6 +22,7 @@ from ..options import RunOptions
 from ..outcomes import MessageKind, Mode, OnConflict, Removed, RunStatus
 from ..plan.graph import Plan
 from ..spec.migration import Migration
+from ..utils.redaction import redact
 from ..utils.wording import words
 from .deletion import delete
 from .gone_rows import GoneRows
@@ -111,7 +112,7 @@ class Removal:
             yield
         except BaseException as error:
             stopped = not isinstance(error, Exception)
-            why = "stopped at once" if stopped else str(error) or words(error)
+            why = "stopped at once" if stopped else redact(str(error)) or words(error)
             if not isinstance(error, DataMigrationError):
                 why = f"What is gone from the legacy database was not deleted: {why}"
             for part in parts:

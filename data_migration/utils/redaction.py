@@ -7,30 +7,78 @@ for whatever connection the text came from.
 from __future__ import annotations
 
 import re
+from base64 import b64decode
+from binascii import Error as NotBase64
 from collections.abc import Iterator, Mapping
 from typing import Any
-from urllib.parse import quote, quote_plus
+from urllib.parse import quote, quote_plus, unquote
 
 from django.db import connections
 
 from ..conf import settings
 
 MASK = "***"
-SECRET_KEYS = frozenset({"password", "passwd", "passphrase", "pwd", "secret", "token"})
+SECRET_KEYS = frozenset(
+    {"password", "passwd", "passphrase", "pwd", "secret", "token", "credential"}
+    | {"api_key", "apikey", "api-key", "access_key", "access-key", "private_key", "private-key"}
+)
 
 #: Shorter secrets are masked as whole words only: masking every "a" would leave no message.
 _SHORT = 4
 
+# In each pattern the group ``secret`` is what gets masked. None of them may look further from
+# every letter of a long word: a message can quote a text of a megabyte.
+
+_WORDS = "|".join(sorted(SECRET_KEYS, key=len, reverse=True))
+#: ``PWD={a;b}``, ``password: x``, ``"token": "x"``, ``{'api_key': 'x'}``. MySQL's "using password:
+#: YES" says no more than that there was one, and a list is what a form says about a field.
 _ASSIGNMENT = re.compile(
-    r"""\b(?P<key>\w*(?:password|passwd|passphrase|pwd|secret|token))(?P<equals>\s*=\s*)
-        (?:\{(?:[^}]|\}\})*\}?|'(?:[^'\\]|\\.)*'?|"(?:[^"\\]|\\.)*"?|[^\s;,&)'"]+)""",
+    rf"""(?<![\w-])[\w-]*?(?:{_WORDS}|(?<![A-Za-z0-9])pass)s?['"]?\s*(?:=>|:=|[=:])\s*
+        (?!(?:YES|NO)\b|[\[(])
+        (?P<secret>\{{(?:[^}}]|\}}\}})*\}}?|[bu]?'(?:[^'\\]|\\.)*'?|[bu]?"(?:[^"\\]|\\.)*"?
+        |[^\s;,&)\]}}'"]+)""",
     re.IGNORECASE | re.VERBOSE,
 )
-_URL_PASSWORD = re.compile(r"(?P<start>\w+://[^\s:/@]*:)[^\s/]+(?=@)")
+#: The password of an address, with the user where the web has it: a token is a user there.
+_USER_INFO = re.compile(
+    r"(?<![\w+.-])(?!https?:)[\w+.-]+://[^\s:/@]*:(?P<secret>\S{1,999})(?=@)", re.I
+)
+_WEB_USER_INFO = re.compile(r"(?<![\w+.-])https?://(?P<secret>[^\s/?#]+)(?=@)", re.I)
+#: ``?key=...&sig=...``: which of the values are secrets only their server knows.
+_QUERY = re.compile(r"""[?&#](?:amp;)?[\w.~%\[\]-]+=(?P<secret>[^\s&#'"<>]+)""")
+#: ``Authorization: Bearer x``, ``X-Api-Key: x``, ``{"Cookie": "a=b; c=d"}``.
+_HEADER = re.compile(
+    r"""(?<![\w-])(?:(?:proxy-)?authorization|x-[a-z-]{0,40}(?:auth|key|signature)[a-z-]{0,40}
+            |(?P<cookie>(?:set-)?cookie))['"]?\s*[:=]\s*['"]?
+        (?P<secret>(?(cookie)[^\s=;,'"]+=[^\s;,'"]*(?:;\s*[^\s=;,'"]+(?:=[^\s;,'"]*)?)*
+            |(?:[a-z][\w-]*\s+(?=\S))?
+             (?:\w+=(?:"[^"]*"|[^\s,'"]+)(?:\s*,\s*\w+=(?:"[^"]*"|[^\s,'"]+))*|[^\s,'"]+)))""",
+    re.IGNORECASE | re.VERBOSE,
+)
+_BEARER = re.compile(r"\bbearer\s+(?!auth\w*\b|tokens?\b)(?P<secret>[\w.~+/=-]{6,})", re.I)
+_BASIC = re.compile(r"\bbasic\s+(?P<secret>[\w+/-]{4,}={0,2})", re.I)
+
+#: In this order: what the first has masked is a value like others for those behind it.
+_PATTERNS = (_HEADER, _ASSIGNMENT, _USER_INFO, _WEB_USER_INFO, _QUERY, _BEARER, _BASIC)
+
+#: ``joe:x@db`` as a NAME or HOST, and ``joe:x`` or ``joe/x`` as a USER.
+_SIGN_ON = re.compile(r"^[^\s:/@]+[:/](?P<secret>\S+)@")
+_USER = re.compile(r"^[^\s:/@]+[:/](?P<secret>[^\s@]+)$")
 
 
 def redact(text: str) -> str:
     """``text`` with every configured secret, and whatever looks like one, replaced by ``***``."""
+    text = without_configured(text)
+    for pattern in _PATTERNS:
+        text = pattern.sub(_masked, text)
+    return text
+
+
+def without_configured(text: str) -> str:
+    """``text`` with the configured secrets alone replaced: for values, which may look like much.
+
+    Configured is what stands under the name of a secret, and what a NAME, HOST or USER has in it.
+    """
     spellings: set[str] = set()
     for secret in (*_secrets_in(settings.sources), *_secrets_in(connections.settings)):
         # As it is, and as a URL, an ODBC string, a Python or an SQL literal spells it.
@@ -41,8 +89,7 @@ def redact(text: str) -> str:
             text = text.replace(secret, MASK)
         else:
             text = re.sub(rf"(?<!\w){re.escape(secret)}(?!\w)", MASK, text)
-    text = _ASSIGNMENT.sub(rf"\g<key>\g<equals>{MASK}", text)
-    return _URL_PASSWORD.sub(rf"\g<start>{MASK}", text)
+    return text
 
 
 def is_secret_key(key: str) -> bool:
@@ -50,9 +97,40 @@ def is_secret_key(key: str) -> bool:
     return any(word in key.lower() for word in SECRET_KEYS)
 
 
-def _secrets_in(config: Mapping[str, Any]) -> Iterator[str]:
+def _masked(match: re.Match[str]) -> str:
+    whole, start = match[0], match.start()
+    if match.re is _BASIC and not _is_user_and_password(match["secret"]):
+        return whole
+    return f"{whole[: match.start('secret') - start]}{MASK}{whole[match.end('secret') - start :]}"
+
+
+def _is_user_and_password(text: str) -> bool:
+    """Whether it is what HTTP makes of ``user:password``; "basic information" is not."""
+    try:
+        return b":" in b64decode(text.replace("-", "+").replace("_", "/"), validate=True)
+    except NotBase64:
+        return False
+
+
+def _secrets_in(config: Any) -> Iterator[str]:
+    """The secrets in the settings of connections, however deep."""
+    if not isinstance(config, Mapping):
+        return
     for key, value in config.items():
         if isinstance(value, Mapping):
             yield from _secrets_in(value)
-        elif is_secret_key(str(key)) and isinstance(value, str | int) and str(value):
+        elif not isinstance(value, str | int) or isinstance(value, bool) or not str(value):
+            continue
+        elif is_secret_key(str(key)):
             yield str(value)
+        elif isinstance(value, str):
+            yield from _secrets_of_address(value, is_user=str(key).upper() in ("USER", "UID"))
+
+
+def _secrets_of_address(text: str, *, is_user: bool) -> Iterator[str]:
+    """The passwords in a URL, a DSN, or whatever else a person took for the name of a database."""
+    patterns = [_ASSIGNMENT, _USER_INFO, _WEB_USER_INFO, _SIGN_ON]
+    for pattern in [*patterns, _USER] if is_user else patterns:
+        for match in pattern.finditer(text):
+            secret = match["secret"].strip("'\"{}")
+            yield from {secret, unquote(secret)} - {"", MASK}

@@ -19,7 +19,7 @@ def error_text(error: BaseException, label: str = "", kept: str = "") -> str:
     fault in a hook of it is located; ``kept`` says what stays of it.
     """
     if isinstance(error, DataMigrationError):
-        return str(error)
+        return redact(str(error))
     if isinstance(error, (KeyboardInterrupt, SystemExit)):
         return f"{label} was stopped at once. {kept}".rstrip()
     where = f"{label}: {hook_of(error)}" if label else ""

@@ -13,7 +13,7 @@ from ..fields.lookup import field_of
 from ..outcomes import OnConflict
 from ..rows.drafts import Draft, Note
 from ..spec.migration import Migration
-from ..utils.masking import MASK
+from ..utils.masking import MASK, hidden_columns
 
 
 class Conflicts:
@@ -82,7 +82,7 @@ class Conflicts:
 
     def _note(self, draft: Draft, name: str, wanted: Any, stored: Any) -> None:
         columns = {name, getattr(field_of(self._model, name), "attname", name)}
-        if not self._sensitive.isdisjoint(columns):
+        if not hidden_columns(draft.row, self._sensitive).isdisjoint(columns):
             wanted = stored = MASK
         what = f"was changed to {_shown(stored)} since it was written"
         if self._policy == OnConflict.REPORT:

@@ -20,6 +20,7 @@ from ...reports import migrations as report
 from ...run.runner import Import
 from ...run.stopping import stop_on_signals
 from ...step.compilation import CompiledStep, explain
+from ...utils.redaction import without_configured
 from ...utils.wording import number_of
 from ..base import (
     EXIT_FAILED,
@@ -192,7 +193,7 @@ class Command(LegacyCommand):
 
 
 def log_query(label: str, query: str) -> None:
-    say(f"{label}:\n{query.strip()}")
+    say(f"{label}:\n{without_configured(query.strip())}")
 
 
 def _verdict(done: Import) -> str:

@@ -8,11 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from data_migration.exceptions import RowFailure, SpecError
 from data_migration.migration import Migration
 from data_migration.models import RowError, Run, RunStep
 from data_migration.outcomes import OnError
 from data_migration.spec.columns import is_a
-from data_migration.utils.masking import masked_row, masked_text
+from data_migration.utils.masking import SensitiveRow, masked_row, masked_text
 from tests.apps.shop.models import Brand, Everything, Product, Tag
 from tests.support.engine import Result, Rows, migrate
 
@@ -23,6 +24,28 @@ def test_a_row_is_shown_without_the_values() -> None:
     row = {"id": 1, "iban": "DE12", "pin": None}
     assert masked_row(row, ("iban", "pin")) == {"id": 1, "iban": "***", "pin": "***"}
     assert masked_row(row, ()) == row
+
+
+def test_a_row_that_a_hook_changed_is_shown_without_what_it_brought_elsewhere() -> None:
+    row = SensitiveRow({"id": 1, "iban": "DE12", "name": "Ann", "pin": 1})
+    assert masked_row(row, ("iban",)) == {"id": 1, "iban": "***", "name": "Ann", "pin": 1}
+    row["account"], row["note"] = row["iban"], f"of {row['iban']}"
+    assert masked_row(row, ("iban",)) == {
+        "id": 1, "iban": "***", "name": "Ann", "pin": 1, "account": "***", "note": "***",
+    }  # fmt: skip
+    row["name"] = row["name"].upper()
+    assert masked_row(row, ("iban",))["name"] == "ANN"
+    row["account"] = row.pop("iban").lower()
+    shown = {"id": 1, "name": "***", "pin": 1, "account": "***", "note": "***"}
+    assert masked_row(row, ("iban",)) == shown
+    assert masked_text("no DE12, de12, 1", row, ("iban",)) == "no ***, ***, 1"
+
+
+def test_a_column_that_repeats_a_sensitive_one_is_hidden_too() -> None:
+    row = {"id": 1, "iban": "DE12", "old": "DE12 of Ann", "sex": "m", "name": "Tom"}
+    assert masked_row(row, ("iban", "sex")) == {
+        "id": 1, "iban": "***", "old": "***", "sex": "***", "name": "Tom",
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -198,3 +221,153 @@ def test_other_columns_are_shown(writer: str, capsys: pytest.CaptureFixture[str]
     result, said = run(writer, rows, capsys=capsys, sensitive_columns=("sku",))
     assert result.told == [("7", "price", "'dear'")]
     assert SECRET not in said
+
+
+def renaming(row: dict[str, Any]) -> None:
+    row["name"] = row.pop("iban")
+
+
+def lowering(row: dict[str, Any]) -> None:
+    row["name"] = f"of {row.pop('iban')}".upper()
+
+
+@with_database
+@pytest.mark.parametrize("rename", [renaming, lowering])
+@pytest.mark.parametrize("fault", ["conversion", "database", "hook"])
+def test_a_hook_that_renames_a_sensitive_column_takes_the_mask_along(
+    writer: str, fault: str, rename: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def hook_before_transformation(self: Any, row: dict[str, Any]) -> None:
+        rename(row)
+        if fault == "conversion":
+            row["price"] = row["name"]
+        if fault == "database":
+            row["sku"] = row["name"]
+
+    def hook_before_save(self: Any, instance: Any, row: dict[str, Any]) -> None:
+        if fault == "hook":
+            raise ValueError(f"{instance.name} is no name")
+
+    Product.objects.create(sku=SECRET)
+    Product.objects.create(sku=f"OF {SECRET.upper()}")
+    result, said = run(
+        writer,
+        [{"id": 7, "sku": "a", "iban": SECRET}],
+        capsys=capsys,
+        sensitive_columns=("iban",),
+        hook_before_transformation=hook_before_transformation,
+        hook_before_save=hook_before_save,
+    )
+    assert result.counts == {"failed": 1}
+    assert "'name': '***'" in said
+    assert "hush" not in said.lower()
+
+
+@with_database
+@pytest.mark.parametrize("policy", ["keep", "report"])
+def test_a_conflict_of_a_renamed_column_is_told_without_it(
+    writer: str, policy: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def hook_before_transformation(self: Any, row: dict[str, Any]) -> None:
+        row["email"] = row.pop("mail")
+
+    def hook_before_all(self: Any) -> None:
+        Product.objects.update(email="a-person@example.org")
+
+    tables: list[Rows] = [
+        [{"id": 7, "sku": "a", "mail": f"{word}@example.org"}] for word in ("row", "new")
+    ]
+    result, said = run(
+        writer,
+        *tables,
+        capsys=capsys,
+        sensitive_columns=("mail",),
+        on_conflict=policy,
+        allow_updates=True,
+        hook_before_all=hook_before_all,
+        hook_before_transformation=hook_before_transformation,
+    )
+    assert result.told == [("7", "email", "'***'")]
+    assert "example.org" not in said
+
+
+@with_database
+@pytest.mark.parametrize("name", ["ibna", "IBAN"])
+def test_a_sensitive_column_that_the_query_does_not_return_is_refused(
+    name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def hook_before_transformation(self: Any, row: dict[str, Any]) -> None:
+        """May add columns, but none that the model does not have."""
+
+    rows: Rows = [{"id": 7, "sku": SECRET, "iban": "x"}]
+    excluded = {"iban": is_a(exclude=True)}
+    for hooks in ({}, {"hook_before_transformation": hook_before_transformation}):
+        result, _ = run(
+            "auto",
+            rows,
+            capsys=capsys,
+            sensitive_columns=("sku", name),
+            column_description=excluded,
+            **hooks,
+        )
+        assert f"shop.Hiding: sensitive_columns names {name!r}" in str(result.error)
+        assert isinstance(result.error, SpecError)
+        assert not Product.objects.exists()
+
+
+@with_database
+def test_a_sensitive_column_may_be_one_that_a_hook_adds(
+    writer: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def hook_before_transformation(self: Any, row: dict[str, Any]) -> None:
+        row["price"] = f"{SECRET} {row['sku']}"
+
+    rows: Rows = [{"id": 7, "sku": "a"}]
+    result, said = run(
+        writer,
+        rows,
+        capsys=capsys,
+        sensitive_columns=("price",),
+        hook_before_transformation=hook_before_transformation,
+    )
+    assert result.told == [("7", "price", "'***'")]
+    assert "hush" not in said
+
+
+# ---------------------------------------------------------------- what is configured
+
+
+@with_database
+@pytest.mark.parametrize("where", ["hook", "value", "row", "mine"])
+@pytest.mark.parametrize("policy", list(OnError))
+def test_a_configured_password_is_in_nothing_that_is_said_of_a_row(
+    where: str,
+    policy: OnError,
+    writer: str,
+    capsys: pytest.CaptureFixture[str],
+    legacy_sources: dict[str, Any],
+) -> None:
+    legacy_sources["legacy"] = {"ENGINE": "mysql", "NAME": "x", "PASSWORD": SECRET}
+
+    def hook_before_save(self: Any, instance: Any, row: dict[str, Any]) -> None:
+        if where == "hook":
+            raise OSError(f"no connection: host=db password={SECRET}; Authorization: Bearer hush")
+        if where == "mine":
+            raise RowFailure(f"refused <{SECRET}>", column="sku", value=SECRET)
+
+    row = {"id": 7, "sku": "a", "name": "b"}
+    if where == "value":
+        row["price"] = SECRET
+    elif where == "row":
+        row |= {"name": SECRET, "price": "dear"}
+    migration = type(
+        "Hiding",
+        (Migration,),
+        {"model": Product, "writer": writer, "hook_before_save": hook_before_save},
+    )
+    result = migrate(migration, [row], on_error=policy)
+    said = [capsys.readouterr().err, str(result.error), result.run.error, result.step.error]
+    said += [str(values) for values in RowError.objects.values()]
+    assert result.counts == {"failed": 1}
+    assert "***" in "".join(said)
+    assert "hush" not in "".join(said)
