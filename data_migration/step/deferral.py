@@ -31,6 +31,7 @@ from ..rows.identity import Identity
 from ..rows.keys import key_of_text, key_text
 from ..transform.legacy_targets import Linked
 from ..transform.relations import RelationColumn, resolve
+from ..utils.databases import database_of
 from ..utils.masking import MASK, is_hidden
 from ..writers.late_relations import LateRelation
 from .recording import message_of
@@ -129,7 +130,9 @@ class _Pass:
         """Fill one chunk; returns the drafts with something to warn of."""
         drafts = {self._draft(row): row for row in rows}
         to_python = self._objects.model._meta.pk.to_python
-        stored = self._objects.in_bulk({to_python(row.object_pk) for row in rows})
+        # A person may be filling the same relations: who comes second sees what the first did.
+        objects = database_of(self._database).locking(self._objects)
+        stored = objects.in_bulk({to_python(row.object_pk) for row in rows})
         for draft, row in drafts.items():
             draft.existing = stored.get(to_python(row.object_pk))
         there = [draft for draft in drafts if draft.existing is not None]

@@ -17,6 +17,7 @@ from ..outcomes import LinkKind, Outcome
 from ..rows.drafts import Draft, Note
 from ..tables import Meanwhile
 from ..undo.keys_read import KeysRead
+from ..utils.databases import database_of
 from ..writers import Conflicts
 from .batch import Batch
 from .bloom import BloomFilter
@@ -236,10 +237,12 @@ class LinkMemory:
         return verdict is Verdict.PASSED
 
     def _fetch(self, drafts: Sequence[Draft]) -> None:
-        """Load the objects of linked drafts, one query; settle those that are gone."""
+        """Load and lock the objects of linked drafts, one query; settle those that are gone."""
         linked = [draft for draft in drafts if draft.link.object_pk is not None]
         keys = {draft: self._pk.to_python(draft.link.object_pk) for draft in linked}
-        stored: dict[Any, Model] = self._objects.in_bulk(set(keys.values())) if keys else {}
+        # What is compared now is written later: nobody may change it in between.
+        objects = database_of(self._book.database).locking(self._objects)
+        stored: dict[Any, Model] = objects.in_bulk(set(keys.values())) if keys else {}
         for draft, key in keys.items():
             draft.existing = stored.get(key)
             if draft.existing is None:

@@ -12,6 +12,7 @@ from ..fields.converters import key_converter
 from ..fields.lookup import target_field_of
 from ..rows.drafts import Draft
 from ..spec.columns import Column
+from ..utils.databases import database_of
 
 Key = tuple[Any, ...]
 
@@ -30,6 +31,7 @@ class Existing:
             for field, attr in zip(self._fields, attrs, strict=True)
         ]
         self._queryset = model._base_manager.using(database)
+        self._database = database
 
     def is_found_by_row(self, described: Mapping[str, Column]) -> bool:
         """Whether the raw row tells: not where a relation has to be resolved before."""
@@ -66,7 +68,9 @@ class Existing:
         if whole := {key for key in keys.values() if None not in key}:
             columns = zip(self._fields, zip(*whole, strict=True), strict=True)
             condition = {f"{field.name}__in": set(values) for field, values in columns}
-            for found in self._queryset.filter(**condition):
+            # What is found is compared and written: nobody may change it in between.
+            objects = database_of(self._database).locking(self._queryset)
+            for found in objects.filter(**condition):
                 key = tuple(getattr(found, field.attname) for field in self._fields)
                 stored.setdefault(key, []).append(found)
         seen: set[Key] = set()

@@ -58,7 +58,7 @@ def roll_back(
             with transaction.atomic(using=ledger.database):
                 ledger.lock.check()
                 # Planned here, since people may have worked on while the question was asked.
-                undoing = plan_rollback(selection, plan, ledger)
+                undoing = plan_rollback(selection, plan, ledger, locks=True)
                 undoing.check(force=force)
                 steps = _undo(undoing, run, ledger)
         except Error as error:

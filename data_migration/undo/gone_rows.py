@@ -14,6 +14,7 @@ from ..models import RunStep
 from ..outcomes import Removed
 from ..spec.migration import Migration
 from ..utils.chunks import chunks
+from ..utils.databases import database_of
 from .keys_read import KeysRead
 
 _CHUNK = 1000
@@ -51,10 +52,15 @@ class GoneRows:
             link.key_hash for link in self.keys.missing(self.book.all(object_pk__isnull=False))
         ]
 
-    def objects(self) -> Iterator[list[tuple[Link, Model | None]]]:
-        """Their links with the objects, in batches; None for an object that is gone as well."""
+    def objects(self, *, to_delete: bool) -> Iterator[list[tuple[Link, Model | None]]]:
+        """Their links with the objects, in batches; None for an object that is gone as well.
+
+        Those ``to_delete`` are locked.
+        """
         to_python = self.model._meta.pk.to_python
         rows = self.model._base_manager.using(self.book.database)
+        if to_delete:
+            rows = database_of(self.book.database).locking(rows, to_delete=True)
         for chunk in chunks(self.hashes, _CHUNK):
             links = list(self.book.find(chunk).values())
             pks = [to_python(link.object_pk) for link in links]

@@ -9,6 +9,7 @@ from ..ledger.images import Image, merged
 from ..outcomes import LinkKind
 from ..plan.graph import Plan
 from ..utils.chunks import chunks
+from ..utils.databases import database_of
 from .former_targets import FormerTargets
 from .judge import Candidate, Judge
 from .refusals import Refusal, Refusals
@@ -18,15 +19,20 @@ from .selection import Part, Selection, parts_of, unknown_labels
 _CHUNK = 1000
 
 
-def plan_rollback(selection: Selection, plan: Plan, ledger: Ledger) -> RollbackPlan:
-    """Find out what undoing the selection means. ``plan`` are all migrations in their order."""
+def plan_rollback(
+    selection: Selection, plan: Plan, ledger: Ledger, *, locks: bool = False
+) -> RollbackPlan:
+    """Find out what undoing the selection means. ``plan`` are all migrations in their order.
+
+    With ``locks`` nobody changes what was looked at until the transaction ends that this needs.
+    """
     parts = parts_of(selection, plan, ledger)
     notes = []
     if not selection.labels and (unknown := unknown_labels(plan, ledger.database)):
         notes.append(
             f"Left as it is, since the classes are in no spec any more: {', '.join(unknown)}."
         )
-    planner = _Planner(parts, plan, ledger)
+    planner = _Planner(parts, plan, ledger, locks=locks)
     undos = [undo for part in parts if (undo := planner.undo(part)) is not None]
     planner.refuse(undos)
     return RollbackPlan(undos, planner.refusals, notes)
@@ -35,11 +41,12 @@ def plan_rollback(selection: Selection, plan: Plan, ledger: Ledger) -> RollbackP
 class _Planner:
     """Makes the undos one by one, and collects what stands against them."""
 
-    def __init__(self, parts: list[Part], plan: Plan, ledger: Ledger) -> None:
+    def __init__(self, parts: list[Part], plan: Plan, ledger: Ledger, *, locks: bool) -> None:
         self.refusals = Refusals()
         self._judge = Judge(parts, plan, database=ledger.database)
         self._targets = FormerTargets(database=ledger.database)
         self._last_steps = ledger.states()
+        self._locks = locks
 
     def undo(self, part: Part) -> Undo | None:
         """What is undone of one migration; None where there is nothing."""
@@ -74,9 +81,10 @@ class _Planner:
             [link.key_hash for link in links] if has_images else [], **part.of_run
         )
         pks = {link: part.model._meta.pk.to_python(link.object_pk) for link in links}
-        stored = part.model._base_manager.using(part.database).in_bulk(
-            [pk for pk in pks.values() if pk is not None]
-        )
+        objects = part.model._base_manager.using(part.database)
+        if self._locks:
+            objects = database_of(part.database).locking(objects, to_delete=True)
+        stored = objects.in_bulk([pk for pk in pks.values() if pk is not None])
         candidates = []
         for link, pk in pks.items():
             kept = images.get(link.key_hash, ())

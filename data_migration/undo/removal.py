@@ -99,7 +99,7 @@ class Removal:
         self._gone.clear()
 
     def _report(self, part: GoneRows) -> None:
-        for pairs in part.objects():
+        for pairs in part.objects(to_delete=False):
             with self._saving([part]):
                 for link, instance in pairs:
                     if instance is not None:
@@ -181,7 +181,7 @@ class _Deletion:
         """Needs a transaction around it."""
         against: list[Reason] = []
         for part in self._parts:
-            for pairs in part.objects():
+            for pairs in part.objects(to_delete=True):
                 there = [Candidate(link, each) for link, each in pairs if each is not None]
                 self._group[part.model].update(each.instance.pk for each in there)
                 if part.migration.on_conflict != OnConflict.OVERWRITE:
@@ -224,7 +224,7 @@ class _Deletion:
         """Keep an image of what goes and a message of what stays; returns the keys to forget."""
         images = Images(part.book.state, database=self._database, run=part.step.run_id)
         group, staying = self._group[part.model], set()
-        for pairs in part.objects():
+        for pairs in part.objects(to_delete=True):
             going = [(link, each) for link, each in pairs if each is not None and each.pk in group]
             targets = all_targets([each for _, each in going], database=self._database)
             images.keep_deleted(going, targets)

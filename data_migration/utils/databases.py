@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 
 from django.db import Error, OperationalError, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
-from django.db.models import Field
+from django.db.models import Field, QuerySet
 
 
 class Database:
@@ -77,6 +77,20 @@ class Database:
     def locks_all_but_the_key(self) -> bool:
         """Whether a row may be locked so that others may still refer to it."""
         return self.connection.features.has_select_for_no_key_update
+
+    def locking(self, rows: QuerySet[Any], *, to_delete: bool = False) -> QuerySet[Any]:
+        """``rows`` as they are to be read for a change: nobody else's can come before it.
+
+        They stay locked until the transaction ends, which this needs. The lock is the one that
+        the change itself would take, only earlier. Where the database has none (SQLite), whoever
+        would write first is refused, or we are. The order is that of the keys, so that two who
+        lock the same rows do not wait for each other.
+        """
+        no_key = self.locks_all_but_the_key and not to_delete
+        # What is selected along is not changed, and may be on the side of a join that PostgreSQL
+        # does not lock.
+        rows = rows.select_related(None).order_by("pk")
+        return rows.select_for_update(no_key=no_key)
 
     def values_in_query(self, at_most: int) -> int:
         """How many values one query takes, ``at_most`` where the database would take more."""

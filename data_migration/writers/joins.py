@@ -60,7 +60,10 @@ class ManagerJoins(Joins):
         """Make one many-to-many of an existing object that of the draft."""
         manager = getattr(draft.object, name)
         before = set(manager.values_list("pk", flat=True))
-        manager.set(self.wanted(draft, name, before))
+        wanted = self.wanted(draft, name, before)
+        # Not set(), which would look again, and take out what a person has added meanwhile.
+        manager.remove(*before - wanted)
+        manager.add(*wanted - before)
         return _is_touched(draft, name, before, set(manager.values_list("pk", flat=True)))
 
 

@@ -21,6 +21,7 @@ from data_migration.run.runner import Import, run_import
 from data_migration.workers import execute_range, range_reading, worker
 from tests.apps.ledger.models import Customer
 from tests.support.engine import Row, label_of, over, statements
+from tests.support.person import Person
 
 pytestmark = [
     pytest.mark.django_db(transaction=True),
@@ -312,3 +313,21 @@ def test_a_rehearsal_is_not_split(share: Share, monkeypatch: pytest.MonkeyPatch)
 
     assert (done.steps[0].split_into, done.steps[0].created) == (0, len(NUMBERS))
     assert not Customer.objects.exists()
+
+
+def test_an_edit_while_a_range_is_updated_comes_after_it(share: Share) -> None:
+    share(CustomerMigration, customers(range(1, 61)))
+    person = Person(lambda: Customer.objects.filter(name="customer 31").update(email="mine"))
+
+    def hook_before_save(self: Any, instance: Customer, row: Row) -> None:
+        if instance.name == "customer 31":
+            person()
+
+    updates = {"allow_updates": True, "hook_before_save": hook_before_save}
+    spec = type("CustomerMigration", (CustomerMigration,), updates)
+    rows = [{**row, "email": "new"} for row in customers(range(1, 61))]
+    done = share(spec, rows)
+
+    assert (done.error, done.steps[0].updated) == (None, 60)
+    assert person.did() == 1
+    assert Customer.objects.get(name="customer 31").email == "mine"
