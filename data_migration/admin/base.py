@@ -26,6 +26,8 @@ View = Callable[..., HttpResponseBase]
 VIEW, START, ROLL_BACK = (
     f"data_migration.{name}" for name in ("view_run", "start_run", "rollback_run")
 )
+#: The largest number that is taken for one of the ledger's; every database can hold it.
+LARGEST = 10**18 - 1
 READ = ("GET", "HEAD")
 ACT = ("POST",)
 
@@ -110,7 +112,7 @@ class LedgerAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
 
 def number_in(text: str | None) -> int | None:
     """A number of the ledger; None for what is none, or more than a database can hold."""
-    if text and text.isascii() and text.isdecimal() and len(text) < 19:
+    if text and text.isascii() and text.isdecimal() and len(text) <= len(str(LARGEST)):
         return int(text)
     return None
 

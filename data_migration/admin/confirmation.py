@@ -12,13 +12,12 @@ from django.utils.translation import ngettext
 from ..exceptions import DataMigrationError, SpecError, TargetError
 from ..launch.handover import availability
 from ..launch.jobs import require_sources, todo, warnings_of, whole_plan
-from ..ledger import Ledger
+from ..ledger import Ledger, active_run
 from ..plan.graph import Plan
 from ..run.target import require_target
 from ..undo import RollbackPlan, plan_rollback
 from ..utils.wording import error_text
 from .intents import Action, Intent
-from .live import active_run
 from .status_lines import StatusLine, status_lines
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -14,8 +15,10 @@ HEAD = (
     *("message", "run", "migration", "kind", "open", "key", "row", "column", "value", "cause"),
 )
 _PAGE = 2000
-#: By its first character a spreadsheet takes a text for a formula.
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+#: By its first character a spreadsheet takes a text for a formula, also by a full-width one, and
+#: behind blanks of any kind, which it leaves out. A tab, or the end of a line, begins a new cell.
+_BLANK = "[\\s\x00-\x1f\u200b-\u200f\u2060\ufeff]"
+_FORMULA = re.compile(f"[\t\r\n]|{_BLANK}*[-=+@\uff0d\uff1d\uff0b\uff20]")
 
 
 class _Echo:
@@ -55,4 +58,4 @@ def _cells(message: RowError) -> tuple[Any, ...]:
 def harmless(cell: Any) -> str:
     """The cell as text that no spreadsheet takes for a formula."""
     text = str(cell)
-    return f"'{text}" if text.startswith(_FORMULA) else text
+    return f"'{text}" if _FORMULA.match(text) else text

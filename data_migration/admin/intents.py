@@ -15,7 +15,7 @@ from ..exceptions import SpecError
 from ..options import MaxErrors, RunOptions
 from ..outcomes import Mode, OnError
 from ..undo import Selection
-from .base import ROLL_BACK, START
+from .base import LARGEST, ROLL_BACK, START, number_in
 
 
 class Action(TextChoices):
@@ -120,6 +120,7 @@ class IntentForm(forms.Form):
         label=_("Limit"),
         help_text=_("Only so many rows of each query"),
         min_value=1,
+        max_value=LARGEST,
         required=False,
     )
     on_error = forms.ChoiceField(
@@ -139,7 +140,7 @@ class IntentForm(forms.Form):
         label=_("Undo also what people changed, and what something else refers to"),
         required=False,
     )
-    run = forms.IntegerField(min_value=1, required=False)
+    run = forms.IntegerField(min_value=1, max_value=LARGEST, required=False)
     failures = forms.CharField(required=False)
 
     def clean_max_errors(self) -> MaxErrors | None:
@@ -150,6 +151,14 @@ class IntentForm(forms.Form):
             raise forms.ValidationError(
                 _("“Failed rows allowed” takes a number or a percentage such as 5%.")
             ) from None
+
+    def clean_failures(self) -> tuple[int, ...]:
+        """The messages by number; what is none must not be passed over and mean all of them."""
+        listed = self.cleaned_data["failures"]
+        numbers = [number_in(text) for text in listed.split(",")] if listed else []
+        if None in numbers:
+            raise forms.ValidationError(_("The failures to retry are numbers of messages."))
+        return tuple(number for number in numbers if number is not None)
 
     @property
     def intent(self) -> Intent:
@@ -166,7 +175,7 @@ class IntentForm(forms.Form):
             atomic=data["atomic"] and data["action"] != Action.REHEARSE,
             force=data["force"],
             run=data["run"],
-            failures=tuple(int(n) for n in data["failures"].split(",") if n.isdecimal()),
+            failures=data["failures"],
         )
 
     def _listed(self, name: str) -> tuple[str, ...]:

@@ -13,12 +13,11 @@ from django.utils.formats import number_format
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
+from ..ledger import ACTIVE
 from ..models import RowError, Run, RunStep
 from ..outcomes import MessageKind, RunStatus
 from ..progress import duration
 
-#: A run in one of these states is not over.
-ACTIVE = (RunStatus.QUEUED, RunStatus.RUNNING)
 #: So many failures are sent at once; the messages page has the others.
 _FAILURES = 20
 
@@ -65,14 +64,6 @@ class Bar:
         if self.failed:
             parts.append(_("%(number)s failed") % {"number": _number(self.failed)})
         return " · ".join(parts)
-
-
-def active_run(database: str) -> Run | None:
-    """The run that is going on, else the one that waits for a worker; None when there is none."""
-    runs = Run.objects.using(database).filter(status__in=ACTIVE).order_by("-pk")
-    # A run whose process is gone is neither, and is left in the table until the next one begins.
-    living = [run for run in runs[:20] if run.current_status in ACTIVE]
-    return min(living, key=lambda run: (run.status != RunStatus.RUNNING, run.pk), default=None)
 
 
 def bars(run: Run, database: str) -> list[Bar]:

@@ -64,6 +64,14 @@ class Filter:
             key=_text(query, "key").strip(),
         )
 
+    @classmethod
+    def exactly(cls, query: QueryDict) -> Filter | None:
+        """What a form asks for; None where a part makes no sense, without which it means more."""
+        chosen = cls.of(query)
+        names = ("run", "migration", "kind", "open", "like", "key")
+        given = {name for name in names if query.get(name)}
+        return chosen if given == {name for name, _value in chosen.parameters} else None
+
     @property
     def parameters(self) -> list[tuple[str, Any]]:
         """What is not left at its default, for a query string or a form."""
@@ -188,19 +196,26 @@ class MessageAdmin(LedgerAdmin):
         rows = dismiss(
             list(self._chosen(request).values_list("pk", flat=True)), database=self.database
         )
-        text = ngettext("%(rows)s failure was closed.", "%(rows)s failures were closed.", rows)
-        notices.success(request, text % {"rows": rows})
+        if rows:
+            text = ngettext("%(rows)s failure was closed.", "%(rows)s failures were closed.", rows)
+            notices.success(request, text % {"rows": rows})
+        else:
+            notices.warning(request, _("None of them is an open failure."))
         return self._back(request)
 
     def _chosen(self, request: HttpRequest) -> QuerySet[RowError]:
         """The open failures that are ticked; with ``like`` all of a cause that were shown."""
+        found = RowError.objects.using(self.database)
         if "like" in request.POST:
-            found = Filter.of(request.POST).messages(self.database)
+            chosen = Filter.exactly(request.POST)
+            if chosen is None or chosen.like is None:
+                return found.none()
+            found = chosen.messages(self.database)
         else:
             ticked = [
                 number for text in request.POST.getlist("message") if (number := number_in(text))
             ]
-            found = RowError.objects.using(self.database).filter(pk__in=ticked)
+            found = found.filter(pk__in=ticked)
         return found.filter(kind=MessageKind.FAILURE, is_open=True)
 
     def _back(self, request: HttpRequest) -> HttpResponse:

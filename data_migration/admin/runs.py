@@ -24,14 +24,14 @@ from django.utils.translation import gettext as _
 
 from ..exceptions import DataMigrationError
 from ..launch.handover import availability, resume
-from ..ledger import request_stop, withdraw
+from ..ledger import ACTIVE, active_run, request_stop, withdraw
 from ..models import RowError, Run, RunStep
 from ..outcomes import RunStatus
 from ..reports import migrations as report
 from .base import ACT, LedgerAdmin, may, number_in, permission_for
 from .causes import causes
 from .intents import FAILED_ROW
-from .live import ACTIVE, active_run, document, watched
+from .live import document, watched
 from .messages import Filter
 from .status_lines import anchor_of
 
@@ -162,7 +162,8 @@ class RunAdmin(LedgerAdmin):
                 text = _("Run %(run)s is not over, and there can be one at a time.")
                 messages.error(request, text % {"run": other.pk})
             else:
-                number = resume(run, requested_by=request.user.get_username()).pk
+                by = request.user.get_username()
+                number = resume(run, requested_by=by, alone=True).pk
                 messages.success(request, _("Run %(run)s was handed over.") % {"run": number})
         except DataMigrationError as error:
             messages.error(request, str(error))

@@ -11,16 +11,17 @@ from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpRespons
 from django.urls import URLPattern
 from django.utils.translation import gettext as _
 
-from ..exceptions import SpecError
+from ..exceptions import DataMigrationError, SpecError
 from ..launch.handover import availability, start_rollback, start_run
 from ..launch.jobs import whole_plan
+from ..ledger import active_run
 from ..models import Run
 from ..outcomes import RunStatus
 from ..utils.wording import error_text
 from .base import ACT, LedgerAdmin, may, permission_for
 from .confirmation import Confirmation, confirm
 from .intents import Action, Intent, IntentForm
-from .live import active_run, watched
+from .live import watched
 from .picture import picture_of
 from .status_lines import StatusLine, status_lines
 
@@ -104,13 +105,17 @@ class StatusAdmin(LedgerAdmin):
         confirmation = confirm(intent, self.database)
         if not confirmation.can_start:  # it was, when the page in between was drawn
             return self._ask(request, confirmation)
-        by = request.user.get_username()
-        if intent.action == Action.ROLL_BACK:
-            run = start_rollback(
-                intent.selection, database=self.database, force=intent.force, requested_by=by
-            )
-        else:
-            run = start_run(intent.run_options(self.database), requested_by=by)
+        asked: dict[str, Any] = {"requested_by": request.user.get_username(), "alone": True}
+        try:
+            if intent.action == Action.ROLL_BACK:
+                run = start_rollback(
+                    intent.selection, database=self.database, force=intent.force, **asked
+                )
+            else:
+                run = start_run(intent.run_options(self.database), **asked)
+        except DataMigrationError as error:  # somebody was faster
+            messages.error(request, str(error))
+            return self._ask(request, confirm(intent, self.database))
         messages.success(request, _("Run %(run)s was handed over.") % {"run": run.pk})
         return HttpResponseRedirect(self.url("run_change", run.pk))
 

@@ -6,13 +6,14 @@ The row of a run is the job: what is handed over is its number, once the row is 
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from typing import Any, NamedTuple
 
 from django.db import transaction
 
 from ..conf import BACKGROUNDS, settings
 from ..exceptions import SpecError
-from ..ledger import give_up, queue_run
+from ..ledger import give_up, nobody_else, queue_run
 from ..models import Run
 from ..options import RunOptions
 from ..outcomes import Mode, RunKind
@@ -45,32 +46,40 @@ def enqueue(task: str, *arguments: Any) -> None:
     backend.enqueue(task, *arguments)
 
 
-def start_run(options: RunOptions, *, requested_by: str = "") -> Run:
+def start_run(options: RunOptions, *, requested_by: str = "", alone: bool = False) -> Run:
     """Queue a run and hand it over when the transaction is committed.
 
-    Raises :exc:`SpecError` when there is no backend.
+    Raises :exc:`SpecError` when there is no backend and, with ``alone``, :exc:`RunRefused` when
+    another run is going on or waits: runs that are queued are carried out one after the other.
     """
-    return _start(RunKind.IMPORT, options.mode, options.recorded(), options.database, requested_by)
+    return _start(
+        RunKind.IMPORT, options.mode, options.recorded(), options.database, requested_by, alone
+    )
 
 
 def start_rollback(
-    selection: Selection, *, database: str, force: bool = False, requested_by: str = ""
+    selection: Selection,
+    *,
+    database: str,
+    force: bool = False,
+    requested_by: str = "",
+    alone: bool = False,
 ) -> Run:
     """Queue a rollback and hand it over when the transaction is committed.
 
-    Raises :exc:`SpecError` when there is no backend.
+    Raises like :func:`start_run`.
     """
     options = {**selection.recorded(), "force": force}
-    return _start(RunKind.ROLLBACK, Mode.ROLLBACK, options, database, requested_by)
+    return _start(RunKind.ROLLBACK, Mode.ROLLBACK, options, database, requested_by, alone)
 
 
-def resume(run: Run, *, requested_by: str = "") -> Run:
+def resume(run: Run, *, requested_by: str = "", alone: bool = False) -> Run:
     """Queue a new run with the labels and options of one that ended: it goes on where that was.
 
-    Raises :exc:`SpecError` when there is no backend.
+    Raises like :func:`start_run`.
     """
     database = run._state.db or "default"
-    return _start(RunKind(run.kind), Mode(run.mode), run.options, database, requested_by)
+    return _start(RunKind(run.kind), Mode(run.mode), run.options, database, requested_by, alone)
 
 
 def _choose() -> tuple[Backend, str]:
@@ -95,13 +104,15 @@ _NO_BACKEND = (
 
 
 def _start(
-    kind: RunKind, mode: Mode, options: dict[str, Any], database: str, requested_by: str
+    kind: RunKind,
+    mode: Mode,
+    options: dict[str, Any],
+    database: str,
+    requested_by: str,
+    alone: bool,
 ) -> Run:
     if why_not := availability().reason:
         raise SpecError(why_not)
-    run = queue_run(
-        kind=kind, mode=mode, options=options, requested_by=requested_by, database=database
-    )
 
     def hand_over() -> None:
         # The row is committed, so what goes wrong from here on is told there.
@@ -111,5 +122,9 @@ def _start(
             text = f"It could not be handed over to the background. {error_text(error)}"
             give_up(run.pk, text, database=database)
 
-    transaction.on_commit(hand_over, using=database)
+    with nobody_else(database) if alone else nullcontext():
+        run = queue_run(
+            kind=kind, mode=mode, options=options, requested_by=requested_by, database=database
+        )
+        transaction.on_commit(hand_over, using=database)
     return run

@@ -7,15 +7,16 @@ imports the models, keys, and what writes rows of a table; of fields only how di
 from __future__ import annotations
 
 from .links import Link, LinkBook
-from .lock import Lock, lock_holder
+from .lock import Lock, lock_holder, nobody_else
 from .lookup import LinkLookup
 from .messages import Message, Messages, dismiss, open_keys
-from .queue import give_up, queue_run, queued_run, request_stop, withdraw
+from .queue import ACTIVE, active_run, give_up, queue_run, queued_run, request_stop, withdraw
 from .run_words import describe_run
 from .runs import Ledger, NewStep
 from .steps import FINISHED, StepLedger
 
 __all__ = [
+    "ACTIVE",
     "FINISHED",
     "Ledger",
     "Link",
@@ -26,10 +27,12 @@ __all__ = [
     "Messages",
     "NewStep",
     "StepLedger",
+    "active_run",
     "describe_run",
     "dismiss",
     "give_up",
     "lock_holder",
+    "nobody_else",
     "open_keys",
     "queue_run",
     "queued_run",

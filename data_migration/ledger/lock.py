@@ -10,7 +10,7 @@ from functools import cached_property
 from typing import Any
 
 from django.db import Error, OperationalError, connections, transaction
-from django.db.models import Exists, OuterRef
+from django.db.models import Exists, F, OuterRef
 from django.utils import timezone
 
 from ..conf import settings
@@ -20,7 +20,7 @@ from ..outcomes import RunStatus
 from ..utils import processes
 from ..utils.databases import database_of
 from .heartbeat import beating
-from .queue import stop_requested
+from .queue import active_run, stop_requested
 from .run_words import describe_run, host_of, process_of, time_of
 
 #: Tells the counts of the step that is going on, for others to see.
@@ -51,6 +51,42 @@ def lock_holder(database: str) -> Run | None:
 def holds_lock(run: Run, *, database: str) -> bool:
     """Whether the run still has the lock of its database. Locks nothing."""
     return RunLock.objects.using(database).filter(run=run).exists()
+
+
+@contextmanager
+def nobody_else(database: str) -> Iterator[None]:
+    """In the block, a transaction, nobody else can queue a run like this.
+
+    Raises :exc:`RunRefused` when a run is going on or waits, or is just being asked for.
+    """
+    _refuse_beside_another(database)
+    _make_row(database)
+    row = RunLock.objects.using(database).filter(pk=_ROW)
+    with transaction.atomic(using=database):
+        try:
+            if database_of(database).has_one_writer:
+                row.update(run=F("run"))  # whoever has written is the writer until its end
+            else:
+                list(row.select_for_update(nowait=database_of(database).locks_without_waiting))
+        except OperationalError as error:
+            raise RunRefused(
+                "Another run is just being asked for, and there can be one at a time. Look again"
+                " in a moment."
+            ) from error
+        _refuse_beside_another(database)
+        yield
+
+
+def _refuse_beside_another(database: str) -> None:
+    if (other := active_run(database)) is not None:
+        raise RunRefused(f"Run {other.pk} is not over, and there can be one at a time.")
+
+
+def _make_row(database: str) -> None:
+    """The row of the lock is there from the first run on."""
+    locks = RunLock.objects.using(database)
+    if not locks.filter(pk=_ROW).exists():
+        locks.bulk_create([RunLock(pk=_ROW)], ignore_conflicts=True)
 
 
 class Lock:
@@ -84,10 +120,7 @@ class Lock:
         What a dead run left is marked as interrupted. Raises :exc:`RunRefused` when a living run
         holds the lock, and when its row cannot be had: a transaction that took it is still open.
         """
-        if not self._rows().exists():
-            RunLock.objects.using(self.database).bulk_create(
-                [RunLock(pk=_ROW)], ignore_conflicts=True
-            )
+        _make_row(self.database)
         deadline = time.monotonic() + _PATIENCE
         while True:
             former = _recorded(self.database)

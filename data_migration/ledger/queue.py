@@ -14,6 +14,17 @@ from ..outcomes import Mode, RunKind, RunStatus
 from ..utils import processes
 from ..utils.databases import database_of
 
+#: A run in one of these states is not over.
+ACTIVE = (RunStatus.QUEUED, RunStatus.RUNNING)
+
+
+def active_run(database: str) -> Run | None:
+    """The run that is going on, else the one that waits for a worker; None when there is none."""
+    runs = Run.objects.using(database).filter(status__in=ACTIVE).order_by("-pk")
+    # A run whose process is gone is neither, and is left in the table until the next one begins.
+    living = [run for run in runs[:20] if run.current_status in ACTIVE]
+    return min(living, key=lambda run: (run.status != RunStatus.RUNNING, run.pk), default=None)
+
 
 def queue_run(
     *,

@@ -15,6 +15,7 @@ from data_migration.ledger import (
     Ledger,
     give_up,
     lock_holder,
+    nobody_else,
     queue_run,
     queued_run,
     request_stop,
@@ -131,6 +132,42 @@ def test_of_two_that_claim_at_once_one_wins() -> None:
 
     assert len(won) == len(lost) == 1
     assert lock_holder("default") == run
+
+
+@committing
+def test_of_four_that_ask_at_once_and_alone_one_is_queued() -> None:
+    refused: list[str] = []
+    together = threading.Barrier(4)
+
+    def ask() -> None:
+        try:
+            together.wait()
+            with nobody_else("default"):
+                queue()
+        except RunRefused as error:
+            refused.append(str(error))
+        finally:
+            connections["default"].close()
+
+    threads = [threading.Thread(target=ask) for _ in range(4)]
+    for each in threads:
+        each.start()
+    for each in threads:
+        each.join()
+
+    assert Run.objects.count() == 1
+    assert len(refused) == 3
+    assert all("there can be one at a time" in text for text in refused)
+
+
+@pytest.mark.django_db
+def test_beside_a_run_that_is_going_on_or_waits_nobody_asks_alone() -> None:
+    run = queue()
+    with pytest.raises(RunRefused, match=f"Run {run.pk} is not over"), nobody_else("default"):
+        pass
+    withdraw(run.pk, database="default")
+    with nobody_else("default"):
+        pass
 
 
 @pytest.mark.django_db

@@ -37,6 +37,18 @@ def test_the_page_in_between_asks_for_the_same(query: str) -> None:
     assert read(again.urlencode()) == intent
 
 
+@pytest.mark.parametrize("number", ["9" * 5000, "9" * 19, "x", "²", "-1"])
+@pytest.mark.parametrize("name", ["limit", "run", "failures"])
+def test_a_number_that_is_none_or_too_large_is_refused(name: str, number: str) -> None:
+    form = IntentForm(QueryDict(f"action=retry&{name}={number}"))
+    assert list(form.errors) == [name]
+
+
+def test_one_failure_that_is_none_does_not_leave_the_others() -> None:
+    assert not IntentForm(QueryDict("action=retry&failures=1,x")).is_valid()
+    assert read("action=retry&failures=1,2").failures == (1, 2)
+
+
 def test_a_rehearsal_is_never_atomic() -> None:
     assert read("action=rehearse&atomic=on").mode == "rehearsal"
 

@@ -9,7 +9,8 @@ import pytest
 from django.test import Client
 from django.utils import timezone
 
-from data_migration.admin.live import Bar, active_run, bars, document, summary
+from data_migration.admin.live import Bar, bars, document, summary
+from data_migration.ledger import active_run
 from data_migration.ledger.queue import this_process
 from data_migration.models import Run, RunStep
 from tests.unit.admin.conftest import RUNS, Login

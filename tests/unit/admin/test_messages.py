@@ -196,6 +196,31 @@ def test_nonsense_is_neither_retried_nor_dismissed(
     assert RowError.objects.filter(is_open=True).count() == 3
 
 
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {"like": ""},
+        {"like": "x"},
+        {"like": "-1"},
+        {"like": "9" * 5000},
+        {"like": "999999"},
+        {"like": "4", "run": "x"},
+        {"like": "4", "kind": "nonsense"},
+        {"like": "4", "key": " "},
+    ],
+    ids=str,
+)
+def test_a_cause_that_makes_no_sense_is_no_cause_and_means_no_row(
+    starter: Client, imported: Run, asked: dict[str, str]
+) -> None:
+    if asked["like"] == "4":
+        asked = {**asked, "like": str(RowError.objects.get(key="4").pk)}
+    for place in ("retry", "dismiss"):
+        response = starter.post(f"{MESSAGES}{place}/", asked, follow=True)
+        assert "None of them is an open failure" in response.content.decode()
+    assert RowError.objects.filter(is_open=True).count() == 3
+
+
 def test_the_way_back_leads_nowhere_else(starter: Client, imported: Run) -> None:
     response = starter.post(
         f"{MESSAGES}dismiss/", {"back": "//evil.example/?x=1\r\nSet-Cookie: a=b"}

@@ -10,7 +10,11 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
+from data_migration.admin import status
+from data_migration.admin.confirmation import confirm
+from data_migration.ledger import queue_run
 from data_migration.models import MigrationState, RowError, RowLink, Run, RunStep
+from data_migration.outcomes import Mode, RunKind
 from tests.apps.library.fixtures import EVERYTHING, NOTHING, Library, counts
 from tests.apps.library.testing import migrate
 from tests.unit.admin.conftest import STATUS, Login
@@ -308,6 +312,11 @@ def test_one_run_of_several_is_undone(
     [
         ({"action": "explode"}, "explode"),
         ({"action": "run", "limit": "0"}, "greater than or equal to 1"),
+        ({"action": "run", "limit": "9" * 5000}, "Enter a whole number"),
+        ({"action": "run", "limit": "9" * 30}, "less than or equal to"),
+        ({"action": "retry", "failures": "x"}, "are numbers of messages"),
+        ({"action": "retry", "failures": "9" * 5000}, "are numbers of messages"),
+        ({"action": "rollback", "run": "9" * 30}, "less than or equal to"),
         ({"action": "run", "max_errors": "many"}, "percentage such as 5%"),
     ],
 )
@@ -334,6 +343,22 @@ def test_while_a_run_is_not_over_no_other_is_started(starter: Client, library: L
     page = text_of(starter)
     assert f"Run {first.pk} waits for a worker." in page
     assert 'value="run" class="button" disabled' in page
+
+
+def test_a_run_that_somebody_else_asked_for_just_now_is_told(
+    starter: Client, library: Library, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    confirmed = confirm
+
+    def slowly(*arguments: Any) -> Any:
+        found = confirmed(*arguments)
+        queue_run(kind=RunKind.IMPORT, mode=Mode.COMMIT, options={}, database="default")
+        monkeypatch.setattr(status, "confirm", confirmed)
+        return found
+
+    monkeypatch.setattr(status, "confirm", slowly)
+    text = post(starter, "start", action="run").content.decode()
+    assert f"Run {Run.objects.get().pk} is not over" in text
 
 
 def test_without_an_engine_the_buttons_are_off_and_say_which_setting_to_change(
