@@ -46,6 +46,11 @@ _CONVERSIONS = (
 _WRITING = ("pre_save", "get_placeholder", "get_placeholder_sql")
 
 
+def is_clock(field: Any) -> bool:
+    """Whether Django overwrites the field with the current time."""
+    return bool(getattr(field, "auto_now", False) or getattr(field, "auto_now_add", False))
+
+
 def kind_of(field: Any) -> Kind | None:
     """The stock field that the field is or inherits from; None for any other."""
     return next((stock for stock in OWN_TYPES if isinstance(field, stock)), None)

@@ -13,11 +13,15 @@ from .identity import NOBODY, Identity
 
 
 class Note(NamedTuple):
-    """Something about a row that a person should know; kept with the run as a message."""
+    """Something about a row that a person should know; kept with the run as a message.
+
+    It ``is_settled`` where another look at the unchanged row would say the same.
+    """
 
     column: str
     value: Any
     cause: str
+    is_settled: bool = False
 
 
 class Changes(NamedTuple):

@@ -141,7 +141,8 @@ def _described(transform: Transform, columns: Sequence[str]) -> Iterator[tuple[s
     excluded = {name for name, each in described if each.exclude}
     for column in columns:
         if action := transform.actions[column]:
-            name, own_type, _ = action
+            name, conversion = action
+            own_type = None if conversion is None else conversion.own_type
             kept = f"{own_type.__name__} as it is, " if own_type else ""
             yield column, f"{name} ({kept}anything {'else ' if own_type else ''}by the field)"
         elif column in excluded:

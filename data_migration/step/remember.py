@@ -187,7 +187,8 @@ def _leaves_an_image(draft: Draft) -> bool:
 def _unsettled(draft: Draft) -> int:
     if draft.has_late_m2m:
         return Unsettled.RELATIONS.value
-    return Unsettled.WARNED.value if draft.notes else 0
+    is_settled = all(note.is_settled for note in draft.notes)
+    return 0 if is_settled else Unsettled.WARNED.value
 
 
 class Deferrals:

@@ -8,7 +8,7 @@ from typing import Any
 from django.db.models import Field, Model
 
 from ..exceptions import ConversionError, MissingTarget
-from ..fields.converters import key_converter
+from ..fields.converters import key_conversion
 from ..fields.lookup import target_field_of
 from ..rows.drafts import Draft
 from ..spec.columns import Column
@@ -27,7 +27,7 @@ class Existing:
             for attr in attrs
         ]
         self._converters = [
-            key_converter(target_field_of(field), attr, database=database)
+            key_conversion(target_field_of(field), attr, database=database, is_exact=False)
             for field, attr in zip(self._fields, attrs, strict=True)
         ]
         self._queryset = model._base_manager.using(database)

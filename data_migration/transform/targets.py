@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from types import NoneType
 from typing import Any, Final
 
@@ -11,7 +11,7 @@ from django.db.models import F, Field, Model, QuerySet
 
 from ..conf import settings
 from ..exceptions import ConversionError
-from ..fields.converters import Converter, key_converter
+from ..fields.converters import key_conversion
 from ..fields.paths import AttributePath
 from ..fields.stock import fitting_type_of
 from ..utils.chunks import chunks
@@ -115,7 +115,9 @@ class Attribute:
         self.path = name.removesuffix(f"__{self.lookup}") if self.lookup else name
         self.is_text = field is None or field.empty_strings_allowed
         # Without a field of its own (a relation's other side) a value is searched as it is.
-        self.convert: Converter = key_converter(field or Field(), name, database=database)
+        self.convert: Callable[[Any], Any] = key_conversion(
+            field or Field(), name, database=database, is_exact=True
+        )
         self.own_type = fitting_type_of(field) if field else None
 
     def is_null(self, value: Any) -> bool:

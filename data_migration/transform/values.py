@@ -6,17 +6,16 @@ only follows it.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
-from contextlib import suppress
+from collections.abc import Collection, Iterable, Iterator
 from typing import Any
 
 from django.db.models import Field, ForeignKey, ManyToManyField
 
 from ..exceptions import UnknownColumn
-from ..fields.converters import QUICK, Converter, converter
+from ..fields.converters import Conversion
 from ..fields.lookup import field_of
-from ..fields.stock import fitting_type_of
-from ..rows.drafts import Draft
+from ..fields.losses import Changed
+from ..rows.drafts import Draft, Note
 from ..spec.columns import Column, Relation
 from ..spec.hooks import Hooks
 from ..spec.migration import Migration
@@ -25,9 +24,9 @@ from .legacy_targets import Linked
 from .relations import RelationColumn
 from .savepoints import HookSavepoints
 
-#: Where a column's value goes: (keyword argument, the type that needs no conversion, converter);
+#: Where a column's value goes: (keyword argument, how it becomes the field's; None as it is);
 #: None: not a plain value.
-Action = tuple[str, type | None, Converter] | None
+Action = tuple[str, Conversion | None] | None
 
 
 class Transform:
@@ -114,16 +113,24 @@ class Transform:
         if len(set(map(len, rows))) != 1:
             return False
         columns: dict[str, Iterable[Any]] = {}
+        losses: list[tuple[Draft, Note]] = []
         try:
             for column in rows[0]:
                 if action := self.actions[column]:
-                    columns[action[0]] = _converted([row[column] for row in rows], *action[1:])
+                    name, conversion = action
+                    values = [row[column] for row in rows]
+                    made = values if conversion is None else conversion.of_all(values)
+                    if made is not values and Changed in set(map(type, made)):
+                        made = list(_kept(column, values, made, drafts, losses))
+                    columns[name] = made
         except Exception:
             return False
         if columns:
             names = tuple(columns)
-            for draft, values in zip(drafts, zip(*columns.values(), strict=True), strict=True):
-                draft.values = dict(zip(names, values, strict=True))
+            for draft, row in zip(drafts, zip(*columns.values(), strict=True), strict=True):
+                draft.values = dict(zip(names, row, strict=True))
+        for draft, note in losses:
+            draft.notes += (note,)
         return True
 
     def _transform(self, draft: Draft) -> None:
@@ -133,8 +140,12 @@ class Transform:
         for column, value in row.items():
             action = actions[column]
             if action is not None:
-                name, own_type, convert = action
-                values[name] = value if type(value) is own_type else convert(value)
+                name, conversion = action
+                made = value if conversion is None else conversion(value)
+                if type(made) is Changed:
+                    draft.notes += (_loss(column, value, made),)
+                    made = made.value
+                values[name] = made
 
     def action(self, column: str) -> Action:
         """Decide what ``column`` means; relations are put aside for :meth:`resolve`."""
@@ -155,11 +166,11 @@ class Transform:
             self._add_relation(column, _as_key(field), field)
             return None
         if not isinstance(field, Field):
-            return column, None, lambda value: value
+            return column, None
         if isinstance(field, ManyToManyField) or field.generated:
             raise self._unknown(column)
         name = field.attname if column == "pk" else column
-        return name, fitting_type_of(field), converter(field, column)
+        return name, Conversion(field, column, database=self._database)
 
     def _add_entry(self, entry: str, *, is_column: bool = False) -> None:
         """Add the relation of an entry of ``column_description``, once."""
@@ -200,14 +211,24 @@ class Transform:
         )
 
 
-def _converted(values: list[Any], own_type: type | None, convert: Converter) -> list[Any]:
-    kinds = set(map(type, values))
-    if kinds == {own_type}:
-        return values
-    if (quick := QUICK.get((own_type, *kinds))) is not None:
-        with suppress(ValueError, ArithmeticError):
-            return quick(values)
-    return [value if type(value) is own_type else convert(value) for value in values]
+def _kept(
+    column: str,
+    values: list[Any],
+    made: list[Any],
+    drafts: list[Draft],
+    losses: list[tuple[Draft, Note]],
+) -> Iterator[Any]:
+    """What is kept of a column's values; of those that lost something ``losses`` take note."""
+    for value, each, draft in zip(values, made, drafts, strict=True):
+        if type(each) is Changed:
+            losses.append((draft, _loss(column, value, each)))
+            yield each.value
+        else:
+            yield each
+
+
+def _loss(column: str, value: Any, made: Changed) -> Note:
+    return Note(column, value, made.cause, is_settled=True)
 
 
 class _Actions(dict[str, Action]):

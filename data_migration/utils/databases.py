@@ -33,6 +33,11 @@ class Database:
     checks_keys_when_told: ClassVar[bool] = False
     #: Whether ``bulk_update`` cuts a text that is too long where it should refuse it.
     cuts_in_bulk_updates: ClassVar[bool] = False
+    #: Whether blanks beyond the length of a text column are cut, where all else is refused.
+    cuts_blanks: ClassVar[bool] = False
+    #: Whether a floating-point column keeps what is no number, and the infinite ones.
+    keeps_nan: ClassVar[bool] = True
+    keeps_infinity: ClassVar[bool] = True
     #: How a decimal of too many places is rounded: servers do that themselves.
     decimal_rounding: ClassVar[str] = ROUND_HALF_UP
     #: Whether decimals are kept as floating-point numbers.
@@ -144,6 +149,7 @@ class PostgreSQL(Database):
     takes_copy = True
     checks_keys_when_told = True
     cuts_in_bulk_updates = True
+    cuts_blanks = True
     share_lock = " FOR SHARE"
     short_wait = "SET LOCAL lock_timeout = '1s'"
 
@@ -152,6 +158,9 @@ class MySQL(Database):
     """MariaDB as well."""
 
     checks_keys_at_once = True
+    cuts_blanks = True
+    keeps_nan = False
+    keeps_infinity = False
     share_lock = " LOCK IN SHARE MODE"
     short_wait = "SET SESSION innodb_lock_wait_timeout = 1"
 
@@ -192,6 +201,7 @@ class MySQL(Database):
 class SQLite(Database):
     has_one_writer = True
     decimal_rounding = ROUND_HALF_EVEN  # by Django
+    keeps_nan = False  # it writes NULL
     keeps_decimals_as_floats = True
 
     def without_transactions(self, tables: Collection[str]) -> dict[str, str]:

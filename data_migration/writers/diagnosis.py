@@ -14,9 +14,9 @@ from django.db import Error, IntegrityError
 from django.db.models import Field, ForeignKey
 
 from ..exceptions import RowFailure
+from ..fields.stock import is_clock
 from ..rows.drafts import Draft, Note
 from ..utils.wording import hook_of
-from .timestamps import is_clock
 
 
 def describe(draft: Draft, *, database: str) -> Note:

@@ -7,11 +7,10 @@ from typing import Any
 
 from django.db.models import FileField, Model
 
-from ..fields.stock import copy_refusal, is_stock
+from ..fields.stock import copy_refusal, is_clock, is_stock
 from ..rows.drafts import Draft
 from ..tables import Meanwhile, NewKeys, TableInsert, Unsuitable, has_own_way
 from ..utils.databases import database_of
-from .timestamps import is_clock
 
 #: The values of each attribute, in the order of the rows.
 Columns = dict[str, list[Any]]

@@ -11,10 +11,7 @@ from typing import Any
 
 from django.db.models import Field, Model, QuerySet
 
-
-def is_clock(field: Any) -> bool:
-    """Whether Django overwrites the field with the current time."""
-    return bool(getattr(field, "auto_now", False) or getattr(field, "auto_now_add", False))
+from ..fields.stock import is_clock
 
 
 def auto_fields(model: type[Model]) -> list[Field[Any, Any]]:

@@ -20,6 +20,7 @@ from django.dispatch import Signal
 
 import data_migration
 from data_migration import Migration, conf, is_a, signals
+from data_migration.fields.losses import Loss
 from data_migration.management import base
 from data_migration.models import Run, RunStep
 from data_migration.outcomes import RunStatus
@@ -104,6 +105,12 @@ def test_every_check_is_documented() -> None:
     text = page("reference/checks")
     assert found
     assert [number for number in sorted(found) if number not in text] == []
+
+
+def test_every_loss_of_a_value_is_documented_and_every_documented_one_is_a_loss() -> None:
+    text = section(page("reference/values"), "Warnings")
+    named = re.findall(r"^   \* - ``([A-Z_]+)``$", text, re.MULTILINE)
+    assert named == [each.name for each in Loss]
 
 
 def test_every_public_name_is_documented() -> None:

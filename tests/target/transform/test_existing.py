@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -152,10 +153,13 @@ class TestRerun:
         migrate_fine(migration, [row | {"name": "new"} for row in self.rows()[:3]])
         assert called == ["s0", "s1", "s2"]
 
-    def test_price_that_the_database_rounds_is_unchanged(self, writer: str) -> None:
+    def test_price_that_was_rounded_is_unchanged_and_told_once(self, writer: str) -> None:
         migration = updateable(writer)
         rows = [{"sku": "s1", "price": 1.005}, {"sku": "s2", "price": "2"}]
-        migrate_fine(migration, rows)
+        first = migrate(migration, rows)
+        assert first.counts == {"created": 2, "warnings": 1}
+        assert first.told == [('"s1"', "price", "1.005")]
+        assert set(Product.objects.values_list("price", flat=True)) == {Decimal("1.01"), 2}
         with nothing_written():
             assert migrate_fine(migration, rows).counts == {"unchanged": 2}
 

@@ -2,22 +2,35 @@
 
 from __future__ import annotations
 
+import math
 from contextlib import suppress
+from decimal import Decimal
 from typing import Any
 
 import pytest
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError, connection, transaction
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from data_migration.exceptions import SpecError
+from data_migration.fields.losses import Loss
 from data_migration.migration import Migration
 from data_migration.outcomes import RunStatus
 from data_migration.rows.drafts import Draft
 from data_migration.spec.columns import is_a
 from data_migration.spec.hooks import Hooks
 from data_migration.transform.values import Transform
-from tests.apps.shop.models import Brand, Country, Custom, Everything, Log, Product, Review, Tag
+from tests.apps.shop.models import (
+    Brand,
+    Country,
+    Custom,
+    Everything,
+    Log,
+    Product,
+    Review,
+    Stamped,
+    Tag,
+)
 from tests.support.engine import Result, migrate, migrate_fine, statements
 from tests.support.examples import examples
 from tests.target.tables.values import OWN
@@ -130,6 +143,67 @@ def test_explicit_primary_key_of_text() -> None:
 
 def test_many_to_many_without_description_is_refused_with_the_way_out() -> None:
     assert "is_a(..., m2m=True)" in refused(migrate(ProductMigration, [{"tags": "1;2"}]))
+
+
+@pytest.mark.parametrize("has_hook", [False, True])
+def test_value_that_loses_something_is_a_warning_with_key_column_and_value(has_hook: bool) -> None:
+    class Priced(ProductMigration):
+        pass
+
+    if has_hook:
+        Priced.hook_before_transformation = lambda self, row: None  # type: ignore[assignment]
+    rows = [
+        {"id": 1, "sku": "a", "price": Decimal("19.999")},
+        {"id": 2, "sku": "b", "price": Decimal("19.99")},
+        {"id": 3, "sku": "c", "price": 0.004},
+    ]
+    result = migrate(Priced, rows)
+    assert result.counts == {"created": 3, "warnings": 2}
+    assert result.told == [("1", "price", "19.999"), ("3", "price", "0.004")]
+    assert set(result.causes) == {Loss.DECIMAL_PLACES.value.format(2)}
+    assert sorted(Product.objects.values_list("price", flat=True)) == [0, Decimal("19.99"), 20]
+
+
+def test_row_that_fails_has_no_warning() -> None:
+    row = {"id": 1, "sku": None, "price": Decimal("19.999")}
+    assert migrate(ProductMigration, [row]).counts == {"failed": 1}
+
+
+def test_null_in_a_field_that_takes_the_current_time_is_a_warning() -> None:
+    class StampedMigration(Migration):
+        model = Stamped
+
+    result = migrate(StampedMigration, [{"id": 1, "name": "a", "added": None}])
+    assert result.counts == {"created": 1, "warnings": 1}
+    assert result.told == [("1", "added", "NULL")]
+
+
+def test_blanks_that_a_server_would_cut_are_told() -> None:
+    """SQL has blanks beyond the length of a column cut without a word, and all else refused."""
+    result = migrate(ProductMigration, [{"id": 1, "sku": "a" * 20 + "  "}])
+    if connection.vendor == "sqlite":  # which has no lengths
+        assert result.counts == {"created": 1}
+        assert Product.objects.get().sku == "a" * 20 + "  "
+    else:
+        assert result.counts == {"created": 1, "warnings": 1}
+        assert result.causes == [Loss.TRAILING_BLANKS.value.format(20)]
+        assert Product.objects.get().sku == "a" * 20
+
+
+def test_what_is_no_number_never_becomes_null() -> None:
+    class EverythingMigration(Migration):
+        model = Everything
+
+        def hook_before_transformation(self, row: dict[str, Any]) -> None:
+            row["real"] = math.nan
+
+    nan = migrate(EverythingMigration, [{"id": 1, "real": 1.5}])
+    if connection.vendor == "postgresql":
+        assert nan.counts == {"created": 1}
+        assert math.isnan(Everything.objects.get().real)
+    else:
+        assert nan.counts == {"failed": 1}
+        assert "keeps no NaN" in nan.causes[0]
 
 
 class TestForeignKeyWithoutDescription:

@@ -43,7 +43,9 @@ def test_given_values_are_kept(writer: str) -> None:
 
 
 def test_null_becomes_now_and_its_neighbours_are_kept(writer: str) -> None:
-    migrate_fine(stamped(writer), [row(1), row(2, added=None, changed=None, changed_at=None)])
+    nulls = {"added": None, "changed": None, "changed_at": None}
+    result = migrate(stamped(writer), [row(1), row(2, **nulls)])
+    assert result.told == [("2", name, "NULL") for name in nulls]
     first, second = Stamped.objects.order_by("id")
     assert (first.added, first.changed) == (OLD, OLD)
     assert abs(second.added - timezone.now()) < dt.timedelta(minutes=5)
