@@ -121,4 +121,13 @@ class UnknownColumn(RowFailure, TypeError):
 
 
 class MissingTarget(RowFailure, ObjectDoesNotExist):
-    """A relation's value finds no object, or more than one."""
+    """A relation's value finds no object, or more than one.
+
+    ``pattern`` says what it has in common with others that are mended together with it.
+    """
+
+    def __init__(
+        self, cause: str, *, column: str = "", value: Any = None, pattern: str = ""
+    ) -> None:
+        self.pattern = pattern
+        super().__init__(cause, column=column, value=value)

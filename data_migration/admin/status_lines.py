@@ -87,7 +87,7 @@ def status_lines(plan: Plan, ledger: Ledger) -> list[StatusLine]:
     """Every migration in the order of the plan; a fixed number of queries."""
     states, stale = ledger.states(), changed(plan, ledger.applied_fingerprints())
     totals, linked = _totals(plan, ledger.database), linked_rows(ledger.database)
-    waiting = _waiting(ledger.database)
+    waiting, open_relations = _waiting(ledger.database), ledger.open_relations()
     found = []
     for position, plan_step in enumerate(plan, start=1):
         label, step = plan_step.label, states.get(plan_step.label)
@@ -98,7 +98,7 @@ def status_lines(plan: Plan, ledger: Ledger) -> list[StatusLine]:
             StatusLine(
                 position=position,
                 plan_step=plan_step,
-                state=report.state_of(label, plan, states),
+                state=report.state_of(label, plan, states, open_relations),
                 step=step,
                 total=totals.get(label),
                 linked=count,

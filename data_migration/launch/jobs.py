@@ -38,7 +38,7 @@ def todo(whole: Plan, ledger: Ledger, options: RunOptions) -> Plan:
     """
     selected = whole.select(options.labels, options.exclude)
     if options.retry_failed:
-        return with_failures(selected, ledger.failed())
+        return with_failures(selected, ledger.failed(), whole.select((), options.exclude))
     return due(selected, ledger.finished(), update=options.update or options.full)
 
 

@@ -10,6 +10,7 @@ from .links import Link, LinkBook
 from .lock import Lock, lock_holder, nobody_else
 from .lookup import LinkLookup
 from .messages import Message, Messages, dismiss, open_keys
+from .outstanding import Outstanding
 from .queue import ACTIVE, active_run, give_up, queue_run, queued_run, request_stop, withdraw
 from .run_words import describe_run
 from .runs import Ledger, NewStep
@@ -26,6 +27,7 @@ __all__ = [
     "Message",
     "Messages",
     "NewStep",
+    "Outstanding",
     "StepLedger",
     "active_run",
     "describe_run",

@@ -239,6 +239,6 @@ class RangeLedger(StepLedger):
         seconds = (now - (self.row.started_at or now)).total_seconds()
         ended = {"status": status, "error": error, "fault": fault, "finished_at": now}
         with transaction.atomic(using=self.database):
-            self._save(self.step)
+            self.store_step(self.step)
             self._own.update(**ended, seconds=seconds)
         self._kept.saved()

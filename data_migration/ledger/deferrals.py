@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterable, Mapping
 from typing import Any, NamedTuple
 
 from django.db import connections
-from django.db.models import QuerySet
+from django.db.models import Count, QuerySet
 
 from ..models import DeferredRelation, MigrationState
 from .statements import delete_by_hash
@@ -89,6 +89,16 @@ class DeferralBook:
 
     def forget_all(self) -> None:
         self._rows.delete()
+
+
+def open_relations(database: str) -> dict[str, dict[str, int]]:
+    """How many relations are open of each migration, by its label and by column."""
+    rows = DeferredRelation.objects.using(database).order_by("migration__label", "column")
+    counted = rows.values_list("migration__label", "column").annotate(rows=Count("pk"))
+    found: dict[str, dict[str, int]] = {}
+    for label, column, number in counted:
+        found.setdefault(label, {})[column] = number
+    return found
 
 
 def open_columns(database: str) -> dict[str, list[str]]:

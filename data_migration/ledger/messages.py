@@ -13,7 +13,7 @@ from ..outcomes import MessageKind
 from ..rows.keys import hash_of_text
 from ..utils.chunks import chunks
 from ..utils.redaction import redact, without_configured
-from .patterns import pattern_of
+from .patterns import FOLLOWS, pattern_of
 
 _CHUNK = 500
 
@@ -23,7 +23,8 @@ class Message(NamedTuple):
 
     ``row_number`` is its place in what was read, from 1, ``key`` the text of its key and
     ``key_hash`` the hash of it, both empty where it has none. ``value`` is that of ``column`` as
-    it came; without a column nobody sees it.
+    it came; without a column nobody sees it. ``pattern`` is what it has in common with others,
+    where its cause does not tell.
     """
 
     kind: MessageKind
@@ -33,6 +34,7 @@ class Message(NamedTuple):
     key_hash: str = ""
     column: str = ""
     value: Any = None
+    pattern: str = ""
 
 
 class Messages:
@@ -50,6 +52,8 @@ class Messages:
         self._database = database
         self._new: list[RowError] = []
         self._handled: set[str] = set()
+        #: The failures among the new messages, by hash; that of all rows without a key is empty.
+        self._failures: dict[str, RowError] = {}
         #: The rows whose failures were open when the step began: hash -> text of the key.
         self.failed_before = open_keys(state, database)
         self._queue = set() if step.run.is_dry else set(self.failed_before)
@@ -77,9 +81,11 @@ class Messages:
             column=message.column[:255],
             value=value,
             cause=cause,
-            pattern=pattern_of(cause, value),
+            pattern=message.pattern or pattern_of(cause, value),
         )
         self._new.append(row)
+        if is_failure:
+            self._failures[message.key_hash] = row
         return row
 
     def handled(self, hashes: Iterable[str]) -> None:
@@ -88,6 +94,15 @@ class Messages:
         """
         if self._queue:
             self._handled.update(self._queue.intersection(hashes))
+
+    @property
+    def has_unsaved_failures(self) -> bool:
+        """Whether a row has failed of which the ledger's tables do not tell yet."""
+        return bool(self._failures)
+
+    def unsaved_failures(self, hashes: Collection[str]) -> list[RowError]:
+        """The same failures, of these keys."""
+        return [self._failures[each] for each in hashes if each in self._failures]
 
     @property
     def not_met(self) -> set[str]:
@@ -117,6 +132,7 @@ class Messages:
         """The transaction of :meth:`save` is committed."""
         self._queue -= self._handled
         self._handled.clear()
+        self._failures.clear()
         self._new = []
 
     def close_all(self) -> None:
@@ -153,16 +169,30 @@ def dismiss(messages: Collection[int], *, database: str) -> int:
     )
 
 
+def warned_of(
+    state: MigrationState, column: str, hashes: Collection[str], *, database: str
+) -> dict[str, int]:
+    """The last run that warned of the column in the rows with these keys: hash -> run."""
+    rows = RowError.objects.using(database).filter(
+        migration=state, kind=MessageKind.WARNING, column=column, is_open=False
+    )
+    found: dict[str, int] = {}
+    for chunk in chunks(sorted(hashes), _CHUNK):
+        told = rows.filter(key_hash__in=chunk).order_by("pk").select_related("step")
+        found |= {each.key_hash.hex: each.step.run_id for each in told if each.key_hash}
+    return found
+
+
 def open_keys(
     state: MigrationState, database: str, messages: Collection[int] = ()
 ) -> dict[str, str]:
     """The keys of a migration's open failures: hash -> text, in the order of the rows.
 
-    With ``messages``, only of those failures.
+    With ``messages``, only of those failures and of such as follow from others.
     """
     rows = open_failures(database).filter(migration=state, key_hash__isnull=False)
     if messages:
-        rows = rows.filter(pk__in=messages)
+        rows = rows.filter(Q(pk__in=messages) | Q(pattern__startswith=FOLLOWS))
     ordered = rows.order_by("row_number", "pk").values_list("key", flat=True)
     return {hash_of_text(key): key for key in ordered.iterator()}
 

@@ -6,6 +6,11 @@ import re
 
 _LONGEST = 255
 
+#: What the pattern of a failure begins with that only follows from another one.
+FOLLOWS = "its target has failed"
+#: The same where ``--limit`` left the target unread.
+UNREAD = "its target was left unread"
+
 #: Text in quotes, unless it is a name in the database, and numbers that stand by themselves. The
 #: line of a hook stays: it tells one fault from another.
 _NAMED = "".join(f"(?<!{word} )" for word in ("constraint", "key", "column", "table", "field"))

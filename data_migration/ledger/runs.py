@@ -9,15 +9,17 @@ from typing import Any, NamedTuple
 
 from django.db import connections, transaction
 from django.db.migrations.recorder import MigrationRecorder
-from django.db.models import Exists, Max, OuterRef, Q, QuerySet
+from django.db.models import Count, Exists, Max, OuterRef, Q, QuerySet
 from django.utils import timezone
 
 from .. import migrations
 from ..exceptions import LedgerError
 from ..models import MigrationState, RowError, RowLink, Run, RunStep
-from ..outcomes import Mode, RunKind, RunStatus
+from ..outcomes import MessageKind, Mode, RunKind, RunStatus
+from .deferrals import open_relations
 from .lock import Lock
 from .messages import Message, Messages, messages_of, open_failures
+from .patterns import FOLLOWS, UNREAD
 from .queue import claim_run, this_process
 from .steps import StepLedger
 
@@ -107,10 +109,34 @@ class Ledger(StepLedger):
         """The messages of the last run of each of these migrations, rehearsals included."""
         return messages_of(labels, database=self.database, kind=kind, key=key)
 
-    def failed(self) -> set[str]:
-        """The labels of the migrations with failed rows that can be tried again."""
+    def failed(self) -> dict[str, set[str]]:
+        """The migrations with failed rows that can be tried again, and the columns to blame."""
         rows = open_failures(self.database).filter(key_hash__isnull=False)
-        return set(rows.values_list("migration__label", flat=True).distinct().order_by())
+        found: dict[str, set[str]] = {}
+        for label, column in rows.values_list("migration__label", "column").distinct().order_by():
+            found.setdefault(label, set()).add(column)
+        return found
+
+    def open_relations(self) -> dict[str, dict[str, int]]:
+        """How many relations are open of each migration, by its label and by column."""
+        return open_relations(self.database)
+
+    def consequences(self, run: Run) -> dict[str, dict[str, int]]:
+        """Of the failures of a run, by label, those that are mended together with their targets.
+
+        How many there are by what their patterns begin with, ``FOLLOWS`` or ``UNREAD``.
+        """
+        rows = RowError.objects.using(self.database).filter(
+            step__run=run, kind=MessageKind.FAILURE
+        )
+        found: dict[str, dict[str, int]] = {}
+        for start in (FOLLOWS, UNREAD):
+            those = (
+                rows.filter(pattern__startswith=start).order_by().values_list("step__migration")
+            )
+            for label, number in those.annotate(rows=Count("pk")):
+                found.setdefault(label, {})[start] = number
+        return found
 
     def start_run(
         self,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from typing import Protocol
 
@@ -56,6 +56,14 @@ class StepLedger:
         """The messages of a step that was started."""
         return self._messages[step]
 
+    def step_of(self, label: str) -> RunStep | None:
+        """The step of a migration that was started here."""
+        return next((step for step in self._messages if step.migration == label), None)
+
+    def messages_of(self, labels: Collection[str]) -> list[Messages]:
+        """The messages of those of these migrations that were started here."""
+        return [kept for step, kept in self._messages.items() if step.migration in labels]
+
     def note(self, step: RunStep, message: Message) -> RowError:
         """Keep a message about a row; all but failures count as a warning."""
         if message.kind != MessageKind.FAILURE:
@@ -74,7 +82,7 @@ class StepLedger:
             with transaction.atomic(using=self.database):
                 self._guard.check()
                 yield
-                self._save(step)
+                self.store_step(step)
         except BaseException:
             self.keep_failures_only(step, before)
             raise
@@ -104,11 +112,15 @@ class StepLedger:
     def save_step(self, step: RunStep) -> None:
         """Write the step and its messages after a rollback."""
         with transaction.atomic(using=self.database):
-            self._save(step)
+            self.store_step(step)
         if step in self._messages:
             self._messages[step].saved()
 
-    def _save(self, step: RunStep) -> None:
+    def store_step(self, step: RunStep) -> None:
+        """Write the step and its messages in the transaction of their rows.
+
+        They are kept for :meth:`save_step`, should the transaction be rolled back.
+        """
         self._store(step)
         if step in self._messages:
             self._messages[step].save()

@@ -28,9 +28,19 @@ def due(plan: Plan, finished: Collection[str], *, update: bool = False) -> Plan:
     )
 
 
-def with_failures(plan: Plan, failed: Collection[str]) -> Plan:
-    """The steps with failed rows that can be tried again, and the skipped ones."""
-    return Plan(tuple(s for s in plan if s.migration.skip or s.label in failed))
+def with_failures(selected: Plan, failed: Mapping[str, Collection[str]], whole: Plan) -> Plan:
+    """The steps with failed rows that can be tried again, and the skipped ones.
+
+    ``failed`` are the columns to blame by label. Of ``whole`` those are added that may have failed
+    because of targets which the others bring.
+    """
+    chosen = {step.label for step in selected if step.label in failed}
+    for step in whole:
+        columns = failed.get(step.label, ())
+        if any(chosen.intersection(step.sources.get(column, ())) for column in columns):
+            chosen.add(step.label)
+    chosen |= {step.label for step in selected if step.migration.skip}
+    return Plan(tuple(step for step in whole if step.label in chosen))
 
 
 def changed(plan: Plan, applied: Mapping[str, str]) -> set[str]:
@@ -45,9 +55,32 @@ def changed(plan: Plan, applied: Mapping[str, str]) -> set[str]:
     }
 
 
-def pending(plan: Plan, finished: Collection[str]) -> list[PlanStep]:
-    """The steps that were never finished and are not skipped."""
-    return [step for step in plan if step.label not in finished and not step.migration.skip]
+def pending(
+    selected: Plan,
+    whole: Plan,
+    finished: Collection[str],
+    open_relations: Mapping[str, Collection[str]],
+) -> list[PlanStep]:
+    """The steps that were never finished, or have open relations, and are not skipped.
+
+    A relation that waits for skipped migrations only is not pending: nobody wants them run.
+    """
+    skipped = {step.label for step in whole if step.migration.skip}
+
+    def waits(step: PlanStep, column: str) -> bool:
+        awaited = {label for label in step.sources.get(column, ()) if label not in finished}
+        is_known = column in step.migration.column_description
+        return is_known and not (awaited and awaited <= skipped)
+
+    return [
+        step
+        for step in selected
+        if step.label not in skipped
+        and (
+            step.label not in finished
+            or any(waits(step, column) for column in open_relations.get(step.label, ()))
+        )
+    ]
 
 
 def left_out(selected: Plan, whole: Plan, finished: Collection[str]) -> list[tuple[str, str]]:

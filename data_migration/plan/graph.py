@@ -14,6 +14,7 @@ from django.db.models import Model
 
 from ..exceptions import DependencyCycle, UnknownDependency, UnknownLabel
 from ..spec.columns import Column, Relation
+from ..spec.legacy_key import primary_keys
 from ..spec.migration import Migration
 from ..utils.wording import suggest
 
@@ -25,13 +26,14 @@ class PlanStep:
     """One migration in its place; ``needs`` are the labels it waits for, sorted.
 
     ``sources`` are, for each relation of ``column_description``, the labels of the migrations
-    that fill what it refers to.
+    that fill what it refers to; ``keyed`` are those of them whose legacy keys it holds.
     """
 
     label: str
     migration: type[Migration]
     needs: tuple[str, ...] = ()
     sources: Mapping[str, tuple[str, ...]] = field(default_factory=dict, compare=False)
+    keyed: Mapping[str, tuple[str, ...]] = field(default_factory=dict, compare=False)
 
     @property
     def app_label(self) -> str:
@@ -96,12 +98,18 @@ def build_plan(
     _add_optional_edges(edges, migrations)
     steps = []
     for label in _sorted_labels(edges, migrations):
+        described = migrations[label].column_description
         filling = {
             name: tuple(sorted(sources(column, migrations)))
-            for name, column in migrations[label].column_description.items()
+            for name, column in described.items()
             if column.klass is not None
         }
-        steps.append(PlanStep(label, migrations[label], tuple(sorted(edges[label])), filling))
+        keyed = {
+            name: tuple(each for each in found if holds_keys(described[name], migrations[each]))
+            for name, found in filling.items()
+        }
+        needs = tuple(sorted(edges[label]))
+        steps.append(PlanStep(label, migrations[label], needs, filling, keyed))
     return Plan(tuple(steps))
 
 
@@ -169,6 +177,20 @@ def sources(column: Column, migrations: Mapping[str, type[Migration]]) -> set[st
     if isinstance(column.legacy, bool):
         return filled_by(column.klass, migrations) if column.klass else set()
     return {label for label, migration in migrations.items() if migration is column.legacy}
+
+
+def holds_keys(column: Column, migration: type[Migration]) -> bool:
+    """Whether the values of a relation are the legacy keys of ``migration``, as its spec says."""
+    if column.legacy:
+        return True
+    declared, names = migration.legacy_key, primary_keys(migration.model)
+    if declared is None:
+        declared = migration.search_attr or names
+    key = (declared,) if isinstance(declared, str) else tuple(declared)
+    described = migration.column_description
+    if any(name in described and described[name].exclude for name in key):
+        return False  # what the key of a row is, its object does not have
+    return column.search_attrs == key or {*column.search_attrs, *key} <= {"pk", *names}
 
 
 def _add_optional_edges(edges: Edges, migrations: Mapping[str, type[Migration]]) -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 from django.utils import timezone
 
+from ..ledger.patterns import FOLLOWS
 from ..models import RowError, Run, RunStep
 from ..outcomes import RunStatus
 from ..plan.graph import Plan, PlanStep
@@ -79,6 +81,42 @@ def _unfinished_reads(steps: Iterable[RunStep], limit: int | None) -> list[str]:
     ]
 
 
+def consequences(
+    steps: Iterable[RunStep], found: Mapping[str, Mapping[str, int]]
+) -> Iterator[str]:
+    """One sentence for each migration with failures that are mended with their targets.
+
+    ``found`` as of :meth:`Ledger.consequences() <data_migration.ledger.Ledger>`.
+    """
+    for step in steps:
+        for start, number in found.get(step.migration, {}).items():
+            rows = f"{step.migration}: {number} of {step.failed} failed rows"
+            one = number == 1
+            if start == FOLLOWS:
+                yield (
+                    f"{rows} only {'follows' if one else 'follow'} from the failure of"
+                    f" {'its target' if one else 'their targets'}, and"
+                    f" {'is' if one else 'are'} tried again with"
+                    f" {'it' if one else 'them'}."
+                )
+            else:
+                yield (
+                    f"{rows} only {'misses' if one else 'miss'}"
+                    f" {'a target' if one else 'targets'} that --limit left unread."
+                )
+
+
+def open_relations(found: Mapping[str, Mapping[str, int]]) -> Iterator[str]:
+    """One sentence for each migration with relations that are still to be filled."""
+    for label, columns in found.items():
+        number = sum(columns.values())
+        wait = (
+            "relation waits for its target" if number == 1 else "relations wait for their targets"
+        )
+        each = ", ".join(f"{column}: {rows}" for column, rows in columns.items())
+        yield f"{label}: {number} {wait} ({each})."
+
+
 def splits(steps: Iterable[RunStep]) -> list[str]:
     """One sentence for each migration that several processes were asked to share."""
     return [f"{step.migration}: {step.split_reason}." for step in steps if step.split_reason]
@@ -93,14 +131,24 @@ def writers(steps: Iterable[RunStep]) -> list[str]:
     ]
 
 
-def run_document(run: Run, steps: Iterable[RunStep]) -> dict[str, Any]:
-    """The JSON document of one run."""
+def run_document(
+    run: Run,
+    steps: Iterable[RunStep],
+    follow: Mapping[str, Mapping[str, int]] = MappingProxyType({}),
+) -> dict[str, Any]:
+    """The JSON document of one run; ``follow`` as ``found`` of :func:`consequences`."""
     return {
         "run": run.pk,
         "dry_run": run.is_dry,
         "status": str(run.current_status),
         "error": run.error,
-        "migrations": [step_document(step) for step in steps],
+        "migrations": [
+            {
+                **step_document(step),
+                **_where_any(consequences=sum(follow.get(step.migration, {}).values())),
+            }
+            for step in steps
+        ],
     }
 
 
@@ -119,14 +167,22 @@ def step_document(step: RunStep) -> dict[str, Any]:
     }
 
 
-def plan_table(plan: Plan, states: dict[str, RunStep], todo: Collection[PlanStep]) -> str:
-    """The migrations in order: where each stands, whether it would run, what it waits for."""
+def plan_table(
+    plan: Plan,
+    states: dict[str, RunStep],
+    todo: Collection[PlanStep],
+    waiting: Collection[str] = (),
+) -> str:
+    """The migrations in order: where each stands, whether it would run, what it waits for.
+
+    ``waiting`` as for :func:`state_of`.
+    """
     rows = [
         [
             str(number),
             step.label,
             step.migration.model._meta.label,
-            state_of(step.label, plan, states),
+            state_of(step.label, plan, states, waiting),
             "yes" if step in todo else "no",
             ", ".join(step.needs) or "-",
         ]
@@ -140,6 +196,7 @@ def plan_document(
     states: dict[str, RunStep],
     todo: Collection[PlanStep],
     compiled: Iterable[CompiledStep] = (),
+    waiting: Collection[str] = (),
 ) -> dict[str, Any]:
     """The JSON document of a plan, with how each of the ``compiled`` steps would be run."""
     ways = {step.label: {"compiled": step.document()} for step in compiled}
@@ -148,7 +205,7 @@ def plan_document(
             {
                 "migration": step.label,
                 "model": step.migration.model._meta.label,
-                "state": state_of(step.label, plan, states),
+                "state": state_of(step.label, plan, states, waiting),
                 "runs": step in todo,
                 "needs": list(step.needs),
                 **ways.get(step.label, {}),
@@ -158,24 +215,35 @@ def plan_document(
     }
 
 
-def state_of(label: str, plan: Plan, states: dict[str, RunStep]) -> str:
-    """Where a migration stands, in one word."""
+def state_of(
+    label: str, plan: Plan, states: dict[str, RunStep], waiting: Collection[str] = ()
+) -> str:
+    """Where a migration stands, in one word; ``waiting`` are those with open relations."""
     if any(step.label == label and step.migration.skip for step in plan):
         return RunStatus.SKIPPED.value
-    return str(states[label].current_status) if label in states else RunStatus.PENDING.value
+    state = str(states[label].current_status) if label in states else RunStatus.PENDING.value
+    is_done = state == RunStatus.DONE
+    return RunStatus.PARTIAL.value if is_done and label in waiting else state
 
 
-def state_table(plan: Plan, states: dict[str, RunStep], changed: Collection[str] = ()) -> str:
+def state_table(
+    plan: Plan,
+    states: dict[str, RunStep],
+    changed: Collection[str] = (),
+    waiting: Mapping[str, Mapping[str, int]] = MappingProxyType({}),
+) -> str:
     """The state of every migration after its last committed run, and why some failed.
 
-    ``changed`` are the migrations whose spec is no longer the one that was applied.
+    ``changed`` are the migrations whose spec is no longer the one that was applied, ``waiting``
+    the open relations by label and column.
     """
     rows = []
     for plan_step in plan:
         step = states.get(plan_step.label)
         counts = _counts(step) if step else ["-"] * len(_COUNTS)
         last = f"run {step.run_id}, {_moment(step.started_at)}" if step else "never"
-        rows.append([plan_step.label, state_of(plan_step.label, plan, states), *counts, last])
+        state = state_of(plan_step.label, plan, states, waiting)
+        rows.append([plan_step.label, state, *counts, last])
     lines = [table(["Migration", "State", *_COUNTS, "Last run"], rows, text_columns=2)]
     labels = [plan_step.label for plan_step in plan]
     lines += [states[label].error for label in labels if label in states and states[label].error]
@@ -185,27 +253,37 @@ def state_table(plan: Plan, states: dict[str, RunStep], changed: Collection[str]
         for label in labels
         if label in changed
     ]
+    lines += open_relations({label: waiting[label] for label in labels if label in waiting})
     return "\n".join(lines)
 
 
 def state_document(
-    plan: Plan, states: dict[str, RunStep], changed: Collection[str] = ()
+    plan: Plan,
+    states: dict[str, RunStep],
+    changed: Collection[str] = (),
+    waiting: Mapping[str, Mapping[str, int]] = MappingProxyType({}),
 ) -> dict[str, Any]:
-    """The JSON document of the states; ``changed`` as for :func:`state_table`."""
+    """The JSON document of the states; ``changed`` and ``waiting`` as for :func:`state_table`."""
     migrations = []
     for plan_step in plan:
         step = states.get(plan_step.label)
         migrations.append(
             {
                 "migration": plan_step.label,
-                "state": state_of(plan_step.label, plan, states),
+                "state": state_of(plan_step.label, plan, states, waiting),
                 "last_run": step.run_id if step else None,
                 "error": step.error if step else "",
                 "spec_changed": plan_step.label in changed,
+                **_where_any(open_relations=waiting.get(plan_step.label, {})),
                 **({name: getattr(step, name) for name in _COUNTS} if step else {}),
             }
         )
     return {"migrations": migrations}
+
+
+def _where_any(**counts: int | Mapping[str, int]) -> dict[str, Any]:
+    """Counts for JSON, left out where there is nothing to count."""
+    return {name: each for name, each in counts.items() if each}
 
 
 def runs_table(runs: Iterable[Run]) -> str:

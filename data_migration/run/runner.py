@@ -11,7 +11,7 @@ from django.db import transaction
 
 from .. import signals
 from ..exceptions import Interrupted, TooManyErrors
-from ..ledger import FINISHED, Ledger, LinkLookup, NewStep
+from ..ledger import FINISHED, Ledger, LinkLookup, NewStep, Outstanding
 from ..models import Run, RunStep
 from ..options import RunOptions
 from ..outcomes import Mode, OnError, RunKind, RunStatus
@@ -128,6 +128,9 @@ class Runner:
                     self._run_step(plan_step, step)
                 fill_deferred(self.whole, self.ledger, self.options, self.run, self.steps)
                 self.removal.settle()
+                if self.options.mode == Mode.ATOMIC:
+                    for step in self.steps:
+                        self.ledger.store_step(step)
         except BaseException as error:
             self._error = error
         finally:
@@ -216,6 +219,11 @@ class Runner:
                 context.hooks,
                 database=database,
                 find=LinkLookup(database),
+                outstanding=Outstanding(
+                    self.ledger,
+                    own=plan_step.label,
+                    is_own_unread=context.leaves_rows_unread,
+                ),
             ),
             place=(step.position, len(self.steps)),
             record=Recorder(context, self.ledger, steps=self.steps, progress=self.progress),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from django.db.models import Field, Model
@@ -28,19 +28,21 @@ def key_columns_of(label: str, migration: Migration, columns: Sequence[str]) -> 
                 f" query does not return. It returns: {', '.join(columns)}."
             )
         return key
-    for candidate in (migration.search_attr, "pk", *_key_names(migration.model)):
+    for candidate in (migration.search_attr, "pk", *primary_keys(migration.model)):
         if candidate and candidate in columns:
             return (candidate,)
     return ()
 
 
-def _key_names(model: type[Model]) -> Iterator[str]:
+def primary_keys(model: type[Model]) -> tuple[str, ...]:
     """The names of the primary key, and of the one it stands for in a parent's table."""
+    names: list[str] = []
     key: Any = model._meta.pk
     while key is not None:
-        yield from (key.name, key.attname)
+        names += (key.name, key.attname)
         is_link = key.remote_field is not None and key.remote_field.parent_link
         key = key.related_model._meta.pk if is_link else None
+    return tuple(names)
 
 
 def search_attrs_of(

@@ -9,6 +9,7 @@ from typing import Any
 from ..conf import settings
 from ..exceptions import SpecError, UnknownColumn
 from ..fields.lookup import field_of
+from ..ledger import Outstanding
 from ..plan.graph import PlanStep
 from ..sources import close_connection
 from ..spec.hooks import Hooks
@@ -67,7 +68,8 @@ class CompiledStep:
 class Compiler:
     """Decides how a migration is imported: the writer at once, the rest by the query's columns.
 
-    ``find`` asks the ledger for objects by legacy key. Raises :exc:`SpecError` for a writer that
+    ``find`` asks the ledger for objects by legacy key, ``outstanding`` for what is still to come
+    of them; without it nothing is. Raises :exc:`SpecError` for a writer that
     does not exist, or that cannot write the model.
     """
 
@@ -79,13 +81,20 @@ class Compiler:
         *,
         database: str,
         find: Find,
+        outstanding: Outstanding | None = None,
     ) -> None:
         self._label = plan_step.label
         self._migration = migration
         self._hooks = hooks
         self._database = database
         self.choice = choose_writer(plan_step.label, migration, database=database)
-        linked = Linked(label=plan_step.label, sources=plan_step.sources, find=find)
+        linked = Linked(
+            label=plan_step.label,
+            sources=plan_step.sources,
+            find=find,
+            keyed=plan_step.keyed,
+            outstanding=outstanding,
+        )
         self.transform = Transform(migration, database=database, hooks=hooks, linked=linked)
 
     def compile(self, columns: Sequence[str]) -> CompiledStep:

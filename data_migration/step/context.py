@@ -45,6 +45,13 @@ class StepContext:
         options = self.options
         return options.update or options.full or self.migration.allow_updates
 
+    def leaves_rows_unread(self) -> bool:
+        """Whether there may be rows that no run has read, once the step has read what it reads."""
+        if self.options.retry_failed:
+            return not self.state.is_read
+        limit, total = self.options.limit, self.step.total
+        return limit is not None and (total is None or total >= limit)
+
     @property
     def batch_size(self) -> int:
         """How many rows are read, transformed and written together."""

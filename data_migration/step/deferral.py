@@ -1,10 +1,11 @@
 """The second pass: relations whose targets came after their rows, filled when every step ran.
 
-A deferred relation of a row whose target was not there stands in the ledger as a
-:class:`~data_migration.models.DeferredRelation`. It goes when the relation is filled, when a
-person filled it meanwhile, when the object is gone, or with a warning when the migrations that
-fill the target have finished without it. What a later run than the object's own filled or gave up
-has a before-image, so that undoing that run leaves the relation open again.
+A relation of a row whose target was not there stands in the ledger as a
+:class:`~data_migration.models.DeferredRelation` where it is ``deferred``, and with
+``skip_missing`` where the target may still come. It goes when the relation is filled, when a
+person filled it meanwhile, when the object is gone, or with a warning when nothing is outstanding
+any more of the migrations that fill the target. What a later run than the object's own filled or
+gave up has a before-image, so that undoing that run leaves the relation open again.
 """
 
 from __future__ import annotations
@@ -18,10 +19,11 @@ from django.db import transaction
 from ..exceptions import RowFailure
 from ..fields.digests import FieldDigests, targets_digest
 from ..fields.lookup import field_of
-from ..ledger import Ledger, Link, LinkBook
+from ..ledger import Ledger, Link, LinkBook, Outstanding
 from ..ledger.deferrals import DeferralBook, open_columns
 from ..ledger.images import Images
 from ..ledger.lookup import LinkLookup
+from ..ledger.messages import warned_of
 from ..models import DeferredRelation, MigrationState, Run, RunStep
 from ..options import RunOptions
 from ..outcomes import MessageKind, Mode, Unsettled
@@ -48,11 +50,10 @@ def fill_deferred(
     ``steps`` are those of ``run``, which is going on. Commits chunk by chunk in a committed run,
     else works in the run's own transaction.
     """
-    finished = ledger.finished()
+    outstanding = Outstanding(ledger)
     started = {step.migration: step for step in steps if step.started_at is not None}
     for plan_step, column, state in _open(plan, ledger.database):
-        is_final = finished.issuperset(plan_step.sources.get(column, ()))
-        each = _Pass(plan_step, column, state, ledger, options, run=run.pk, is_final=is_final)
+        each = _Pass(plan_step, column, state, ledger, options, outstanding, run=run.pk)
         each.run(started.get(plan_step.label))
 
 
@@ -66,9 +67,18 @@ def _open(plan: Plan, database: str) -> Iterator[tuple[PlanStep, str, MigrationS
                 yield plan_step, column, state
 
 
-def _relation(plan_step: PlanStep, column: str, database: str) -> RelationColumn:
+def _relation(
+    plan_step: PlanStep, column: str, database: str, outstanding: Outstanding
+) -> RelationColumn:
     """The column as the second pass resolves it."""
     migration = plan_step.migration
+    linked = Linked(
+        label=plan_step.label,
+        sources=plan_step.sources,
+        find=LinkLookup(database),
+        keyed=plan_step.keyed,
+        outstanding=outstanding,
+    )
     return RelationColumn(
         column,
         replace(migration.column_description[column], deferred=True),
@@ -76,16 +86,12 @@ def _relation(plan_step: PlanStep, column: str, database: str) -> RelationColumn
         model=migration.model,
         database=database,
         with_instances=False,
-        linked=Linked(label=plan_step.label, sources=plan_step.sources, find=LinkLookup(database)),
+        linked=linked,
     )
 
 
 class _Pass:
-    """Fills one relation of one migration.
-
-    ``is_final``: every migration that fills the target has finished, so that what is not there
-    now will not come.
-    """
+    """Fills one relation of one migration, as far as its targets are not outstanding."""
 
     def __init__(
         self,
@@ -94,9 +100,9 @@ class _Pass:
         state: MigrationState,
         ledger: Ledger,
         options: RunOptions,
+        outstanding: Outstanding,
         *,
         run: int,
-        is_final: bool,
     ) -> None:
         self._label = plan_step.label
         self._migration = plan_step.migration
@@ -104,14 +110,18 @@ class _Pass:
         self._ledger = ledger
         self._database = ledger.database
         self._mode = options.mode
-        self._is_final = is_final
         self._number = run
         self._book = LinkBook(state, database=ledger.database)
         self._open = DeferralBook(state, database=ledger.database)
         self._images = Images(state, database=ledger.database, run=run)
         model = plan_step.migration.model
         self._objects = model._base_manager.using(ledger.database)
-        self._relation = _relation(plan_step, column, ledger.database)
+        self._relation = _relation(plan_step, column, ledger.database, outstanding)
+        #: Whether nothing is to come any more: what is not there now is missing.
+        self._is_final = self._relation.outstanding is None
+        described = plan_step.migration.column_description[column]
+        #: Whether what stays open is a warning of its row: ``deferred=True`` asks for it.
+        self._warns = described.skip_missing and not described.deferred
         self._writer = LateRelation(self._relation, model, database=ledger.database)
 
     def run(self, step: RunStep | None) -> None:
@@ -124,9 +134,9 @@ class _Pass:
                 if step is not None and self._mode == Mode.COMMIT
                 else transaction.atomic(using=self._database)
             ):
-                self._warn(step, self._fill(rows))
+                self._warn(step, self._fill(rows, step))
 
-    def _fill(self, rows: list[DeferredRelation]) -> list[Draft]:
+    def _fill(self, rows: list[DeferredRelation], step: RunStep | None) -> list[Draft]:
         """Fill one chunk; returns the drafts with something to warn of."""
         drafts = {self._draft(row): row for row in rows}
         to_python = self._objects.model._meta.pk.to_python
@@ -146,6 +156,8 @@ class _Pass:
             self._judge(draft)
         self._remember([d for d in there if d in changed or d.notes], changed)
         self._close(drafts)
+        if self._warns:
+            self._tell([draft for draft in there if draft.deferred], step)
         return [draft for draft in there if draft.notes]
 
     def _draft(self, row: DeferredRelation) -> Draft:
@@ -164,6 +176,23 @@ class _Pass:
             for error in map(relation.missing, relation.unresolved(draft)):
                 draft.notes += (Note(relation.column, error.value, error.cause),)
             draft.deferred = ()
+
+    def _tell(self, drafts: list[Draft], step: RunStep | None) -> None:
+        """Note the targets that a row is without for now, once since the row was written.
+
+        Rows without a key are known by no run but the one that reads them.
+        """
+        hashes = [draft.identity.hash for draft in drafts if draft.link is not None]
+        column = self._relation.column
+        told = warned_of(self._state, column, hashes, database=self._database)
+        for draft in drafts:
+            if draft.link is None:
+                is_told = step is None
+            else:
+                is_told = told.get(draft.identity.hash, 0) >= draft.link.run
+            keys = () if is_told else self._relation.unresolved(draft)
+            for error in map(self._relation.missing, keys):
+                draft.notes += (Note(column, error.value, error.cause),)
 
     def _remember(self, drafts: list[Draft], changed: set[Draft]) -> None:
         """Renew the links: what was filled is ours from now on, what was warned of stays open."""

@@ -168,6 +168,12 @@ class Pipeline:
         late, self._late = self._late, []
         return late
 
+    def complete(self, drafts: list[Draft], columns: Collection[str] = ()) -> None:
+        """Remember what was added to drafts after :meth:`store`: relations of ``columns``."""
+        self.memory.complete(drafts)
+        if self._transform.defers:
+            self._deferrals.keep_late(drafts, columns)
+
     def update_joins(self, drafts: list[Draft]) -> set[Draft]:
         """Write many-to-manys of stored objects; a draft with a conflict to be decided fails."""
         try:

@@ -9,7 +9,7 @@ from contextlib import nullcontext
 from django.db import transaction
 
 from .. import signals
-from ..exceptions import StepFailed, TooManyErrors
+from ..exceptions import MissingTarget, StepFailed, TooManyErrors
 from ..ledger import Message, StepLedger
 from ..models import RowError, Run, RunStep
 from ..outcomes import MessageKind, OnError, Outcome
@@ -65,7 +65,7 @@ class Recorder:
             for note in draft.conflicts:
                 self._note(MessageKind.CONFLICT, draft, note)
 
-    def _note(self, kind: MessageKind, draft: Draft, note: Note) -> RowError:
+    def _note(self, kind: MessageKind, draft: Draft, note: Note, pattern: str = "") -> RowError:
         """Keep a message, without the values of sensitive columns."""
         if sensitive := self._migration.sensitive_columns:
             hidden = hidden_columns(draft.row, sensitive)
@@ -73,12 +73,13 @@ class Recorder:
             parts = [note.value] if hides else []
             cause = masked_text(note.cause, draft.row, sensitive, parts=parts)
             note = Note(note.column, MASK if hides else note.value, cause)
-        return self._ledger.note(self._step, message_of(draft, kind, note))
+        return self._ledger.note(self._step, message_of(draft, kind, note, pattern))
 
     def _record_failure(self, draft: Draft, error: Exception) -> None:
         self._step.count(Outcome.FAILED)
         note = describe(draft, database=self._options.database)
-        message = self._note(MessageKind.FAILURE, draft, note)
+        pattern = error.pattern if isinstance(error, MissingTarget) else ""
+        message = self._note(MessageKind.FAILURE, draft, note, pattern)
         signals.row_failed.send(
             Run, run=self._step.run, step=self._step, row=draft.row, exception=error
         )
@@ -118,7 +119,7 @@ class Recorder:
         )
 
 
-def message_of(draft: Draft, kind: MessageKind, note: Note) -> Message:
+def message_of(draft: Draft, kind: MessageKind, note: Note, pattern: str = "") -> Message:
     """A note on a draft as the ledger keeps it."""
     return Message(
         kind=kind,
@@ -128,6 +129,7 @@ def message_of(draft: Draft, kind: MessageKind, note: Note) -> Message:
         key_hash=draft.identity.hash,
         column=note.column,
         value=note.value,
+        pattern=pattern,
     )
 
 

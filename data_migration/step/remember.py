@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from ..fields.digests import FieldDigests
@@ -206,7 +206,15 @@ class Deferrals:
         looked_up = [draft for draft in drafts if draft.existing is not None and draft.values]
         hashes = [draft.identity.hash for draft in looked_up]
         self._book.forget([each for each in hashes if each])
-        written = [d for d in drafts if d.error is None and d.outcome != Outcome.SKIPPED]
+        self._add((draft, draft.deferred) for draft in drafts)
+
+    def keep_late(self, drafts: Iterable[Draft], columns: Collection[str]) -> None:
+        """Add the open relations of written drafts that were looked up after :meth:`keep`."""
+        self._add(
+            (draft, tuple(each for each in draft.deferred if each in columns)) for draft in drafts
+        )
+
+    def _add(self, found: Iterable[tuple[Draft, Sequence[str]]]) -> None:
         self._book.add(
             Deferral(
                 column=column,
@@ -216,6 +224,7 @@ class Deferrals:
                 key=draft.identity.text,
                 key_hash=draft.identity.hash,
             )
-            for draft in written
-            for column in draft.deferred
+            for draft, columns in found
+            if draft.error is None and draft.outcome != Outcome.SKIPPED
+            for column in columns
         )

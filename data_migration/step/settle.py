@@ -21,7 +21,7 @@ def settle(pipeline: Pipeline, batch_size: int) -> None:
             tree.cut(waiting)
             pipeline.store(waiting)
             tree.close(waiting)
-            pipeline.memory.complete(waiting)
+            pipeline.complete(waiting)
             pipeline.record_or_keep(waiting)
     _complete_m2m(pipeline, tree, batch_size)
 
@@ -29,10 +29,11 @@ def settle(pipeline: Pipeline, batch_size: int) -> None:
 def _complete_m2m(pipeline: Pipeline, tree: Tree, batch_size: int) -> None:
     """Write the many-to-manys whose targets are rows that came later; every row is there now."""
     late = pipeline.take_late()
+    columns = {each.column for each in pipeline.relations if each.is_self and each.is_many}
     tree.complete_m2m(late)
     for drafts in chunks(late, batch_size):
         for draft in pipeline.update_joins([draft for draft in drafts if draft.error is None]):
             if draft.outcome == Outcome.UNCHANGED:
                 draft.outcome = Outcome.UPDATED
-        pipeline.memory.complete(drafts)
+        pipeline.complete(drafts, columns)
         pipeline.record(drafts)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from django.db.models import Model
 
 from ..exceptions import ConversionError
+from ..ledger import Outstanding
 from ..rows.keys import alternative, key_text
 from ..utils.chunks import chunks
 from .targets import Targets
@@ -21,15 +22,18 @@ _PLAIN = (int, str)
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Linked:
-    """What a step has to know to find targets by legacy key.
+    """What a step has to know to find targets by legacy key, and to know what is to come of them.
 
-    ``label`` is the step's own migration, ``sources`` the migrations that fill what each entry
-    of ``column_description`` refers to; ``find`` asks the ledger.
+    ``label`` is the step's own migration. ``sources`` are the migrations that fill what each
+    entry of ``column_description`` refers to, ``keyed`` those of them whose legacy keys it holds.
+    ``find`` asks the ledger for objects, ``outstanding`` for rows that became none, yet.
     """
 
     label: str
     sources: Mapping[str, Sequence[str]]
     find: Find
+    keyed: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    outstanding: Outstanding | None = None
 
 
 class TargetsByLegacyKey(Targets):

@@ -10,8 +10,11 @@ from django.db.models import ForeignKey, ManyToManyField, Model
 from django.db.models.fields.reverse_related import ManyToManyRel
 
 from ..exceptions import ConversionError, MissingTarget, SpecError
+from ..ledger.outstanding import Reason
+from ..ledger.patterns import FOLLOWS, UNREAD
+from ..models import RowError
 from ..rows.drafts import Draft, Note
-from ..rows.keys import alternative
+from ..rows.keys import alternative, key_text
 from ..spec.columns import Column, Relation
 from .legacy_targets import Linked, TargetsByLegacyKey
 from .own_keys import own_attrs, own_value
@@ -73,6 +76,12 @@ class RelationColumn:
             )
         #: The attributes of this very model that other rows find it by; none where they cannot.
         self._own_attrs = own_attrs(description)
+        self._outstanding = linked.outstanding if linked else None
+        self._sources = linked.sources.get(column, ()) if linked else ()
+        self._keyed = linked.keyed.get(column, ()) if linked else ()
+        #: What is known of targets whose rows have failed, by the keys of the batch.
+        self._failures: dict[Any, RowError] = {}
+        self._can_be_empty = self.is_many or field.null
 
     def _legacy_targets(self, linked: Linked | None, options: dict[str, Any]) -> Targets:
         assert self.description.klass is not None
@@ -199,10 +208,36 @@ class RelationColumn:
                 draft.waiting = draft.waiting or not self.is_many
             elif _is_blank(key) and not self.is_many:
                 continue
-            elif not self.description.deferred:
+            elif not self._stays_open(key):
                 self._miss(draft, key)
             elif self.column not in draft.deferred:
                 draft.deferred += (self.column,)
+
+    def _stays_open(self, key: Any) -> bool:
+        """Whether the draft can do without a target for now that is looked for again later."""
+        if self.description.deferred:
+            return True
+        can_wait = self.description.skip_missing and self._can_be_empty
+        if not can_wait or self.outstanding is None:
+            return False
+        try:
+            key_text(key)
+        except TypeError:  # the ledger cannot keep it, and no row has it for its key
+            return False
+        return True
+
+    @property
+    def outstanding(self) -> Reason | None:
+        """Why a target that is not there may still come; None where none will."""
+        return None if self._outstanding is None else self._outstanding.reason(self._sources)
+
+    def look_for_failures(self, keys: Iterable[Any]) -> None:
+        """Find out which of these keys have no target because its row has failed."""
+        if self._outstanding is None or not self._keyed:
+            return
+        missing = [key for key in keys if self.targets.get(key) is MISSING]
+        if missing and self.outstanding is not None:
+            self._failures = self._outstanding.failures(self._keyed, missing)
 
     def _miss(self, draft: Draft, key: Any) -> None:
         error = self.missing(key)
@@ -210,17 +245,31 @@ class RelationColumn:
             raise error
         draft.notes += (Note(self.column, error.value, error.cause),)
 
-    def _missing(self, key: Any, what: str) -> MissingTarget:
+    def _missing(self, key: Any, what: str, pattern: str = "") -> MissingTarget:
         label = self.targets.klass._meta.label
         if isinstance(key, Unfit):
             cause = f"cannot be the {self.targets.name} of a {label}: {key.cause}"
             return MissingTarget(cause, column=self.column, value=key.value)
         cause = f"{self.targets.described(key)} {what}"
-        return MissingTarget(cause, column=self.column, value=key)
+        return MissingTarget(cause, column=self.column, value=key, pattern=pattern)
 
     def missing(self, key: Any) -> MissingTarget:
-        """What to say of a key that no target has."""
-        return self._missing(key, f"matches no {self.targets.klass._meta.label}")
+        """What to say of a key that no target has: of one that failed, what has failed."""
+        meta = self.targets.klass._meta
+        failed = self._failures.get(key) if type(key) is not Unfit else None
+        if failed is not None:
+            # Of a chain only the first is to be mended, so that is the one which is told.
+            is_first = not failed.pattern.startswith(FOLLOWS)
+            said = f"{meta.verbose_name} {failed.key} has failed: " if is_first else ""
+            pattern = f"{FOLLOWS}: {meta.label}"
+            return MissingTarget(
+                f"{said}{failed.cause}", column=self.column, value=key, pattern=pattern
+            )
+        reason = None if type(key) is Unfit else self.outstanding
+        if reason is None:
+            return self._missing(key, f"matches no {meta.label}")
+        pattern = f"{UNREAD}: {meta.label}" if reason.is_limit else ""
+        return self._missing(key, f"matches no {meta.label}: {reason.text}", pattern)
 
     def deferred_value(self, draft: Draft) -> Any:
         """What has to be looked for again: the key, or those of a many-to-many not yet found."""
@@ -252,7 +301,9 @@ def _resolve_one(relation: RelationColumn, drafts: list[Draft], *, final: bool) 
     if relation.assign_at_once(drafts):
         return
     keys_of = [relation.keys(draft) for draft in drafts]
-    relation.targets.load({key for keys in keys_of for key in keys if type(key) is not Unfit})
+    wanted = {key for keys in keys_of for key in keys if type(key) is not Unfit}
+    relation.targets.load(wanted)
+    relation.look_for_failures(wanted)
     for draft, keys in zip(drafts, keys_of, strict=True):
         if draft.error is None:
             try:

@@ -60,8 +60,8 @@ class Transform:
         for entry, description in described:
             for column in description.columns:
                 self._parts.setdefault(column, []).append(entry)
-        #: Whether a relation may be filled after all migrations have run.
-        self.defers = any(description.deferred for _, description in described)
+        #: Whether a relation may be filled after its row was written.
+        self.defers = any(each.deferred or each.skip_missing for _, each in described)
 
     @property
     def is_pure(self) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
-from ..ledger import LinkBook, LinkLookup
+from ..ledger import LinkBook, LinkLookup, Outstanding
 from ..ledger.claims import RangeLedger
 from ..models import StepRange
 from ..plan.graph import PlanStep
@@ -40,7 +40,12 @@ def read_range(
     """
     step, migration, database = context.step, context.migration, context.database
     compiler = Compiler(
-        plan_step, migration, context.hooks, database=database, find=LinkLookup(database)
+        plan_step,
+        migration,
+        context.hooks,
+        database=database,
+        find=LinkLookup(database),
+        outstanding=Outstanding(ledger),
     )
     others = step.run.steps.using(database).exclude(pk=step.pk)
     record = Recorder(

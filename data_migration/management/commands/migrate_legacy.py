@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -113,12 +114,14 @@ class Command(LegacyCommand):
         if options["plan"]:
             self._print_plan(selected, todo, ledger, options)
         elif options["check"]:
-            self._check(pending(selected, ledger.finished()), options)
+            waiting = ledger.open_relations()
+            steps = pending(selected, whole, ledger.finished(), waiting)
+            self._check(steps, waiting, options)
         else:
             with stop_on_signals(tell_of_stop) as should_stop:
                 stoppable = replace(asked, should_stop=should_stop)
                 done = jobs.run(todo, stoppable, whole, ledger, self._progress(options))
-            self._show(done, options, done_before=len(selected) - len(todo))
+            self._show(done, ledger, options, done_before=len(selected) - len(todo))
 
     def _execute(self, options: dict[str, Any]) -> None:
         """Execute a run that waits for a worker."""
@@ -133,21 +136,21 @@ class Command(LegacyCommand):
                 warn=say,
             )
         if isinstance(done, Import):
-            self._show(done, options)
+            self._show(done, Ledger(options["database"]), options)
         else:
             self.print_rollback(done, options)
 
     def _print_plan(self, plan: Plan, todo: Plan, ledger: Ledger, options: dict[str, Any]) -> None:
-        states = ledger.states()
+        states, waiting = ledger.states(), ledger.open_relations()
         would_run = [step for step in todo if not step.migration.skip]
         compiled: list[CompiledStep] = []
         if options["verbosity"] > 1:
             jobs.require_sources(todo)
             compiled = list(explain(would_run, database=options["database"]))
         if options["format"] == "json":
-            self.print_document(report.plan_document(plan, states, would_run, compiled))
+            self.print_document(report.plan_document(plan, states, would_run, compiled, waiting))
         elif len(plan):
-            self.stdout.write(report.plan_table(plan, states, would_run))
+            self.stdout.write(report.plan_table(plan, states, would_run, waiting))
             for each in compiled:
                 self.stdout.write(f"\n{each}")
             for sentence in reasons_not_split(would_run, options) if compiled else ():
@@ -155,19 +158,33 @@ class Command(LegacyCommand):
         else:
             self.stdout.write("There are no migrations.")
 
-    def _check(self, steps: list[PlanStep], options: dict[str, Any]) -> None:
+    def _check(
+        self,
+        steps: list[PlanStep],
+        waiting: Mapping[str, Mapping[str, int]],
+        options: dict[str, Any],
+    ) -> None:
         labels = [step.label for step in steps]
+        counted = {label: dict(waiting[label]) for label in labels if label in waiting}
         if options["format"] == "json":
-            self.print_document({"pending": labels})
+            more = {"open_relations": counted} if counted else {}
+            self.print_document({"pending": labels, **more})
         elif not labels:
             self.stdout.write("Nothing is pending.")
+        else:
+            for sentence in report.open_relations(counted):
+                self.stdout.write(sentence)
         if labels:
             raise CommandError(f"Pending: {', '.join(labels)}.", returncode=EXIT_FAILED)
 
-    def _show(self, done: Import, options: dict[str, Any], *, done_before: int = 0) -> None:
+    def _show(
+        self, done: Import, ledger: Ledger, options: dict[str, Any], *, done_before: int = 0
+    ) -> None:
         """Tell what became of the run, and exit accordingly."""
+        failed = sum(step.failed for step in done.steps)
+        follow = ledger.consequences(done.run) if failed else {}
         if options["format"] == "json":
-            self.print_document(report.run_document(done.run, done.steps))
+            self.print_document(report.run_document(done.run, done.steps, follow))
         elif options["verbosity"] > 0:
             if done.steps:
                 self.stdout.write(report.closing_table(done.steps))
@@ -175,11 +192,15 @@ class Command(LegacyCommand):
                 self.stdout.write(f"Done before and not run again: {done_before}.")
             for sentence in report.afterwords(done.steps, done.run.options.get("limit")):
                 self.stdout.write(sentence)
+            for sentence in report.consequences(done.steps, follow):
+                self.stdout.write(sentence)
+            if not done.run.is_dry:
+                for sentence in report.open_relations(ledger.open_relations()):
+                    self.stdout.write(sentence)
             self.stdout.write(_verdict(done))
         if done.error is not None:
             code = EXIT_USAGE if isinstance(done.error, SpecError) else EXIT_FAILED
             raise CommandError("\n".join(done.problems()), returncode=code) from done.error
-        failed = sum(step.failed for step in done.steps)
         if failed:
             raise CommandError(
                 f"{number_of(failed, 'row')} failed. See: manage.py show_legacy --messages",

@@ -53,12 +53,13 @@ class Command(LegacyCommand):
 
     def _show_states(self, plan: Plan, ledger: Ledger, as_json: bool) -> None:
         stale = changed(plan, ledger.applied_fingerprints())
+        waiting = ledger.open_relations()
         if as_json:
-            self.print_document(report.state_document(plan, ledger.states(), stale))
+            self.print_document(report.state_document(plan, ledger.states(), stale, waiting))
             return
         if running := lock_holder(ledger.database):
             self.stdout.write(describe_run(running))
-        states = report.state_table(plan, ledger.states(), stale)
+        states = report.state_table(plan, ledger.states(), stale, waiting)
         self.stdout.write(states if len(plan) else "There are no migrations.")
 
     def _show_runs(self, ledger: Ledger, labels: list[str], as_json: bool) -> None:

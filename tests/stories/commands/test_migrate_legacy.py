@@ -10,9 +10,9 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from data_migration.ledger import queue_run
-from data_migration.models import RowError, Run
+from data_migration.models import RowError, Run, RunStep
 from data_migration.options import RunOptions
-from data_migration.outcomes import Mode, OnError, RunKind
+from data_migration.outcomes import Mode, OnError, RunKind, RunStatus
 from data_migration.undo import Selection
 from tests.apps.library.fixtures import (
     EVERYTHING,
@@ -232,7 +232,17 @@ def test_atomic_is_all_or_nothing(library: Library) -> None:
 
 def test_atomic_writes_everything_when_all_is_fine(library: Library) -> None:
     assert migrate("library", "--commit", "--atomic").code == 0
+    assert set(RunStep.objects.values_list("status", "failed")) == {(RunStatus.DONE, 0)}
     assert counts() == EVERYTHING
+
+
+def test_atomic_remembers_what_failed(library: Library) -> None:
+    library.spoil_books()
+    result = migrate("library", "--commit", "--atomic", "--on-error", "continue")
+    assert result.code == 1
+    step = RunStep.objects.get(migration="library.BookMigration")
+    assert (step.status, step.failed) == (RunStatus.PARTIAL, RowError.objects.count())
+    assert migrate("library", "--check").code == 1
 
 
 def test_on_error_continue_keeps_the_good_rows_and_counts_the_bad(
