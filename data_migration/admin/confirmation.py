@@ -86,7 +86,7 @@ def _run(intent: Intent, whole: Plan, ledger: Ledger) -> Confirmation:
         sentence=_sentence(intent, len(would)),
         steps=would,
         left=[known[step.label] for step in chosen if step.label not in labels],
-        warnings=warnings_of(plan, whole, ledger),
+        warnings=warnings_of(plan, whole, ledger, options),
         problems=problems,
         is_idle=not would,
     )

@@ -7,19 +7,23 @@ from types import NoneType
 from typing import Any
 
 from django.core.checks import ERROR, CheckMessage
+from django.db.models import Field
 
 from ..checks import check_specs
+from ..checks.attributes import lacks_key
 from ..checks.connections import check_missing
 from ..exceptions import SpecError
+from ..fields.lookup import field_of
 from ..ledger import Ledger, give_up, queued_run
 from ..models import Run
 from ..options import RunOptions, never, silent
 from ..outcomes import RunKind
-from ..plan.due import due, has_rows, left_out, with_failures
-from ..plan.graph import Plan, build_plan
+from ..plan.due import changed, due, has_rows, left_out, with_consequences, with_failures
+from ..plan.graph import Plan, PlanStep, build_plan
 from ..progress import Progress
 from ..run.runner import Import, run_import
 from ..spec.discovery import discover
+from ..spec.migration import Migration
 from ..undo import Rollback, Selection, roll_back
 from ..utils.wording import error_text
 
@@ -34,19 +38,69 @@ def whole_plan(database: str) -> Plan:
 def todo(whole: Plan, ledger: Ledger, options: RunOptions) -> Plan:
     """What a run with these options would execute now, and the skipped steps, which it lists.
 
-    Raises :exc:`SpecError` for a label that matches nothing.
+    Raises :exc:`SpecError` for a label that matches nothing, and for a migration that is named
+    although it cannot be updated.
     """
     selected = whole.select(options.labels, options.exclude)
     if options.retry_failed:
-        return with_failures(selected, ledger.failed(), whole.select((), options.exclude))
-    return due(selected, ledger.finished(), update=options.update or options.full)
+        failed = ledger.failed_columns()
+        tried = with_failures(selected, failed)
+        return with_consequences(tried, whole.select((), options.exclude), failed)
+    steps = due(selected, ledger.finished(), update=options.update or options.full)
+    unknown = _without_objects(steps, ledger, options)
+    if refused := [step for step in unknown if step.label in options.labels]:
+        raise SpecError("\n".join(f"{each.label} {_no_update(each, options)}" for each in refused))
+    return Plan(tuple(step for step in steps if step not in unknown))
 
 
-def warnings_of(todo: Plan, whole: Plan, ledger: Ledger) -> list[str]:
-    """What a person should know before the run begins: needs that it leaves out."""
+def _no_update(step: PlanStep, options: RunOptions) -> str:
+    return (
+        "was imported without a legacy key, so nobody knows which object a row became, and"
+        f" {'--full' if options.full else '--update'} would create them all again. Set search_attr"
+        f" to a field of {step.migration.model._meta.label} that the query returns and that is"
+        " different for every row."
+    )
+
+
+def _without_objects(plan: Plan, ledger: Ledger, options: RunOptions) -> list[PlanStep]:
+    """The steps of which an update would not find the objects that they made."""
+    if not (options.update or options.full):
+        return []
+    keyless, stale = ledger.keyless(), changed(plan, ledger.applied_fingerprints())
     return [
-        f"{label} needs {needed}, which is left out and not finished."
-        for label, needed in left_out(todo, whole, ledger.finished())
+        step
+        for step in plan
+        if step.label in keyless and not _finds_objects(step.migration, step.label in stale)
+    ]
+
+
+def _finds_objects(migration: type[Migration], is_changed: bool) -> bool:
+    """Whether objects can be found by the values of a row, without a link.
+
+    By a primary key that the query returns, too, which it may do since the spec ``is_changed``.
+    """
+    key = migration.search_attr or migration.legacy_key
+    if key is None:
+        return is_changed and not lacks_key(migration)
+    attrs = (key,) if isinstance(key, str) else tuple(key)
+    return bool(attrs) and all(isinstance(field_of(migration.model, a), Field) for a in attrs)
+
+
+def warnings_of(
+    todo: Plan, whole: Plan, ledger: Ledger, options: RunOptions | None = None
+) -> list[str]:
+    """What a person should know before the run begins: what it leaves out."""
+    options = options or RunOptions()
+    selected = whole.select(options.labels, options.exclude)
+    return [
+        *(
+            f"{step.label} is left out: it {_no_update(step, options)}"
+            for step in _without_objects(selected, ledger, options)
+        ),
+        *(
+            f"{label} needs {needed}, which is left out and not finished."
+            for label, needed in left_out(todo, whole, ledger.finished())
+        ),
     ]
 
 
@@ -105,7 +159,7 @@ def run(
     Raises :exc:`SpecError` for a source that is missing, before the run begins. What wants the
     process itself to end, such as :exc:`SystemExit`, is raised when it was recorded.
     """
-    for warning in warnings_of(steps, whole, ledger):
+    for warning in warnings_of(steps, whole, ledger, options):
         options.warn(warning)
     require_sources(steps)
     done = run_import(steps, options, ledger, progress, whole=whole, queued=queued)

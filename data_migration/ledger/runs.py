@@ -21,7 +21,7 @@ from .lock import Lock
 from .messages import Message, Messages, messages_of, open_failures
 from .patterns import FOLLOWS, UNREAD
 from .queue import claim_run, this_process
-from .steps import StepLedger
+from .steps import FINISHED, StepLedger
 
 
 @cache
@@ -109,13 +109,32 @@ class Ledger(StepLedger):
         """The messages of the last run of each of these migrations, rehearsals included."""
         return messages_of(labels, database=self.database, kind=kind, key=key)
 
-    def failed(self) -> dict[str, set[str]]:
-        """The migrations with failed rows that can be tried again, and the columns to blame."""
+    def failed(self) -> set[str]:
+        """The labels of the migrations with failed rows that can be tried again."""
+        return set(self.failed_columns())
+
+    def failed_columns(self) -> dict[str, set[str]]:
+        """The same by label, each with the columns that are to blame."""
         rows = open_failures(self.database).filter(key_hash__isnull=False)
         found: dict[str, set[str]] = {}
         for label, column in rows.values_list("migration__label", "column").distinct().order_by():
             found.setdefault(label, set()).add(column)
         return found
+
+    def keyless(self) -> set[str]:
+        """The migrations that were read to their end, the last time without a legacy key."""
+        steps = RunStep.objects.using(self.database).filter(status__in=FINISHED)
+        written = steps.exclude(run__mode__in=(Mode.REHEARSAL, Mode.ROLLBACK)).order_by("run")
+        has_key = dict(written.values_list("migration", "has_key"))
+        states = MigrationState.objects.using(self.database).filter(is_read=True)
+        read = states.values_list("label", flat=True)
+        return {label for label in read if has_key.get(label) is False}
+
+    def unfinished(self) -> dict[str, RunStep]:
+        """The migrations whose last run ended early, by label, with the step of that run."""
+        ended_early = (RunStatus.FAILED, RunStatus.INTERRUPTED)
+        found = self.states().items()
+        return {label: step for label, step in found if step.current_status in ended_early}
 
     def open_relations(self) -> dict[str, dict[str, int]]:
         """How many relations are open of each migration, by its label and by column."""

@@ -28,19 +28,23 @@ def due(plan: Plan, finished: Collection[str], *, update: bool = False) -> Plan:
     )
 
 
-def with_failures(selected: Plan, failed: Mapping[str, Collection[str]], whole: Plan) -> Plan:
-    """The steps with failed rows that can be tried again, and the skipped ones.
+def with_failures(plan: Plan, failed: Collection[str]) -> Plan:
+    """The steps with failed rows that can be tried again, and the skipped ones."""
+    return Plan(tuple(s for s in plan if s.migration.skip or s.label in failed))
 
-    ``failed`` are the columns to blame by label. Of ``whole`` those are added that may have failed
-    because of targets which the others bring.
+
+def with_consequences(tried: Plan, whole: Plan, failed: Mapping[str, Collection[str]]) -> Plan:
+    """The steps that are tried again, and those of ``whole`` that may have failed because of them.
+
+    ``failed`` are the columns that failed rows are to be blamed on, by label.
     """
-    chosen = {step.label for step in selected if step.label in failed}
+    labels = {step.label for step in tried}
+    bring = {step.label for step in tried if not step.migration.skip}
     for step in whole:
         columns = failed.get(step.label, ())
-        if any(chosen.intersection(step.sources.get(column, ())) for column in columns):
-            chosen.add(step.label)
-    chosen |= {step.label for step in selected if step.migration.skip}
-    return Plan(tuple(step for step in whole if step.label in chosen))
+        if any(bring.intersection(step.sources.get(column, ())) for column in columns):
+            bring.add(step.label)
+    return Plan(tuple(step for step in whole if step.label in labels | bring))
 
 
 def changed(plan: Plan, applied: Mapping[str, str]) -> set[str]:
@@ -55,17 +59,19 @@ def changed(plan: Plan, applied: Mapping[str, str]) -> set[str]:
     }
 
 
-def pending(
-    selected: Plan,
-    whole: Plan,
-    finished: Collection[str],
-    open_relations: Mapping[str, Collection[str]],
-) -> list[PlanStep]:
-    """The steps that were never finished, or have open relations, and are not skipped.
+def pending(plan: Plan, finished: Collection[str]) -> list[PlanStep]:
+    """The steps that were never finished and are not skipped."""
+    return [step for step in plan if step.label not in finished and not step.migration.skip]
 
-    A relation that waits for skipped migrations only is not pending: nobody wants them run.
+
+def waiting(
+    plan: Plan, finished: Collection[str], open_relations: Mapping[str, Collection[str]]
+) -> list[str]:
+    """The labels of the steps with open relations, given by column.
+
+    Not where they wait for skipped migrations only: nobody wants those run.
     """
-    skipped = {step.label for step in whole if step.migration.skip}
+    skipped = {step.label for step in plan if step.migration.skip}
 
     def waits(step: PlanStep, column: str) -> bool:
         awaited = {label for label in step.sources.get(column, ()) if label not in finished}
@@ -73,13 +79,9 @@ def pending(
         return is_known and not (awaited and awaited <= skipped)
 
     return [
-        step
-        for step in selected
-        if step.label not in skipped
-        and (
-            step.label not in finished
-            or any(waits(step, column) for column in open_relations.get(step.label, ()))
-        )
+        step.label
+        for step in plan
+        if any(waits(step, column) for column in open_relations.get(step.label, ()))
     ]
 
 

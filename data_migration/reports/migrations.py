@@ -70,8 +70,9 @@ def _unfinished_reads(steps: Iterable[RunStep], limit: int | None) -> list[str]:
     ]
     ways = {
         "The same command without --limit goes on there.": [s for s in cut if s.has_key],
-        "Without a legacy key they are not run again by themselves; read the rest with"
-        " --update.": [s for s in cut if not s.has_key],
+        "Without a legacy key they can be committed only as a whole, without --limit.": [
+            s for s in cut if not s.has_key
+        ],
     }
     return [
         f"Only the first {limit} rows of each query were read (--limit):"
@@ -115,6 +116,13 @@ def open_relations(found: Mapping[str, Mapping[str, int]]) -> Iterator[str]:
         )
         each = ", ".join(f"{column}: {rows}" for column, rows in columns.items())
         yield f"{label}: {number} {wait} ({each})."
+
+
+def unfinished(steps: Iterable[RunStep]) -> Iterator[str]:
+    """One sentence for each migration whose last run ended early."""
+    for step in steps:
+        ended = "failed" if step.current_status == RunStatus.FAILED else "was interrupted"
+        yield f"{step.migration}: its last run {ended}. The same command goes on. {step.error}"
 
 
 def splits(steps: Iterable[RunStep]) -> list[str]:

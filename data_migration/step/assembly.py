@@ -89,7 +89,9 @@ def assemble(
         )
     label, model = context.label, migration.model
     attrs: tuple[str, ...] = ()
-    if context.updates:
+    # Of a migration without a key nothing is there before it was read to its end.
+    is_new = links is None and not (context.state.is_read or migration.allow_updates)
+    if context.updates and (migration.search_attr or not is_new):
         has_links = links is not None
         attrs = search_attrs_of(label, migration, feed.columns, has_links=has_links)
     pipeline = Pipeline(

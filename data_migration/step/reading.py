@@ -10,7 +10,7 @@ from typing import Any
 from ..exceptions import DataMigrationError, SourceError, SpecError
 from ..ledger import Messages, open_keys
 from ..ledger.states import begin_pass, end_pass
-from ..outcomes import NullMarks
+from ..outcomes import Mode, NullMarks
 from ..rows.keys import identify, key_of_text
 from ..sources import Reader, close_connection
 from ..sources.feed import Feed
@@ -185,6 +185,22 @@ class Reading:
                 for key in hashes:
                     failed.pop(key, None)
 
+    def refuse_a_part(self) -> None:
+        """Raise :exc:`SpecError` where ``--limit`` may leave rows of a migration without a key.
+
+        Such rows are kept as a whole or not at all.
+        """
+        limit, label = self._options.limit, self._step.migration
+        if limit is None or self._options.mode == Mode.REHEARSAL:
+            return
+        if self._rows_in_all is None or self._rows_in_all > limit:
+            raise SpecError(
+                f"{label}: its rows have no legacy key, so of the first {limit} (--limit) nobody"
+                " could tell later which are there, and no run could go on behind them. Commit it"
+                " without --limit, rehearse it with --limit, or name in legacy_key the columns"
+                " that identify a row."
+            )
+
     @property
     def left_rows_unread(self) -> bool:
         """Whether ``--limit`` ended the reading before the query did."""
@@ -199,8 +215,8 @@ class Reading:
         if self._failed is not None:
             self._close_what_is_gone(self._failed)
             return
-        if self.left_rows_unread and self._step.has_key:
-            return  # the next run goes on; without a key it would begin again
+        if self.left_rows_unread:
+            return  # the next run goes on
         if not self.is_incremental:
             self._close_what_is_gone(self._messages.not_met)
         # The next run may begin at the mark where nothing below it is left to be done. Failed rows

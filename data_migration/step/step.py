@@ -143,6 +143,7 @@ class StepRunner:
             record=self._record,
         )
         if not compiled.key:
+            reading.refuse_a_part()
             self._messages.close_all()  # every row is read again
         if self._step.commits_batches:
             whole.close()  # what hook_before_all wrote is kept from here on

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.db.models import Max
+
 from ..ledger import FINISHED, Ledger, Link
 from ..ledger.images import Image, merged
-from ..outcomes import LinkKind
+from ..models import RunStep
+from ..outcomes import LinkKind, Mode, RunKind
 from ..plan.graph import Plan
 from ..utils.chunks import chunks
 from ..utils.databases import database_of
@@ -45,7 +48,6 @@ class _Planner:
         self.refusals = Refusals()
         self._judge = Judge(parts, plan, database=ledger.database)
         self._targets = FormerTargets(database=ledger.database)
-        self._last_steps = ledger.states()
         self._locks = locks
 
     def undo(self, part: Part) -> Undo | None:
@@ -64,8 +66,7 @@ class _Planner:
             return undo
         if not part.is_whole or not part.book.is_empty():
             return None
-        last = self._last_steps.get(part.label)
-        if last is not None and last.status in FINISHED and last.created + last.updated:
+        if _has_objects_without_links(part):
             why = (
                 "it has no legacy key, so the ledger does not know its objects. Delete them by"
                 " hand or restore a backup; with a legacy_key its next run can be rolled back"
@@ -150,6 +151,19 @@ class _Planner:
                     key = next((x.key for x in undo.part.book.all(object_pk=str(pk))), "")
                 break
         self.refusals.add(Refusal(label, key, f"{model._meta.label} {pk}", why))
+
+
+def _has_objects_without_links(part: Part) -> bool:
+    """Whether a migration without links wrote objects since it was last rolled back.
+
+    Where its runs were pruned, one that was read to its end counts as having done so.
+    """
+    steps = RunStep.objects.using(part.database).filter(migration=part.label)
+    undone = steps.filter(run__kind=RunKind.ROLLBACK).aggregate(last=Max("run"))["last"] or 0
+    since = steps.filter(run__gt=undone, status__in=FINISHED).exclude(run__mode=Mode.REHEARSAL)
+    counts = list(since.values_list("has_key", "created", "updated"))
+    wrote = any(created + updated for has_key, created, updated in counts if not has_key)
+    return wrote or (part.state.is_read and not counts)
 
 
 def _was_created(link: Link, image: Image | None, run: int | None) -> bool:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -14,8 +13,8 @@ from ...launch import jobs
 from ...ledger import FINISHED, Ledger
 from ...options import MaxErrors, RunOptions
 from ...outcomes import Mode, OnError, RunStatus
-from ...plan.due import pending
-from ...plan.graph import Plan, PlanStep
+from ...plan.due import pending, waiting
+from ...plan.graph import Plan
 from ...progress import Progress, for_stream
 from ...reports import migrations as report
 from ...run.runner import Import
@@ -114,9 +113,7 @@ class Command(LegacyCommand):
         if options["plan"]:
             self._print_plan(selected, todo, ledger, options)
         elif options["check"]:
-            waiting = ledger.open_relations()
-            steps = pending(selected, whole, ledger.finished(), waiting)
-            self._check(steps, waiting, options)
+            self._check(selected, whole, ledger, options)
         else:
             with stop_on_signals(tell_of_stop) as should_stop:
                 stoppable = replace(asked, should_stop=should_stop)
@@ -141,16 +138,16 @@ class Command(LegacyCommand):
             self.print_rollback(done, options)
 
     def _print_plan(self, plan: Plan, todo: Plan, ledger: Ledger, options: dict[str, Any]) -> None:
-        states, waiting = ledger.states(), ledger.open_relations()
+        states, open_ = ledger.states(), ledger.open_relations()
         would_run = [step for step in todo if not step.migration.skip]
         compiled: list[CompiledStep] = []
         if options["verbosity"] > 1:
             jobs.require_sources(todo)
             compiled = list(explain(would_run, database=options["database"]))
         if options["format"] == "json":
-            self.print_document(report.plan_document(plan, states, would_run, compiled, waiting))
+            self.print_document(report.plan_document(plan, states, would_run, compiled, open_))
         elif len(plan):
-            self.stdout.write(report.plan_table(plan, states, would_run, waiting))
+            self.stdout.write(report.plan_table(plan, states, would_run, open_))
             for each in compiled:
                 self.stdout.write(f"\n{each}")
             for sentence in reasons_not_split(would_run, options) if compiled else ():
@@ -158,21 +155,21 @@ class Command(LegacyCommand):
         else:
             self.stdout.write("There are no migrations.")
 
-    def _check(
-        self,
-        steps: list[PlanStep],
-        waiting: Mapping[str, Mapping[str, int]],
-        options: dict[str, Any],
-    ) -> None:
+    def _check(self, selected: Plan, whole: Plan, ledger: Ledger, options: dict[str, Any]) -> None:
+        unfinished, relations = ledger.unfinished(), ledger.open_relations()
+        finished = ledger.finished()
+        open_ = waiting(whole, finished, relations)
+        steps = pending(selected, finished - unfinished.keys() - set(open_))
         labels = [step.label for step in steps]
-        counted = {label: dict(waiting[label]) for label in labels if label in waiting}
+        counted = {label: relations[label] for label in labels if label in open_}
         if options["format"] == "json":
             more = {"open_relations": counted} if counted else {}
             self.print_document({"pending": labels, **more})
         elif not labels:
             self.stdout.write("Nothing is pending.")
         else:
-            for sentence in report.open_relations(counted):
+            broken = [unfinished[label] for label in labels if label in unfinished]
+            for sentence in (*report.unfinished(broken), *report.open_relations(counted)):
                 self.stdout.write(sentence)
         if labels:
             raise CommandError(f"Pending: {', '.join(labels)}.", returncode=EXIT_FAILED)

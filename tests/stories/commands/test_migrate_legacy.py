@@ -482,17 +482,6 @@ def test_limit_reads_the_first_rows_of_each_query_and_says_what_that_means(
     assert migrate("library.MemberMigration", "--commit").out.endswith("Nothing to do.\n")
 
 
-def test_a_limit_without_a_legacy_key_cannot_be_gone_on_behind(library: Library) -> None:
-    library.set("Member", legacy_key=())
-    result = migrate("library.MemberMigration", "--limit", "3", "--commit")
-
-    assert (
-        "Only the first 3 rows of each query were read (--limit): library.MemberMigration. Without"
-        " a legacy key they are not run again by themselves; read the rest with --update.\n"
-    ) in result.out
-    assert migrate("library.MemberMigration", "--commit").out.endswith("Nothing to do.\n")
-
-
 def test_a_limit_beyond_the_last_row_is_not_mentioned(library: Library) -> None:
     assert "--limit" not in migrate("library", "--limit", "100").out
 

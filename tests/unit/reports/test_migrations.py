@@ -64,7 +64,7 @@ def test_a_limit_that_left_rows_unread_is_told_with_the_way_to_the_rest() -> Non
         "Only the first 5 rows of each query were read (--limit): shop.CustomerMigration,"
         " shop.TagMigration. The same command without --limit goes on there.",
         "Only the first 5 rows of each query were read (--limit): shop.LogMigration. Without a"
-        " legacy key they are not run again by themselves; read the rest with --update.",
+        " legacy key they can be committed only as a whole, without --limit.",
     ]
     assert report.afterwords([cut], None) == []
     assert report.afterwords([whole], 5) == []
