@@ -9,6 +9,9 @@ from typing import Any
 from .exceptions import SpecError
 from .outcomes import Mode, OnError
 
+#: The largest number of rows, of a run, of a message that is taken; every database can hold it.
+LARGEST = 10**18 - 1
+
 
 def never() -> bool:
     return False
@@ -32,9 +35,9 @@ class MaxErrors:
             limit = cls(percent=float(text[:-1])) if text.endswith("%") else cls(count=int(text))
         except ValueError:
             limit = cls(count=-1)
-        if (limit.count or 0) < 0 or not 0 <= (limit.percent or 0) <= 100:
+        if not 0 <= (limit.count or 0) <= LARGEST or not 0 <= (limit.percent or 0) <= 100:
             raise SpecError(
-                f"--max-errors takes a number or a percentage such as 5%, not {text!r}."
+                f"--max-errors takes a number or a percentage such as 5%, not {text[:40]!r}."
             )
         return limit
 
@@ -85,6 +88,14 @@ class RunOptions:
     #: Receives what a person should know at once.
     warn: Callable[[str], None] = field(default=silent, repr=False)
 
+    def __post_init__(self) -> None:
+        """Raise :exc:`SpecError` for a number of rows or of workers that makes no sense."""
+        for name, most in _MOST.items():
+            value = getattr(self, name)
+            if value is not None and not (type(value) is int and 1 <= value <= most):
+                option = f"--{name.replace('_', '-')}"
+                raise SpecError(f"{option} takes a whole number from 1 to {most:,}.")
+
     def recorded(self) -> dict[str, Any]:
         """The part that the ledger keeps with the run, which has mode and database itself."""
         return {
@@ -130,6 +141,9 @@ class RunOptions:
         except ValueError as error:
             raise SpecError(f"The recorded options cannot be used: {error}.") from error
 
+
+#: How large a number may be: a batch is held in memory, and workers are processes or ranges.
+_MOST = {"limit": LARGEST, "batch_size": 1_000_000, "workers": 1_000}
 
 _AS_THEY_ARE = (
     "limit",

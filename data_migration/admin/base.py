@@ -20,14 +20,13 @@ from django.urls import URLPattern, path, reverse
 
 from ..ledger import Ledger
 from ..models import Run
+from ..options import LARGEST
 
 View = Callable[..., HttpResponseBase]
 
 VIEW, START, ROLL_BACK = (
     f"data_migration.{name}" for name in ("view_run", "start_run", "rollback_run")
 )
-#: The largest number that is taken for one of the ledger's; every database can hold it.
-LARGEST = 10**18 - 1
 READ = ("GET", "HEAD")
 ACT = ("POST",)
 

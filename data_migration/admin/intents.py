@@ -12,10 +12,10 @@ from django.utils.translation import gettext_lazy as _
 from django.utils.translation import pgettext_lazy
 
 from ..exceptions import SpecError
-from ..options import MaxErrors, RunOptions
+from ..options import LARGEST, MaxErrors, RunOptions
 from ..outcomes import Mode, OnError
 from ..undo import Selection
-from .base import LARGEST, ROLL_BACK, START, number_in
+from .base import ROLL_BACK, START, number_in
 
 
 class Action(TextChoices):

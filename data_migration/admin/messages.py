@@ -21,7 +21,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext, pgettext
 
 from ..launch.handover import availability
-from ..ledger import dismiss
+from ..ledger import about, dismiss
 from ..models import MigrationState, RowError, Run, RunStep
 from ..outcomes import MessageKind, OnError
 from .base import ACT, START, LedgerAdmin, number_in
@@ -105,7 +105,7 @@ class Filter:
         if self.is_open:
             found = found.filter(is_open=True)
         if self.key:
-            found = found.filter(key__in=(self.key, f'"{self.key}"'))
+            found = about(found, self.key)
         return found
 
 

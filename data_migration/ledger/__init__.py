@@ -9,7 +9,7 @@ from __future__ import annotations
 from .links import Link, LinkBook
 from .lock import Lock, lock_holder, nobody_else
 from .lookup import LinkLookup
-from .messages import Message, Messages, dismiss, open_keys
+from .messages import Message, Messages, about, dismiss, open_keys
 from .outstanding import Outstanding
 from .queue import ACTIVE, active_run, give_up, queue_run, queued_run, request_stop, withdraw
 from .run_words import describe_run
@@ -29,6 +29,7 @@ __all__ = [
     "NewStep",
     "Outstanding",
     "StepLedger",
+    "about",
     "active_run",
     "describe_run",
     "dismiss",

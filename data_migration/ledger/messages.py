@@ -8,10 +8,11 @@ from typing import Any, NamedTuple
 
 from django.db.models import Exists, OuterRef, Q, QuerySet
 
-from ..models import MigrationState, RowError, RunStep, shown
+from ..models import MigrationState, RowError, RunStep
 from ..outcomes import MessageKind
-from ..rows.keys import hash_of_text
+from ..rows.keys import hash_of_text, key_text
 from ..utils.chunks import chunks
+from ..utils.quoting import shown, with_short
 from ..utils.redaction import redact, without_configured
 from .patterns import FOLLOWS, pattern_of
 
@@ -62,13 +63,9 @@ class Messages:
     def note(self, message: Message) -> RowError:
         """Keep a message; it is stored with the next :meth:`save`."""
         value = without_configured(shown(message.value)) if message.column else ""
-        # Django's own messages repeat a value as it is, and not every database takes it so.
-        cause = (
-            redact(message.cause)
-            .replace("\x00", "\\x00")
-            .encode("utf-8", "backslashreplace")
-            .decode()
-        )
+        # Django's own messages repeat a value as it is, however long, and not every database takes
+        # it so. Redacted first: what is cut would not be known for a secret.
+        cause = _encodable(with_short(redact(message.cause), message.value))
         is_failure = message.kind == MessageKind.FAILURE
         row = RowError(
             step=self._step,
@@ -219,5 +216,15 @@ def messages_of(
     if kind:
         found = found.filter(kind=kind)
     if key:
-        found = found.filter(key__in=(key, f'"{key}"'))
+        found = about(found, key)
     return found.select_related("step")
+
+
+def about(messages: QuerySet[RowError], key: str) -> QuerySet[RowError]:
+    """Those of the messages about a legacy key as people write it, with or without quotes."""
+    return messages.filter(key__in=(_encodable(key), key_text(key)))
+
+
+def _encodable(text: str) -> str:
+    """The text, in which what no database takes is spelled out."""
+    return text.replace("\x00", "\\x00").encode("utf-8", "backslashreplace").decode()

@@ -15,6 +15,7 @@ from django.db.utils import Error
 
 from ..exceptions import DataMigrationError, SpecError
 from ..launch.jobs import whole_plan
+from ..options import LARGEST
 from ..plan.graph import Plan
 from ..reports import rollback as report
 from ..undo import Rollback
@@ -78,8 +79,8 @@ def check_database(alias: str) -> None:
 
 def positive(text: str) -> int:
     """A whole number above zero, for argparse."""
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"takes a whole number above zero, not {text!r}")
+    if not text.isdecimal() or len(text) > len(str(LARGEST)) or not 1 <= int(text) <= LARGEST:
+        raise argparse.ArgumentTypeError(f"takes a whole number above zero, not {text[:40]!r}")
     return int(text)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from .links import BeforeImage, DeferredRelation, MigrationState, RowLink
 from .ranges import StepRange
-from .runs import RowError, Run, RunLock, RunStep, shown
+from .runs import RowError, Run, RunLock, RunStep
 
 __all__ = [
     "BeforeImage",
@@ -16,5 +16,4 @@ __all__ = [
     "RunLock",
     "RunStep",
     "StepRange",
-    "shown",
 ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from django.db import models
 from django.utils.translation import gettext_lazy as _
@@ -184,11 +184,3 @@ class RowError(models.Model):
         """The row and the column in one phrase."""
         row = self.key or f"row {self.row_number}"
         return f"{row}, {self.column} = {self.value}" if self.column else row
-
-
-def shown(value: Any) -> str:
-    """A value as people read it in a message; at most 500 characters."""
-    text = (
-        "NULL" if value is None else repr(value) if isinstance(value, (str, bytes)) else str(value)
-    )
-    return text if len(text) <= 500 else text[:499] + "…"

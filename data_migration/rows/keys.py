@@ -21,6 +21,8 @@ from typing import Any
 #: Whole numbers of 64 bits are their own hash, in their order, which keeps the index of the
 #: links compact; the hashes of other keys have a version digit and so never meet them.
 _OFFSET = 1 << 63
+#: PostgreSQL has 16,383 places. To write a number of a thousand million ones takes for ever.
+_PLACES = 20_000
 _LIMIT = 1 << 64
 
 _write = json.JSONEncoder(ensure_ascii=False).encode
@@ -49,8 +51,11 @@ def _written(key: Any) -> str:
 
 
 def key_of_text(text: str) -> Any:
-    """The key that :func:`key_text` wrote."""
-    return _typed(json.loads(text))
+    """The key that :func:`key_text` wrote; raises :exc:`ValueError` for a text that it did not."""
+    try:
+        return _typed(json.loads(text))
+    except (TypeError, LookupError, AttributeError, ArithmeticError, RecursionError) as error:
+        raise ValueError("no key is written like this") from error
 
 
 def identify(key: Any) -> tuple[str, str]:
@@ -150,6 +155,8 @@ def _plain(key: Any) -> Any:
         # isfinite() makes a float of a decimal, and 1E+400 is none.
         if not (key.is_finite() if isinstance(key, Decimal) else isfinite(key)):
             raise TypeError(f"{key} is no number that could identify a row")
+        if isinstance(key, Decimal) and abs(key.adjusted()) > _PLACES:
+            raise TypeError("the number is too long to identify a row")
         if key == int(key):
             return int(key)
     for kind, (name, write, _) in _KINDS.items():

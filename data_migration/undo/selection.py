@@ -12,6 +12,7 @@ from ..ledger.images import Images
 from ..models import MigrationState, Run
 from ..plan.graph import Plan, PlanStep
 from ..rows.keys import key_hash
+from ..utils.quoting import shortened
 from .typed_keys import readings, typed_keys
 
 
@@ -146,8 +147,8 @@ def _with_keys(keys: str, selected: Plan, parts: list[Part]) -> Part:
         found = next((each for each in likely if each in known), None)
         if found is None:
             raise LedgerError(
-                f'{part.label} has no link for the key {typed}. Keys are written 42, "01581" or'
-                ' ["DE", 7] for several columns.'
+                f"{part.label} has no link for the key {shortened(typed, 100)}."
+                ' Keys are written 42, "01581" or ["DE", 7] for several columns.'
             )
         hashes.add(found)
     return replace(part, hashes=frozenset(hashes))

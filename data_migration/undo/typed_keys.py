@@ -10,7 +10,7 @@ from decimal import Decimal
 from typing import Any
 
 from ..exceptions import SpecError
-from ..rows.keys import alternative, key_of_text
+from ..rows.keys import alternative, key_of_text, key_text
 
 
 def typed_keys(text: str) -> list[str]:
@@ -27,7 +27,7 @@ def typed_keys(text: str) -> list[str]:
 
 
 def _first_key(text: str) -> tuple[str, str]:
-    with suppress(ValueError):
+    with suppress(ValueError, RecursionError):
         _, end = json.JSONDecoder().raw_decode(text)
         if not (rest := text[end:].strip()) or rest.startswith(","):
             return text[:end], rest
@@ -36,9 +36,12 @@ def _first_key(text: str) -> tuple[str, str]:
 
 
 def readings(typed: str) -> list[Any]:
-    """The keys that a person may mean, the likeliest first: 42 is a number, else a text."""
+    """The keys that a person may mean, the likeliest first: 42 is a number, else a text.
+
+    What cannot identify a row is none of them.
+    """
     keys: list[Any] = []
-    with suppress(ValueError, KeyError, TypeError):
+    with suppress(ValueError):
         key = key_of_text(typed)
         if key is not None and not isinstance(key, (bool, float)):
             keys += [key, alternative(key)]
@@ -47,7 +50,15 @@ def readings(typed: str) -> list[Any]:
         for read in (_decimal, uuid.UUID, dt.date.fromisoformat, dt.datetime.fromisoformat):
             with suppress(ValueError, ArithmeticError):
                 keys.append(read(typed))
-    return [key for key in keys if key is not None]
+    return [key for key in keys if key is not None and _is_one(key)]
+
+
+def _is_one(key: Any) -> bool:
+    try:
+        key_text(key)
+    except (TypeError, RecursionError):
+        return False
+    return True
 
 
 def _decimal(text: str) -> Decimal | None:

@@ -15,7 +15,7 @@ from django.utils import timezone
 from hypothesis import given
 from hypothesis import strategies as st
 
-from data_migration.models import RowError, Run, RunLock, RunStep, shown
+from data_migration.models import RowError, Run, RunLock, RunStep
 from data_migration.outcomes import Mode, Outcome, RunStatus
 from data_migration.utils import processes
 
@@ -137,27 +137,6 @@ def test_a_migration_is_once_in_a_run() -> None:
 
     with pytest.raises(IntegrityError), transaction.atomic():
         RunStep.objects.create(run=saved, position=2, migration="a.B", status="pending")
-
-
-@pytest.mark.parametrize(
-    ("value", "text"),
-    [
-        (None, "NULL"),
-        ("", "''"),
-        ("n/a", "'n/a'"),
-        ("two\nlines", r"'two\nlines'"),
-        (b"\xff", r"b'\xff'"),
-        (7, "7"),
-        (True, "True"),
-    ],
-)
-def test_values_are_shown_as_people_read_them(value: object, text: str) -> None:
-    assert shown(value) == text
-
-
-def test_long_values_are_cut() -> None:
-    assert shown("x" * 600) == "'" + "x" * 498 + "…"
-    assert len(shown("x" * 498)) == 500
 
 
 def test_a_message_says_where() -> None:

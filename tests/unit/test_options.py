@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -18,7 +19,9 @@ def test_max_errors_reads_numbers_and_percentages(text: str) -> None:
     assert str(MaxErrors.parse(text)) == text
 
 
-@pytest.mark.parametrize("text", ["", "%", "-1", "-1%", "101%", "x", "1.5", "nan%", "inf%"])
+@pytest.mark.parametrize(
+    "text", ["", "%", "-1", "-1%", "101%", "x", "1.5", "nan%", "inf%", "9" * 5000]
+)
 def test_max_errors_refuses_everything_else(text: str) -> None:
     with pytest.raises(SpecError, match="takes a number or a percentage"):
         MaxErrors.parse(text)
@@ -84,6 +87,20 @@ def test_options_come_back_from_the_ledger() -> None:
     assert (again.workers, again.enqueue) == (1, None)
     with pytest.raises(SpecError, match="The recorded options cannot be used"):
         RunOptions.from_recorded({"on_error": "?"}, mode="commit", database="default")
+
+
+@pytest.mark.parametrize("name", ["limit", "batch_size", "workers"])
+@pytest.mark.parametrize(
+    "value",
+    [0, -1, True, "5", 2.5, 10**18, 10**5000],
+    ids=lambda v: str(v)[:9] if not isinstance(v, int) or v < 10**19 else "huge",
+)
+def test_a_number_that_makes_no_sense_is_refused_when_it_is_asked_for(
+    name: str, value: Any
+) -> None:
+    option = f"--{name.replace('_', '-')}"
+    with pytest.raises(SpecError, match=f"^{option} takes a whole number from 1 to "):
+        RunOptions(**{name: value})
 
 
 def test_nobody_asks_a_run_to_stop_by_default() -> None:

@@ -240,7 +240,8 @@ def _run_options(options: dict[str, Any]) -> RunOptions:
     mode = Mode.REHEARSAL
     if options["commit"]:
         mode = Mode.ATOMIC if options["atomic"] else Mode.COMMIT
-    max_errors = options["max_errors"] and MaxErrors.parse(options["max_errors"])
+    asked = options["max_errors"]
+    max_errors = None if asked is None else MaxErrors.parse(str(asked))
     default = OnError.CONTINUE if max_errors else OnError.STOP
     if max_errors and options["on_error"] == OnError.STOP:
         raise SpecError("--max-errors makes no sense with --on-error stop: choose one.")

@@ -328,7 +328,7 @@ def test_max_errors_in_percent_holds_where_nobody_can_count_the_rows(library: Li
     assert "more than --max-errors 10% allows" in migrate("library", "--max-errors", "10%").err
 
 
-@pytest.mark.parametrize("text", ["many", "-1%", "101%", "nan%", "1.5", "%"])
+@pytest.mark.parametrize("text", ["", "many", "-1%", "101%", "nan%", "1.5", "%"])
 def test_max_errors_that_make_no_sense_are_refused(library: Library, text: str) -> None:
     result = migrate("library", f"--max-errors={text}")
 
@@ -336,6 +336,27 @@ def test_max_errors_that_make_no_sense_are_refused(library: Library, text: str) 
     assert result.err == (
         f"CommandError: --max-errors takes a number or a percentage such as 5%, not {text!r}.\n"
     )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["--batch-size", "3000000000"], "--batch-size takes a whole number from 1 to 1,000,000."),
+        (["--limit", "9" * 30], "argument --limit: takes a whole number above zero, not '9999"),
+        (["--run", "9" * 5000], "argument --run: takes a whole number above zero, not '9999"),
+        (["--workers", "5000", "--plan"], "--workers takes a whole number from 1 to 1,000."),
+    ],
+    ids=lambda each: str(each)[:20],
+)
+def test_a_number_that_no_run_could_do_with_is_refused_at_once(
+    library: Library, arguments: list[str], told: str
+) -> None:
+    result = migrate("library", *arguments)
+
+    assert (result.code, result.out) == (2, "")
+    assert told in result.err
+    assert len(result.err.splitlines()[-1]) < 200
+    assert not Run.objects.exists()
 
 
 def test_max_errors_with_on_error_stop_is_refused(library: Library) -> None:

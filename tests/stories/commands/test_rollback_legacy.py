@@ -295,6 +295,20 @@ def test_a_key_that_no_row_has_is_named_with_how_keys_are_written(shop: Path, ty
     assert Order.objects.count() == 4
 
 
+@pytest.mark.parametrize(
+    "typed",
+    ['{"decimal":"abc"}', '{"uuid":5}', "[" * 3000, "\udcff", '{"decimal":"1E999999999"}'],
+    ids=["decimal", "uuid", "brackets", "surrogate", "exponent"],
+)
+def test_a_key_that_is_nonsense_is_told_in_a_line(shop: Path, typed: str) -> None:
+    result = roll_back("ledger.OrderMigration", "--keys", typed, "--no-input")
+    assert (result.code, result.out) == (1, "")
+    assert result.err.startswith(
+        f"CommandError: ledger.OrderMigration has no link for the key {typed[:30]}"
+    )
+    assert len(result.err) < 250
+
+
 def test_the_same_run_cannot_be_undone_twice(shop: Path) -> None:
     run = str(Run.objects.get().pk)
     assert roll_back("--run", run, "--no-input").code == 0

@@ -200,6 +200,20 @@ def test_what_no_database_takes_is_spelled_out_in_the_cause() -> None:
     assert RowError.objects.get().cause == "“\\x00\\ud800 é” is no number"
 
 
+def test_a_cause_that_quotes_a_long_value_is_short() -> None:
+    messages = begin()
+    value = "n/a" * 1_000_000
+    messages.note(about(1, 1, f"“{value}” value must be a number.", column="n", value=value))
+    messages.note(about(2, 2, "y" * 3_000_000))
+    store(messages)
+
+    first, second = RowError.objects.order_by("pk")
+    assert first.pattern == "“…” value must be a number."
+    assert first.cause == f"“{first.value.strip(chr(39))}” value must be a number."
+    assert len(first.cause) < 600
+    assert len(second.cause) == 2000
+
+
 def test_long_columns_are_cut_and_values_are_shown_as_people_read_them() -> None:
     messages = begin()
     messages.note(about(1, 1, column="c" * 300))
@@ -245,3 +259,8 @@ class TestMessagesOf:
         assert [key for _, key in self.told(key="seven")] == ['"seven"']
         assert [key for _, key in self.told(key='"7"')] == ['"7"']
         assert self.told(key="nobody") == []
+
+    @pytest.mark.parametrize("key", ["a\\b", 'say "x"', "\x00", "\udcff", "é\n"])
+    def test_of_a_key_with_odd_characters_are_found(self, key: str) -> None:
+        failing(key, "other")
+        assert len(self.told(key=key)) == 1

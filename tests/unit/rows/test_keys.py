@@ -124,6 +124,28 @@ def test_longer_numbers_are_keys_as_well(number: int) -> None:
     assert key_hash(number) not in {key_hash(number - 1), key_hash(number + 1), key_hash(-number)}
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "x",
+        '{"decimal": "abc"}',
+        '{"uuid": 5}',
+        '{"uuid": "5", "date": "x"}',
+        '{"nothing": "5"}',
+        "{}",
+        '{"microseconds": "%s"}' % ("9" * 30),
+        '{"bytes": "zz"}',
+        "9" * 5000,
+        "[" * 3000,
+        "[" * 100_000 + "]" * 100_000,
+    ],
+)
+def test_a_text_that_is_no_key_is_refused(text: str) -> None:
+    with pytest.raises(ValueError):
+        key_of_text(text)
+
+
 REFUSED = [
     (float("nan"), "nan is no number"),
     (float("-inf"), "-inf is no number"),
@@ -132,6 +154,8 @@ REFUSED = [
     (("DE", float("inf")), "inf is no number"),
     (10**5000, "the number is too long to identify a row"),
     (Decimal("1e5000"), "the number is too long to identify a row"),
+    (Decimal("1e999999999"), "the number is too long to identify a row"),
+    (Decimal("1e-999999999"), "the number is too long to identify a row"),
     ({7}, "a set cannot identify a row"),
     ({"id": 7}, "a dict cannot identify a row"),
 ]

@@ -55,6 +55,32 @@ def test_what_a_key_may_mean(typed: str, key: Any) -> None:
     assert identify(key) in [identify(each) for each in readings(typed)]
 
 
+@pytest.mark.parametrize(
+    "typed",
+    [
+        '{"decimal": "abc"}',
+        '{"decimal": "1E999999999"}',
+        '{"decimal": "1E-999999999"}',
+        '{"decimal": "NaN"}',
+        '{"uuid": 5}',
+        '{"float": "inf"}',
+        '[{"float": "inf"}]',
+        '{"microseconds": "%s"}' % ("9" * 30),
+        "[" * 3000,
+        "[" * 500 + "]" * 500,
+        "1.5E999999999",
+        "9" * 5000,
+        "\udcff",
+        '"\\ud800"',
+    ],
+)
+def test_nonsense_is_a_text_at_most(typed: str) -> None:
+    assert typed_keys(typed) == [typed]
+    for key in readings(typed):
+        assert isinstance(key, str)
+        identify(key)
+
+
 def test_text_with_leading_zeros_is_no_number() -> None:
     assert 1581 not in readings("01581")
     assert 1581 not in readings('"01581"')
