@@ -82,6 +82,14 @@ class OnConflict(TextChoices):
     REPORT = "report", _("report")
 
 
+class Deleted(TextChoices):
+    """What an update does where a person deleted the object of a row that is still there."""
+
+    CREATE = "create", _("create")
+    KEEP = "keep", _("keep")
+    REPORT = "report", _("report")
+
+
 class Removed(TextChoices):
     """What becomes of an object whose row is gone from the source."""
 

@@ -13,7 +13,7 @@ from django.db.models import Field, Model
 
 from ..conf import settings
 from ..fields.lookup import field_of
-from ..outcomes import NullMarks, OnConflict, Removed, WriterName
+from ..outcomes import Deleted, NullMarks, OnConflict, Removed, WriterName
 from ..spec.migration import Migration
 from ..utils.wording import suggest
 from .faults import fault
@@ -23,7 +23,12 @@ _READS = re.compile(r"\b(SELECT|WITH)\b|^\s*(CALL|EXEC(UTE)?|PRAGMA|SHOW|TABLE|V
 _SELECTS = re.compile(r"^[\s(]*(SELECT|WITH)\b", re.I)
 
 #: Attributes that take one of a few words.
-_CHOICES = {"on_conflict": OnConflict, "removed": Removed, "high_water_null": NullMarks}
+_CHOICES = {
+    "on_conflict": OnConflict,
+    "deleted": Deleted,
+    "removed": Removed,
+    "high_water_null": NullMarks,
+}
 
 
 def is_usable_model(model: Any) -> bool:
@@ -131,7 +136,7 @@ def check_choices(label: str, migration: type[Migration]) -> Iterator[CheckMessa
     for name, words in _CHOICES.items():
         value: Any = getattr(migration, name)
         known = [str(word) for word in words.values]
-        if value not in known:
+        if value not in known and value != getattr(Migration, name):
             listed = ", ".join(repr(word) for word in known)
             yield fault("E054", label, name=name, value=value, known=listed)
 

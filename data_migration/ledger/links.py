@@ -71,24 +71,27 @@ class LinkBook:
         )
         return {link.key_hash: link for link in map(Link._make, rows)}
 
-    def settled(self, hashes: Sequence[str], *, before: int, skipped: bool) -> set[int]:
-        """The checksums of the rows with these keys of which nothing is left to be done.
+    def settled(
+        self, hashes: Sequence[str], *, before: int, skipped: bool
+    ) -> Mapping[int, str | None]:
+        """By checksum what the rows with these keys became of which nothing is left to be done.
 
         That is where the link is of a run ``before`` that one; ``skipped`` says whether rows that
         were skipped count. There may be checksums of other keys among them.
         """
         if not hashes:
-            return set()
+            return {}
         where = f"unsettled = {int(Unsettled.NOTHING)} AND run < {int(before)}"
         if not skipped:
             where += f" AND kind <> {int(LinkKind.SKIPPED)}"
-        place = connections[self.database], RowLink, "checksum", self.state.pk, hashes, where
+        columns = ("checksum", "object_pk")
+        place = connections[self.database], RowLink, columns, self.state.pk, hashes, where
         if self._is_in_order:
             found = values_between(*place, limit=_SPREAD * len(hashes))
             if found is not None:
-                return set(found)
+                return dict(found)
             self._is_in_order = False
-        return set(values_by_hash(*place))
+        return dict(values_by_hash(*place))
 
     def add(self, links: Sequence[Link], meanwhile: Meanwhile = nothing) -> None:
         """Write new links. Raises :exc:`django.db.IntegrityError` for a key that has one.

@@ -75,13 +75,13 @@ def select_by_hash(
 def values_by_hash(
     connection: BaseDatabaseWrapper,
     model: type[Model],
-    column: str,
+    columns: Sequence[str],
     migration: int,
     hashes: Collection[str],
     where: str,
-) -> list[Any]:
-    """One column of the rows of these hashes that meet the condition."""
-    verb = f"SELECT {connection.ops.quote_name(column)}"
+) -> list[tuple[Any, ...]]:
+    """Some columns of the rows of these hashes that meet the condition."""
+    verb = f"SELECT {', '.join(map(connection.ops.quote_name, columns))}"
     found: list[Any] = []
     for sql, params in _statements(verb, connection, model, [migration], hashes):
         found += _values(connection, f"{sql} AND {where}", params)
@@ -91,31 +91,32 @@ def values_by_hash(
 def values_between(
     connection: BaseDatabaseWrapper,
     model: type[Model],
-    column: str,
+    columns: Sequence[str],
     migration: int,
     hashes: Collection[str],
     where: str,
     *,
     limit: int,
-) -> list[Any] | None:
+) -> list[tuple[Any, ...]] | None:
     """The same of all hashes from the lowest to the highest; None where these are too many.
 
     A stretch of the index is read in half the time that as many single keys take.
     """
-    table, quoted = connection.ops.quote_name(model._meta.db_table), connection.ops.quote_name
+    quoted = connection.ops.quote_name
+    table, listed = quoted(model._meta.db_table), ", ".join(map(quoted, columns))
     found = _values(
         connection,
-        f"SELECT {quoted(column)} FROM {table} WHERE migration_id = {int(migration)}"
+        f"SELECT {listed} FROM {table} WHERE migration_id = {int(migration)}"
         f" AND key_hash BETWEEN %s AND %s AND {where} LIMIT {limit}",
         [min(hashes), max(hashes)],
     )
     return found if len(found) < limit else None
 
 
-def _values(connection: BaseDatabaseWrapper, sql: str, params: list[Any]) -> list[Any]:
+def _values(connection: BaseDatabaseWrapper, sql: str, params: list[Any]) -> list[tuple[Any, ...]]:
     with connection.cursor() as cursor:
         cursor.execute(sql, params)
-        return [value for (value,) in cursor.fetchall()]
+        return list(cursor.fetchall())
 
 
 def delete_by_hash(

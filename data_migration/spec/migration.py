@@ -63,6 +63,9 @@ class Migration:
     removed_limit: ClassVar[float] = 10
     #: Fields that a person changed since: ``keep``, ``overwrite`` or ``report``.
     on_conflict: ClassVar[str] = OnConflict.KEEP
+    #: Objects that a person deleted: an update may ``create`` them again, ``keep`` them deleted or
+    #: ``report``; ``None``: ``report`` where ``on_conflict`` does, else ``create``.
+    deleted: ClassVar[str | None] = None
     #: Columns whose values no message shows.
     sensitive_columns: ClassVar[Sequence[str]] = ()
 

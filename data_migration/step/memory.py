@@ -7,6 +7,7 @@ a draft is made.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from itertools import compress
 from typing import Any, NamedTuple, Protocol
 
 from django.db.models import Model
@@ -22,6 +23,7 @@ from ..writers import Conflicts
 from .batch import Batch
 from .bloom import BloomFilter
 from .delta import Rerun, Verdict, judge
+from .presence import Presence
 from .remember import Keeper
 
 
@@ -116,6 +118,7 @@ class LinkMemory:
         self._keys_read = keys_read
         self._pk: Any = model._meta.pk
         self._objects = model._base_manager.using(book.database)
+        self._presence = Presence(model, database=book.database)
         #: Keys of the drafts that are recognised together, of which none may be written twice.
         self._together: set[str] = set()
         #: Keys of drafts that wait to be written.
@@ -148,10 +151,15 @@ class LinkMemory:
             before=rerun.pass_run if rerun.updates else rerun.run,
             skipped=not rerun.updates,
         )
-        return [
+        done = [
             checksum in settled and key not in rerun.failed and key not in self._reserved
             for checksum, key in zip(identities.checksums, hashes, strict=True)
         ]
+        if rerun.updates:
+            of_rows = [settled.get(checksum) for checksum in identities.checksums]
+            if gone := self._presence.gone(compress(of_rows, done)):
+                done = [each and pk not in gone for each, pk in zip(done, of_rows, strict=True)]
+        return done
 
     def recognise(self, drafts: list[Draft], batch: Batch | None = None) -> Recognised:
         if batch is not None and self._is_new(batch):
@@ -164,6 +172,8 @@ class LinkMemory:
         links = self._find([each.identity.hash for each in drafts if each.error is None])
         if links:
             drafts = [d for d in drafts if d.error is not None or not self._is_passed(d, links)]
+            if self._rerun.updates:
+                self._look_for([d for d in drafts if d.outcome == Outcome.UNCHANGED])
             self._fetch([d for d in drafts if d.link is not None and d.outcome is None])
         open_ = [draft for draft in drafts if draft.outcome is None]
         ended = [draft for draft in drafts if draft.outcome is not None]
@@ -236,6 +246,13 @@ class LinkMemory:
                 draft.outcome = Outcome.UNCHANGED
         return verdict is Verdict.PASSED
 
+    def _look_for(self, unchanged: Sequence[Draft]) -> None:
+        """What was deleted since is not unchanged although its row is."""
+        gone = self._presence.gone(draft.link.object_pk for draft in unchanged)
+        for draft in unchanged if gone else ():
+            if draft.link.object_pk in gone:
+                draft.outcome = None
+
     def _fetch(self, drafts: Sequence[Draft]) -> None:
         """Load and lock the objects of linked drafts, one query; settle those that are gone."""
         linked = [draft for draft in drafts if draft.link.object_pk is not None]
@@ -251,7 +268,9 @@ class LinkMemory:
                 except RowFailure as error:
                     draft.fail(error)
                     continue
-                if not is_made_again:
+                if is_made_again:
+                    draft.resumes = None
+                else:
                     draft.outcome = Outcome.SKIPPED
 
     def reserve(self, drafts: Iterable[Draft]) -> None:

@@ -10,7 +10,7 @@ from django.db.models import Model
 from ..exceptions import RowFailure
 from ..fields.digests import UNKNOWN, FieldDigests, targets_digest
 from ..fields.lookup import field_of
-from ..outcomes import OnConflict
+from ..outcomes import Deleted, OnConflict
 from ..rows.drafts import Draft, Note
 from ..spec.migration import Migration
 from ..utils.masking import MASK, hidden_columns
@@ -27,6 +27,8 @@ class Conflicts:
         self, migration: Migration, written: Callable[[Any], Mapping[str, int]], *, database: str
     ) -> None:
         self._policy = OnConflict(migration.on_conflict)
+        implied = Deleted.REPORT if self._policy == OnConflict.REPORT else Deleted.CREATE
+        self._deleted = implied if migration.deleted is None else Deleted(migration.deleted)
         self._model = migration.model
         self._sensitive = frozenset(migration.sensitive_columns)
         self._written = written
@@ -71,13 +73,17 @@ class Conflicts:
         return wanted
 
     def gone(self, draft: Draft) -> bool:
-        """Whether the object of a linked draft, which somebody deleted, is to be made again."""
+        """Whether the object of a linked draft, which somebody deleted, is to be made again.
+
+        Where it stays deleted, that is told when its row changes.
+        """
         what = f"the object {draft.link.object_pk} of this row was deleted since it was written"
-        if self._policy == OnConflict.REPORT:
-            raise RowFailure(f"{what}. {_DECIDE}")
-        made_again = self._policy == OnConflict.OVERWRITE
+        if self._deleted == Deleted.REPORT:
+            raise RowFailure(f"{what}. {_DECIDE_DELETED}")
+        made_again = self._deleted == Deleted.CREATE
         end = "it is made again" if made_again else "it stays deleted"
-        draft.conflicts += (Note("", None, f"{what}; {end}"),)
+        if made_again or draft.link.checksum != draft.identity.checksum:
+            draft.conflicts += (Note("", None, f"{what}; {end}"),)
         return made_again
 
     def _note(self, draft: Draft, name: str, wanted: Any, stored: Any) -> None:
@@ -93,6 +99,9 @@ class Conflicts:
             draft.conflicts += (note,)
 
 
+_DECIDE_DELETED = (
+    'Decide with deleted = "create" or "keep", or mend one side and run the same command again'
+)
 _DECIDE = (
     'Decide with on_conflict = "keep" or "overwrite", or mend one side and run the same command'
     " again"

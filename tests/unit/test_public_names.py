@@ -76,8 +76,8 @@ PUBLIC = {
     ),
     "data_migration.options": ("MaxErrors", "RunOptions"),
     "data_migration.outcomes": (
-        *("LinkKind", "MessageKind", "Mode", "NullMarks", "OnConflict", "OnError", "Outcome"),
-        *("Removed", "RunKind", "RunStatus", "Unsettled", "WriterName"),
+        *("Deleted", "LinkKind", "MessageKind", "Mode", "NullMarks", "OnConflict", "OnError"),
+        *("Outcome", "Removed", "RunKind", "RunStatus", "Unsettled", "WriterName"),
     ),
     "data_migration.ledger": ("request_stop",),
     "data_migration.admin": ("register",),

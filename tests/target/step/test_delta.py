@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from typing import Any
 
 import pytest
@@ -9,15 +10,19 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
+from data_migration.ledger import Ledger
 from data_migration.migration import Migration
 from data_migration.models import RunStep
 from data_migration.outcomes import LinkKind, Unsettled
+from data_migration.plan.graph import build_plan
 from data_migration.spec.columns import is_a
-from tests.apps.shop.models import Brand, Country, Product, Supplier, Tag
+from data_migration.undo import Selection, roll_back
+from tests.apps.shop.models import Brand, Country, Product, Supplier, Tag, Token
 from tests.support import products
 from tests.support.engine import (
     Rows,
     Statements,
+    label_of,
     links_of,
     migrate,
     migrate_fine,
@@ -64,9 +69,14 @@ def lookups(ran: Statements) -> list[str]:
     return [sql for sql in links if "key_hash" in sql.partition("WHERE")[2]]
 
 
+def loads(ran: Statements) -> list[str]:
+    """The statements that read more of the objects than whether they are there."""
+    return [sql for sql in ran.starting("SELECT", table=Product) if "sku" in sql]
+
+
 class TestUnchanged:
     @pytest.mark.parametrize(("size", "batches"), [(2, 3), (4, 2), (6, 1), (100, 1)])
-    def test_costs_one_lookup_per_batch_and_nothing_of_the_target(
+    def test_costs_two_lookups_per_batch_and_loads_no_object(
         self, writer: str, size: int, batches: int
     ) -> None:
         migration = updateable(writer)
@@ -75,7 +85,8 @@ class TestUnchanged:
             result = migrate_fine(migration, rows(), batch_size=size)
         assert result.counts == {"unchanged": 6}
         assert len(lookups(ran)) == batches
-        assert ran.starting("SELECT", table=Product) == []
+        assert len(ran.starting("SELECT", table=Product)) == batches
+        assert loads(ran) == []
         assert ran.writing("shop_", "data_migration_rowlink") == []
 
     def test_opens_no_transaction_for_a_batch(self, writer: str) -> None:
@@ -180,7 +191,7 @@ class TestUnchanged:
         assert Product.objects.get(sku="s2").tags.count() == 2
         with statements() as ran:
             assert migrate_fine(migration, data).counts == {"unchanged": 3}
-        assert ran.starting("SELECT", table=Product) == []
+        assert loads(ran) == []
 
 
 class TestChanged:
@@ -196,7 +207,7 @@ class TestChanged:
         assert ("name" in sql, "price" in sql, "brand" in sql) == (True, False, False)
         with statements() as ran:
             assert migrate_fine(migration, data).counts == {"unchanged": 6}
-        assert ran.starting("SELECT", table=Product) == []
+        assert loads(ran) == []
 
     def test_row_whose_object_is_the_same_all_the_same_is_not_written(self, writer: str) -> None:
         migration = updateable(writer)
@@ -209,7 +220,7 @@ class TestChanged:
         assert ran.writing("shop_") == []
         with statements() as ran:  # their new checksums are remembered
             assert migrate_fine(migration, data).counts == {"unchanged": 6}
-        assert ran.starting("SELECT", table=Product) == []
+        assert loads(ran) == []
 
     def test_new_rows_become_objects(self, writer: str) -> None:
         migration = updateable(writer)
@@ -384,51 +395,125 @@ class TestAdopted:
 
 
 class TestDeletedByAPerson:
-    def rerun(self, writer: str, **attributes: Any) -> Any:
+    def rerun(self, writer: str, *, changed: bool, **attributes: Any) -> Any:
+        """One of three objects is deleted; its row has changed since, or has not."""
         migration = updateable(writer, **attributes)
         migrate_fine(migration, rows(3))
         self.pk = Product.objects.get(sku="s2").pk
         Product.objects.get(sku="s2").delete()
-        assert migrate_fine(migration, rows(3)).counts == {"unchanged": 3}
-        data = rows(3)
-        data[1]["name"] = "new"
-        self.migration, self.data = migration, data
-        return migrate(migration, data)
+        self.migration, self.data = migration, rows(3)
+        if changed:
+            self.data[1]["name"] = "new"
+        return migrate(migration, self.data)
 
     def what(self) -> str:
         return f"the object {self.pk} of this row was deleted since it was written"
 
-    def test_stays_deleted_by_default(self, writer: str) -> None:
-        result = self.rerun(writer)
+    @pytest.mark.parametrize("changed", [True, False])
+    @pytest.mark.parametrize(
+        "attributes",
+        [{}, {"on_conflict": "overwrite"}, {"deleted": "create", "on_conflict": "report"}],
+        ids=["default", "overwrite", "create"],
+    )
+    def test_is_made_again(self, writer: str, changed: bool, attributes: Any) -> None:
+        result = self.rerun(writer, changed=changed, **attributes)
+        assert result.counts == {"unchanged": 2, "created": 1, "warnings": 1}
+        assert result.said == [("conflict", "2", f"{self.what()}; it is made again")]
+        product = Product.objects.get(sku="s2")
+        assert (product.name, product.tags.count()) == ("new" if changed else "x", 2)
+        assert links_of(self.migration)["2"].object_pk == str(product.pk)
+        assert migrate_fine(self.migration, self.data).counts == {"unchanged": 3}
+
+    def test_stays_deleted_where_the_spec_says_so(self, writer: str) -> None:
+        result = self.rerun(writer, changed=True, deleted="keep")
         assert result.counts == {"unchanged": 2, "skipped": 1, "warnings": 1}
         assert result.said == [("conflict", "2", f"{self.what()}; it stays deleted")]
         assert not Product.objects.filter(sku="s2").exists()
 
-    def test_is_told_once_for_each_change_of_the_row(self, writer: str) -> None:
-        self.rerun(writer)
-        assert migrate(self.migration, self.data).said == []
+    def test_is_skipped_without_a_word_while_its_row_stays_the_same(self, writer: str) -> None:
+        result = self.rerun(writer, changed=False, deleted="keep")
+        for _ in "ab":
+            assert (result.counts, result.said) == ({"unchanged": 2, "skipped": 1}, [])
+            result = migrate(self.migration, self.data)
+        assert not Product.objects.filter(sku="s2").exists()
 
-    def test_is_made_again_with_overwrite(self, writer: str) -> None:
-        result = self.rerun(writer, on_conflict="overwrite")
-        assert result.counts == {"unchanged": 2, "created": 1, "warnings": 1}
-        assert result.said == [("conflict", "2", f"{self.what()}; it is made again")]
-        product = Product.objects.get(sku="s2")
-        assert (product.name, product.tags.count()) == ("new", 2)
-        assert links_of(self.migration)["2"].object_pk == str(product.pk)
-        assert migrate_fine(self.migration, self.data).counts == {"unchanged": 3}
-
-    def test_fails_with_report(self, writer: str) -> None:
-        result = self.rerun(writer, on_conflict="report")
+    @pytest.mark.parametrize("changed", [True, False])
+    @pytest.mark.parametrize(
+        "attributes", [{"on_conflict": "report"}, {"deleted": "report"}], ids=["implied", "said"]
+    )
+    def test_fails_where_it_is_to_be_reported(
+        self, writer: str, changed: bool, attributes: Any
+    ) -> None:
+        result = self.rerun(writer, changed=changed, **attributes)
         assert result.counts == {"unchanged": 2, "failed": 1}
         assert result.said == [
             (
                 "failure",
                 "2",
-                f'{self.what()}. Decide with on_conflict = "keep" or "overwrite", or mend one side'
+                f'{self.what()}. Decide with deleted = "create" or "keep", or mend one side'
                 " and run the same command again",
             )
         ]
         assert not Product.objects.filter(sku="s2").exists()
+
+    @pytest.mark.parametrize("options", [{"update": True}, {"full": True}])
+    def test_is_made_again_by_an_update_on_request(
+        self, writer: str, options: dict[str, bool]
+    ) -> None:
+        migration = updateable(writer, allow_updates=False)
+        migrate_fine(migration, rows(3))
+        Product.objects.get(sku="s2").delete()
+        assert migrate_fine(migration, rows(3)).counts == {"passed": 3}
+        assert migrate(migration, rows(3), **options).counts["created"] == 1
+
+    def test_is_made_again_where_its_key_is_repeated_or_a_hook_updates(self, writer: str) -> None:
+        called: list[int] = []
+        for attributes in ({}, {"hook_update_existing": noting(called)}):
+            migration = updateable(writer, **attributes)
+            Product.objects.all().delete()
+            data = [*rows(2), rows(1)[0]]
+            migrate(migration, data)
+            Product.objects.get(sku="s2").delete()
+            assert migrate(migration, data).counts["created"] == 1
+            assert Product.objects.filter(sku="s2").exists()
+            back(migration)
+
+    def test_is_taken_away_again_by_a_rollback_of_that_run(self, writer: str) -> None:
+        result = self.rerun(writer, changed=False)
+        back(self.migration, run=result.run.pk)
+        assert set(Product.objects.values_list("sku", flat=True)) == {"s1", "s3"}
+        assert migrate_fine(self.migration, self.data).counts == {"unchanged": 2, "created": 1}
+
+    @pytest.mark.parametrize("keys", [range(1, 7), range(1, 60_000, 10_000)])
+    def test_whatever_its_primary_key_is(self, writer: str, keys: Any) -> None:
+        """Next to each other, or far apart with others between."""
+        Product.objects.bulk_create(Product(id=key, sku=f"other {key}") for key in range(100, 200))
+        migration = updateable(writer, legacy_key="id", column_description={})
+        data = [{"id": key, "sku": f"s{key}", "name": "x"} for key in keys]
+        migrate_fine(migration, data)
+        Product.objects.get(pk=keys[1]).delete()
+        assert migrate(migration, data).counts == {"unchanged": 5, "created": 1, "warnings": 1}
+        assert Product.objects.filter(pk__in=keys).count() == 6
+
+    @pytest.mark.parametrize("model", [Token, Country])
+    def test_nor_of_what_type(self, writer: str, model: Any) -> None:
+        migration = updateable(writer, model, column_description={}, legacy_key="name")
+        data = [{"name": f"n{n}", **_key_of(model, n)} for n in range(3)]
+        migrate_fine(migration, data)
+        model.objects.get(name="n1").delete()
+        assert migrate(migration, data).counts["created"] == 1
+        assert migrate_fine(migration, data).counts == {"unchanged": 3}
+
+
+def _key_of(model: Any, number: int) -> dict[str, Any]:
+    return {"code": "ABC"[number]} if model is Country else {"id": str(uuid.UUID(int=number))}
+
+
+def back(migration: type[Migration], run: int | None = None) -> None:
+    label = label_of(migration)
+    roll_back(
+        Selection(labels=(label,), run=run), build_plan({label: migration}), Ledger("default")
+    )
 
 
 class TestChangedSpec:

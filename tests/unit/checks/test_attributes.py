@@ -132,6 +132,7 @@ def test_e052_a_batch_size_that_is_no_number_of_rows() -> None:
     ("name", "words"),
     [
         ("on_conflict", "'keep', 'overwrite', 'report'"),
+        ("deleted", "'create', 'keep', 'report'"),
         ("removed", "'keep', 'report', 'delete'"),
         ("high_water_null", "'include', 'exclude', 'raise'"),
     ],
