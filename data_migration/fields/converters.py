@@ -30,7 +30,7 @@ from ..utils.databases import database_of
 from .limits import limit_of
 from .lookup import target_field_of
 from .losses import Changed, Loss
-from .stock import Kind, fitting_type_of, is_clock, kind_of
+from .stock import Kind, element_of, fitting_type_of, is_clock, kind_of
 
 Values = list[Any]
 
@@ -49,7 +49,12 @@ class Conversion:
         self._column = column
         self._plain = {self.own_type} if self._null else {self.own_type, type(None)}
         self._is_whole = _WHOLE.get(kind, _are_whole)
-        self._read = field.to_python if repair is None else lambda value: repair(value, field)
+        self._read: Callable[[Any], Any] = field.to_python
+        if (element := element_of(field)) is not None:
+            each = Conversion(element, column, database=database)
+            self._read = lambda value: _array(field.to_python(value), each)
+        elif repair is not None:
+            self._read = lambda value: repair(value, field)
         self._limit = limit_of(field, database_of(database))
 
     def __call__(self, value: Any) -> Any:
@@ -127,6 +132,17 @@ def _refuse(sentence: str) -> ValidationError:
 
 
 # ------------------------------------------------------------------ one value, by kind of field
+
+
+def _array(values: Any, convert: Conversion) -> Any:
+    """Django would hand the elements of a list to the database as they are."""
+    if not isinstance(values, (list, tuple)):
+        raise _refuse("a list is needed, or the JSON of one")
+    made = list(map(convert, values))
+    if not (causes := {each.cause for each in made if type(each) is Changed}):
+        return made
+    kept = [each.value if type(each) is Changed else each for each in made]
+    return Changed(kept, "; ".join(sorted(causes)))
 
 
 def _text(value: Any, field: models.Field[Any, Any]) -> Any:

@@ -10,6 +10,7 @@ from zlib import crc32
 
 from django.db.models import Model
 
+from .stock import is_foretold
 from .value_digests import LEFT_OUT, UNKNOWN, ways_to_digest
 
 __all__ = ["UNKNOWN", "FieldDigests", "targets_digest", "unpacked"]
@@ -19,7 +20,8 @@ class FieldDigests:
     """Four bytes for each field of a model, and for each of the many-to-manys in ``m2m``.
 
     Two values of a field have the same digest when the database would give them back as the same
-    value. A change goes unnoticed with a probability of one in four thousand million.
+    value; where that is not foretold, digests are taken of what it gave back. A change goes
+    unnoticed with a probability of one in four thousand million.
 
     ``packed`` digests begin with the number of their layout, so that a model that gains or loses
     a field keeps what is known of the others.
@@ -32,6 +34,8 @@ class FieldDigests:
         self._head = pack("<I", self.layout)
         self._form = f"<{len(self.names)}I"
         self._m2m = tuple(m2m)
+        #: Whether the values that were written tell what the database gives back.
+        self.are_foretold = all(map(is_foretold, concrete))
         ways = [ways_to_digest(field, database) for field in concrete]
         self._columns = [(f.attname, all_) for f, (all_, _) in zip(concrete, ways, strict=True)]
         self._by_name = {
@@ -67,8 +71,12 @@ class FieldDigests:
 
     def of(self, name: str, instance: Any) -> int:
         """The digest of one field of ``instance`` as it stands."""
+        return self.of_values(name, vars(instance))
+
+    def of_values(self, name: str, values: Mapping[str, Any]) -> int:
+        """The digest of one field of an object with these values by attribute name."""
         attname, digest = self._by_name[name]
-        return digest(instance.__dict__.get(attname))
+        return digest(values.get(attname))
 
     def of_m2m(self, targets: Mapping[str, Iterable[Any]]) -> dict[str, int]:
         """The digests of many-to-manys by name."""

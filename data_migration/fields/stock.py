@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import sys
 import uuid
 from collections.abc import Iterable
 from decimal import Decimal
@@ -56,6 +57,14 @@ def kind_of(field: Any) -> Kind | None:
     return next((stock for stock in OWN_TYPES if isinstance(field, stock)), None)
 
 
+def element_of(field: Any) -> Field[Any, Any] | None:
+    """The field of an array's elements; None for any field but PostgreSQL's arrays."""
+    # Who has such a field has imported it, with a driver that others need not have.
+    arrays = sys.modules.get("django.contrib.postgres.fields.array")
+    is_array = arrays is not None and isinstance(field, arrays.ArrayField)
+    return field.base_field if is_array else None
+
+
 def fitting_type_of(field: Any) -> type | None:
     """The type of which every value fits the field as it is; None where each is converted."""
     kind = kind_of(field)
@@ -74,6 +83,15 @@ def written_type_of(field: Any) -> type | None:
 def is_converted_by_django(field: Any) -> bool:
     """Whether Django's own methods bring the field's values into the database and back."""
     return _are_djangos(field, _CONVERSIONS)
+
+
+def is_foretold(field: Any) -> bool:
+    """Whether the value that is written tells what the database gives back.
+
+    Not of an array, whose elements nobody rounded, or of a range, whose bounds take one form.
+    """
+    field = target_field_of(field)
+    return kind_of(field) is not None and is_converted_by_django(field)
 
 
 def is_stock(field: Any) -> bool:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from ..fields.digests import FieldDigests
+from ..fields.lookup import stored_values
 from ..ledger.deferrals import Deferral, DeferralBook
 from ..ledger.images import Images, Snapshot
 from ..ledger.links import Link, LinkBook
@@ -14,6 +15,10 @@ from ..outcomes import LinkKind, Outcome, Unsettled
 from ..rows.drafts import Draft
 from ..rows.keys import key_text
 from ..tables import Meanwhile
+from ..utils.chunks import query_chunks
+
+#: A draft -> the values of its object by attribute name.
+ValuesOf = Callable[[Draft], Mapping[str, Any]]
 
 # Plain numbers: the drivers take several times as long to write a member of an enumeration.
 _CREATED, _ADOPTED, _SKIPPED = (kind.value for kind in LinkKind)
@@ -51,8 +56,9 @@ class Keeper:
 
     def digest(self, drafts: Iterable[Draft]) -> None:
         """Work out early what :meth:`keep` will write of new objects, where that is known."""
-        if self._digests_early:
-            self._digest([draft for draft in drafts if draft.existing is None], self._digests)
+        digests = self._digests
+        if self._digests_early and digests is not None and digests.are_foretold:
+            self._digest([d for d in drafts if d.existing is None], digests, _values)
 
     def keep(self, drafts: list[Draft]) -> None:
         """Write what is to be remembered of the drafts; a failed one leaves no trace."""
@@ -61,10 +67,11 @@ class Keeper:
         fresh = [draft for draft in done if draft.link is None]
         known = [draft for draft in done if draft.link is not None]
         former = [draft.link for draft in known]
+        values = _values if digests.are_foretold else self._as_stored(done)
         self._images.keep([snapshot(draft) for draft in done if _leaves_an_image(draft)])
-        self._link(fresh, digests)
+        self._link(fresh, digests, values)
         for draft in known:
-            draft.link = self._renewed(draft, digests)
+            draft.link = self._renewed(draft, digests, values)
         self._book.add([draft.link for draft in fresh], self._meanwhile)
         changed = [d.link for d, then in zip(known, former, strict=True) if d.link != then]
         self._book.replace(changed)
@@ -86,17 +93,26 @@ class Keeper:
             self._book.know_layout(self._digests.layout, self._digests.names)
         return self._digests
 
-    def _link(self, drafts: list[Draft], digests: FieldDigests) -> None:
+    def _as_stored(self, drafts: Iterable[Draft]) -> ValuesOf:
+        """The values of the drafts' objects as the database gives them back."""
+        keys = {_object_pk(draft) for draft in drafts} - {None}
+        found: dict[Any, Mapping[str, Any]] = {}
+        objects = self._model._base_manager.using(self._book.database)
+        for chunk in query_chunks(keys, self._book.database):
+            found |= {each.pk: stored_values(each) for each in objects.filter(pk__in=chunk)}
+        return lambda draft: found.get(_object_pk(draft), {})
+
+    def _link(self, drafts: list[Draft], digests: FieldDigests, values: ValuesOf) -> None:
         """Give each draft the link of a row that is new to the ledger."""
         stored = [d for d in drafts if d.outcome != Outcome.SKIPPED or d.existing is not None]
-        self._digest([draft for draft in stored if not draft.digests], digests)
+        self._digest([draft for draft in stored if not draft.digests], digests, values)
         run = self._run
         for draft in stored:
             _, key_hash, key, checksum = draft.identity
             draft.link = Link(
                 key_hash,
                 key,
-                str(draft.pk if draft.existing is None else draft.existing.pk),
+                str(_object_pk(draft)),
                 checksum,
                 draft.digests,
                 run,
@@ -110,14 +126,12 @@ class Keeper:
                     key_hash, key, None, checksum, b"", run, _SKIPPED, _unsettled(draft)
                 )
 
-    def _digest(self, drafts: list[Draft], digests: FieldDigests | None) -> None:
-        if digests is not None:
-            values = list(map(_values, drafts))
-            written = digests.packed(values, [draft.m2m for draft in drafts])
-            for draft, each in zip(drafts, written, strict=True):
-                draft.digests = each
+    def _digest(self, drafts: list[Draft], digests: FieldDigests, values: ValuesOf) -> None:
+        written = digests.packed(list(map(values, drafts)), [draft.m2m for draft in drafts])
+        for draft, each in zip(drafts, written, strict=True):
+            draft.digests = each
 
-    def _renewed(self, draft: Draft, digests: FieldDigests) -> Link:
+    def _renewed(self, draft: Draft, digests: FieldDigests, values: ValuesOf) -> Link:
         """The link of a row that was known before.
 
         ``run`` stays where nothing was written: it tells a rollback which run to undo.
@@ -125,7 +139,7 @@ class Keeper:
         link: Link = draft.link
         if draft.outcome == Outcome.CREATED:
             draft.digests = b""  # of before
-            self._link([draft], digests)
+            self._link([draft], digests, values)
             new: Link = draft.link
             is_as_it_was = draft.resumes is not None and draft.has_late_m2m
             return new._replace(written=link.written) if is_as_it_was else new
@@ -133,12 +147,14 @@ class Keeper:
             return link._replace(checksum=draft.identity.checksum)
         return link._replace(
             checksum=draft.identity.checksum,
-            written=self._rewritten(draft, link, digests),
+            written=self._rewritten(draft, link, digests, values),
             run=self._run if draft.outcome == Outcome.UPDATED else link.run,
             unsettled=_unsettled(draft),
         )
 
-    def _rewritten(self, draft: Draft, link: Link, digests: FieldDigests) -> bytes:
+    def _rewritten(
+        self, draft: Draft, link: Link, digests: FieldDigests, values: ValuesOf
+    ) -> bytes:
         """The digests with those of what the row and the object now have in common.
 
         That is what was written, and what a person had made the same before. Other edits stay
@@ -150,7 +166,7 @@ class Keeper:
         if not fields and not touched:
             return link.written
         known = self._book.written(link)
-        known |= {name: digests.of(name, draft.existing) for name in fields}
+        known |= {name: digests.of_values(name, values(draft)) for name in fields}
         known |= digests.of_m2m({name: draft.m2m[name] for name in touched})
         return digests.repacked(known)
 
@@ -163,6 +179,10 @@ class Keeper:
         own = {f.name for f in fields if f.primary_key or f.generated}
         edited = {note.column for note in draft.conflicts}
         return (named - own - edited) | set(draft.changes.fields)
+
+
+def _object_pk(draft: Draft) -> Any:
+    return draft.pk if draft.existing is None else draft.existing.pk
 
 
 def _values(draft: Draft) -> Mapping[str, Any]:
@@ -218,7 +238,7 @@ class Deferrals:
         self._book.add(
             Deferral(
                 column=column,
-                object_pk=str(draft.pk if draft.existing is None else draft.existing.pk),
+                object_pk=str(_object_pk(draft)),
                 value=key_text(self._value_of(draft, column)),
                 row_number=draft.number,
                 key=draft.identity.text,
