@@ -51,7 +51,7 @@ class QueryFeed:
 
     def count_by(self, hook: Callable[[Any, Any], int | None]) -> int | None:
         """The number of rows as ``hook_row_count`` tells it, given connection and cursor."""
-        return hook(self._reader.connection, self._reader.cursor())
+        return hook(self._reader.connection, self._reader.cursor(self._query))
 
     def count_without(self, column: str) -> int | None:
         return self._reader.count(*narrowing.without_value(*self._whole, column))

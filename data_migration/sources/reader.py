@@ -14,6 +14,7 @@ from ..utils.wording import printable_cause, words
 from . import streaming
 from .narrowing import Narrowed, Params, highest, statement
 from .rows import Make, Rows, fetcher, maker
+from .variables import Variables
 
 _QUERY_SHOWN = 300
 _NUMBERED = re.compile(r"(.+):\d+")
@@ -32,6 +33,7 @@ class Reader:
         self.rows_read = 0
         self._cursor: Any = None
         self._exhausted = False
+        self._variables = Variables(connection)
 
     @property
     def duplicate_columns(self) -> tuple[str, ...]:
@@ -43,7 +45,7 @@ class Reader:
         # A line of its own for the bracket: the query may end in a comment.
         counting = f"SELECT COUNT(*) FROM (\n{statement(query)}\n) AS counted"
         try:
-            streaming.settle(self.connection)
+            self._settle(query)
             return int(_value(self.connection, counting, params))
         except Exception:  # reading the query will say what is wrong with it
             return None
@@ -52,14 +54,14 @@ class Reader:
         """The highest value of a column, found by the database; None where it has no value."""
         narrowed, params = highest(self.connection, query, params, column)
         try:
-            streaming.settle(self.connection)
+            self._settle(query)
             return _value(self.connection, narrowed, params)
         except Exception as error:
             raise self._refused(narrowed, error) from printable_cause(error)
 
-    def cursor(self) -> Any:
-        """A new plain cursor, for hooks that count by themselves."""
-        streaming.settle(self.connection)
+    def cursor(self, query: str = "") -> Any:
+        """A new plain cursor, for hooks that count the rows of ``query`` by themselves."""
+        self._settle(query)
         return self.connection.cursor()
 
     def execute(self, query: str, params: Params = ()) -> None:
@@ -68,7 +70,7 @@ class Reader:
         self.close()
         self.rows_read, self._exhausted = 0, False
         try:
-            streaming.settle(self.connection)
+            self._settle(text)
             cursor = streaming.streaming_cursor(self.connection)
             description = _describe(self.connection, cursor, text, params)
         except Exception as error:
@@ -82,6 +84,11 @@ class Reader:
         self.columns = tuple(column[0] for column in description or ())
         if isinstance(query, Narrowed):
             self._check_columns(query)
+
+    def _settle(self, query: str) -> None:
+        """Make the session ready for ``query``, whatever was read before."""
+        streaming.settle(self.connection)
+        self._variables.restore(query)
 
     def rows(self, size: int, limit: int | None = None) -> Iterator[Rows]:
         """The rows after :meth:`execute`, at most ``size`` at once and ``limit`` in all."""
