@@ -21,12 +21,14 @@ from typing import Any
 
 from django.conf import settings
 from django.core.exceptions import ValidationError
+from django.core.serializers.json import DjangoJSONEncoder
 from django.db import models
 from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 
 from ..exceptions import ConversionError
 from ..utils.databases import database_of
+from .json_text import JSONText, loses_digits
 from .limits import limit_of
 from .lookup import target_field_of
 from .losses import Changed, Loss
@@ -146,12 +148,21 @@ def _array(values: Any, convert: Conversion) -> Any:
 
 
 def _text(value: Any, field: models.Field[Any, Any]) -> Any:
-    if isinstance(value, (bytes, bytearray, memoryview)):
+    if isinstance(value, JSONText):
+        value = str(value)
+    elif isinstance(value, (bytes, bytearray, memoryview)):
         value = bytes(value).decode()
     elif isinstance(value, float) and value.is_integer():
         value = repr(value).removesuffix(".0")  # as the servers write it
     elif isinstance(value, Decimal):
         value = format(value, "f")  # not 0E-10
+    elif isinstance(value, (dict, list, tuple)):  # jsonb and arrays of PostgreSQL
+        value = json.dumps(value, cls=DjangoJSONEncoder, ensure_ascii=False)
+    elif isinstance(value, dt.timedelta):  # MySQL's TIME, in its own form
+        seconds, fraction = divmod(abs(value), dt.timedelta(seconds=1))
+        digits = f".{fraction.microseconds:06}" if fraction else ""
+        sign = "-" if value < dt.timedelta(0) else ""
+        value = f"{sign}{seconds // 3600:02}:{seconds // 60 % 60:02}:{seconds % 60:02}{digits}"
     return field.to_python(value)
 
 
@@ -235,6 +246,8 @@ _BITS = {b"\x00": False, b"\x01": True}
 
 def _json(value: Any, field: models.Field[Any, Any]) -> Any:
     # Most legacy databases keep JSON in a text column.
+    if isinstance(value, JSONText):
+        return str(value)
     if isinstance(value, memoryview):
         value = bytes(value)
     if not isinstance(value, (str, bytes, bytearray)):
@@ -250,10 +263,9 @@ def _json(value: Any, field: models.Field[Any, Any]) -> Any:
         return made
 
     def number(digits: str) -> float:
-        read = float(digits)
-        if math.isinf(read) or _shown(read) != Decimal(digits):
+        if loses_digits(digits):
             lost.add(Loss.JSON_DIGITS)
-        return read
+        return float(digits)
 
     made = json.loads(value, object_pairs_hook=named, parse_float=number)
     return Changed(made, "; ".join(sorted(loss.value for loss in lost))) if lost else made

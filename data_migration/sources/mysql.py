@@ -7,8 +7,13 @@ so on.
 
 from __future__ import annotations
 
+import datetime as dt
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
+from ..rows.remarks import Remark, Unequal
 from .base import SERVER_KEYS, Source, import_driver, prepared
 
 KEYS = SERVER_KEYS
@@ -20,6 +25,9 @@ _NAMES = {
     "HOST": "host",
     "PORT": "port",
 }
+
+#: As many bytes as a packet may have at most. The default is 1,024 on MySQL.
+LONG_LISTS = "SET SESSION group_concat_max_len = 1073741824"
 
 #: Each stands alone: servers before 5.6 know the second only, or none.
 _SNAPSHOTS = (
@@ -61,3 +69,54 @@ def _try(connection: Any, statement: str) -> bool:
     finally:
         cursor.close()
     return True
+
+
+# ------------------------------------------------------------------ what is lost of values
+
+
+@contextmanager
+def watched(connection: Any, found: list[Remark]) -> Iterator[None]:
+    """Let what is executed inside put into ``found`` what the driver gives as NULL in silence.
+
+    Conversions that the owner of the connection chose stay, and so does the connection.
+    """
+    times = sys.modules["MySQLdb.times"]
+    own = connection.converter
+    quick = {
+        times.Date_or_None: dt.date.fromisoformat,
+        times.DateTime_or_None: dt.datetime.fromisoformat,
+        times.TimeDelta_or_None: None,
+    }
+    telling = {
+        kind: _telling(convert, quick[convert], found)
+        for kind, convert in own.items()
+        if type(kind) is int and convert in quick
+    }
+    connection.converter = {**own, **telling}
+    try:
+        yield
+    finally:
+        connection.converter = own
+
+
+def _telling(
+    convert: Callable[[str], Any], quick: Callable[[str], Any] | None, found: list[Remark]
+) -> Callable[[str], Any]:
+    """``convert``, which gives None for what it cannot read; ``quick`` raises ValueError then."""
+
+    def slowly(text: str) -> Any:
+        value = convert(text)
+        if value is not None:
+            return value
+        is_zero = not text.strip("0-: .")
+        remark = (Unequal.ZERO_DATE if is_zero else Unequal.IMPOSSIBLE_DATE)(None, text)
+        found.append(remark)
+        return remark
+
+    def told(text: str) -> Any:
+        try:
+            return quick(text)  # type: ignore[misc]
+        except ValueError:
+            return slowly(text)
+
+    return slowly if quick is None else told

@@ -23,7 +23,8 @@ Params = Sequence[Any] | Mapping[str, Any]
 _TABLE = "narrowed"
 #: Begins the names of our parameters among those of the user.
 _NAME = "data_migration_"
-_BACKTICKS = frozenset({"MySQLdb", "pymysql", "mysql", "mariadb"})
+#: Their names are quoted with backticks.
+MYSQL_DRIVERS = frozenset({"MySQLdb", "pymysql", "mysql", "mariadb"})
 _PERCENT_STYLES = frozenset({"format", "pyformat"})
 
 
@@ -190,7 +191,7 @@ def _dialect(connection: Any) -> _Dialect:
         quotes = connection.ops.quote_name("x")
         as_text = _SQLITE_TEXT if connection.vendor == "sqlite" else ()
         return _Dialect("format", quotes[0] + quotes[-1], as_text, _bytewise(connection))
-    driver, real = _driver(connection)
+    driver, real = driver_of(connection)
     package = driver.partition(".")[0]
     style = getattr(sys.modules.get(driver), "paramstyle", "format")
     if package == "pyodbc":
@@ -198,13 +199,13 @@ def _dialect(connection: Any) -> _Dialect:
         quote = real.getinfo(odbc.SQL_IDENTIFIER_QUOTE_CHAR).strip()  # a blank: none
         return _Dialect(style, quote, _ODBC_TEXT.get(real.getinfo(odbc.SQL_DBMS_NAME), ()))
     as_text = _SQLITE_TEXT if package in _SQLITE else ()
-    quotes = "``" if package in _BACKTICKS else '""'
+    quotes = "``" if package in MYSQL_DRIVERS else '""'
     return _Dialect(style, quotes, as_text, _bytewise(connection))
 
 
 def _bytewise(connection: Any) -> str:
     """How a text is put in the order of its bytes; empty where its bytes may be others here."""
-    driver, real = _driver(connection)
+    driver, real = driver_of(connection)
     package = driver.partition(".")[0]
     if package in _SQLITE and getattr(real, "text_factory", None) is not str:
         return ""
@@ -229,7 +230,7 @@ _ODBC_TEXT: dict[str, tuple[type, ...]] = {
 }
 
 
-def _driver(connection: Any, depth: int = 3) -> tuple[str, Any]:
+def driver_of(connection: Any, depth: int = 3) -> tuple[str, Any]:
     """The module that has the ``paramstyle``, and the driver's own connection, out of wrappers.
 
     The module's name is empty where nothing is found.
@@ -244,7 +245,7 @@ def _driver(connection: Any, depth: int = 3) -> tuple[str, Any]:
     ]
     for inner in wrapped if depth else ():
         if callable(getattr(inner, "cursor", None)):
-            found = _driver(inner, depth - 1)
+            found = driver_of(inner, depth - 1)
             if found[0]:
                 return found
     return "", connection

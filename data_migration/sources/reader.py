@@ -9,12 +9,14 @@ from contextlib import closing, suppress
 from typing import Any
 
 from ..exceptions import SourceError
+from ..rows.remarks import Remark
 from ..utils.redaction import redact
 from ..utils.wording import printable_cause, words
 from . import streaming
 from .narrowing import Narrowed, Params, highest, statement
 from .rows import Make, Rows, fetcher, maker
 from .variables import Variables
+from .watching import let_lists_be_long, watching
 
 _QUERY_SHOWN = 300
 _NUMBERED = re.compile(r"(.+):\d+")
@@ -34,6 +36,8 @@ class Reader:
         self._cursor: Any = None
         self._exhausted = False
         self._variables = Variables(connection)
+        #: The remarks on rows that were fetched since it was last looked at.
+        self._found: list[Remark] = []
 
     @property
     def duplicate_columns(self) -> tuple[str, ...]:
@@ -71,8 +75,10 @@ class Reader:
         self.rows_read, self._exhausted = 0, False
         try:
             self._settle(text)
+            let_lists_be_long(self.connection)
             cursor = streaming.streaming_cursor(self.connection)
-            description = _describe(self.connection, cursor, text, params)
+            with watching(cursor) as self._found:
+                description = _describe(self.connection, cursor, text, params)
         except Exception as error:
             raise self._refused(query, error) from printable_cause(error)
         self._cursor = cursor
@@ -110,7 +116,11 @@ class Reader:
                 return
             make = make or maker(fetched[0], self.columns, self.label)
             self.rows_read += len(fetched)
-            yield make(fetched)
+            rows = make(fetched)
+            if self._found:
+                rows = rows.settled()
+                self._found.clear()
+            yield rows
 
     def close(self) -> None:
         """Close the cursor and leave the connection open; never raises."""

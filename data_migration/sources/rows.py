@@ -8,23 +8,36 @@ from operator import itemgetter
 from typing import Any
 
 from ..exceptions import SourceError
+from ..rows.drafts import Note
+from ..rows.remarks import Remark
 
 Fetched = list[Any]
 Fetch = Callable[[int], Fetched]
 Make = Callable[[Fetched], "Rows"]
+Notes = tuple[Note, ...]
 
 
 class Rows:
     """Rows as a cursor that makes dicts returned them.
 
-    A row that nobody needs by the names of its columns is never made a dict.
+    A row that nobody needs by the names of its columns is never made a dict. ``notes`` are those
+    on each row; empty where no row has any.
     """
 
-    def __init__(self, fetched: Fetched) -> None:
+    def __init__(self, fetched: Fetched, notes: Sequence[Notes] = ()) -> None:
         self._fetched = fetched
+        self.notes = notes
 
     def __len__(self) -> int:
         return len(self._fetched)
+
+    def __add__(self, other: Rows) -> Rows:
+        """These rows and the others, as dicts."""
+        return Rows(self.dicts() + other.dicts(), _joined(self, other))
+
+    def between(self, start: int, end: int) -> Rows:
+        """The rows from place ``start`` to the one before ``end``."""
+        return self.only(start <= place < end for place in range(len(self)))
 
     def dicts(self) -> list[dict[str, Any]]:
         """A mutable dict for each row."""
@@ -40,7 +53,22 @@ class Rows:
 
     def only(self, wanted: Iterable[bool]) -> Rows:
         """The rows for which ``wanted`` is true."""
-        return type(self)(list(compress(self._fetched, wanted)))
+        wanted = list(wanted)
+        return self._like(list(compress(self._fetched, wanted)), self._notes_of(wanted))
+
+    def settled(self) -> Rows:
+        """The rows with a value wherever a remark stands in one's place."""
+        rows = self.dicts()
+        notes = [_notes(row.items()) for row in rows]
+        for row in rows:
+            row.update((name, v.value) for name, v in row.items() if type(v) is Remark)
+        return Rows(rows, notes)
+
+    def _like(self, fetched: Fetched, notes: Sequence[Notes]) -> Rows:
+        return type(self)(fetched, notes)
+
+    def _notes_of(self, wanted: Sequence[bool]) -> Sequence[Notes]:
+        return list(compress(self.notes, wanted)) if self.notes else ()
 
 
 class MappingRows(Rows):
@@ -53,8 +81,10 @@ class MappingRows(Rows):
 class TupleRows(Rows):
     """Rows that are sequences of values; of a name that comes twice, the last one counts."""
 
-    def __init__(self, fetched: Fetched, names: Sequence[str]) -> None:
-        super().__init__(fetched)
+    def __init__(
+        self, fetched: Fetched, names: Sequence[str], notes: Sequence[Notes] = ()
+    ) -> None:
+        super().__init__(fetched, notes)
         self._names = names
 
     def dicts(self) -> list[dict[str, Any]]:
@@ -68,8 +98,23 @@ class TupleRows(Rows):
         places = {name: place for place, name in enumerate(self._names)}
         return list(map(itemgetter(*(places[name] for name in columns)), self._fetched))
 
-    def only(self, wanted: Iterable[bool]) -> Rows:
-        return TupleRows(list(compress(self._fetched, wanted)), self._names)
+    def settled(self) -> Rows:
+        notes = [_notes(zip(self._names, row, strict=True)) for row in self._fetched]
+        plain = [tuple(v.value if type(v) is Remark else v for v in row) for row in self._fetched]
+        return TupleRows(plain, self._names, notes)
+
+    def _like(self, fetched: Fetched, notes: Sequence[Notes]) -> Rows:
+        return TupleRows(fetched, self._names, notes)
+
+
+def _notes(cells: Iterable[tuple[str, Any]]) -> Notes:
+    return tuple(value.note(name) for name, value in cells if type(value) is Remark)
+
+
+def _joined(*parts: Rows) -> Sequence[Notes]:
+    if not any(part.notes for part in parts):
+        return ()
+    return [each for part in parts for each in part.notes or [()] * len(part)]
 
 
 def fetcher(cursor: Any, label: str) -> Fetch:

@@ -27,7 +27,7 @@ def streaming_cursor(connection: Any) -> Any:
     if _is_django(connection):
         return connection.chunked_cursor()
     for package in ("MySQLdb", "pymysql"):
-        if _is_a(connection, f"{package}.connections", "Connection"):
+        if is_a(connection, f"{package}.connections", "Connection"):
             # The unbuffered twin of the connection's cursor class; a class of its own stays.
             cursors, kind = sys.modules[f"{package}.cursors"], connection.cursorclass
             twins = {cursors.Cursor: cursors.SSCursor, cursors.DictCursor: cursors.SSDictCursor}
@@ -39,7 +39,7 @@ def describe(cursor: Any) -> Any:
     """``cursor.description`` after execute; a psycopg2 named cursor has to be asked to fetch."""
     description = getattr(cursor, "description", None)
     real = getattr(cursor, "cursor", cursor)  # inside Django's CursorWrapper
-    if description is None and _is_a(real, "psycopg2.extensions", "cursor") and real.name:
+    if description is None and is_a(real, "psycopg2.extensions", "cursor") and real.name:
         # The base class's method: a row factory must not see a result without rows.
         sys.modules["psycopg2.extensions"].cursor.fetchmany(real, 0)
         return real.description
@@ -101,11 +101,11 @@ def _rollback(connection: Any) -> Iterator[None]:
 
 
 def _is_django(connection: Any) -> bool:
-    return _is_a(connection, "django.db.backends.base.base", "BaseDatabaseWrapper")
+    return is_a(connection, "django.db.backends.base.base", "BaseDatabaseWrapper")
 
 
 def _is_psycopg(connection: Any) -> bool:
-    return _is_a(connection, "psycopg2.extensions", "connection") or _is_a(
+    return is_a(connection, "psycopg2.extensions", "connection") or is_a(
         connection, "psycopg", "Connection"
     )
 
@@ -113,7 +113,7 @@ def _is_psycopg(connection: Any) -> bool:
 def _survives_errors(connection: Any) -> bool:
     """Whether a refused statement is known to leave the transaction as it was."""
     modules = ("sqlite3", "MySQLdb.connections", "pymysql.connections")
-    return any(_is_a(connection, module, "Connection") for module in modules)
+    return any(is_a(connection, module, "Connection") for module in modules)
 
 
 def is_apart(connection: Any, target: Any) -> bool:
@@ -158,6 +158,7 @@ def _unread(connection: Any) -> list[Any]:
     return unread if isinstance(unread, list) else []
 
 
-def _is_a(value: Any, module: str, name: str) -> bool:
+def is_a(value: Any, module: str, name: str) -> bool:
+    """Whether it is of a class in a module that may not be there."""
     kind = getattr(sys.modules.get(module), name, None)
     return isinstance(kind, type) and isinstance(value, kind)

@@ -60,8 +60,12 @@ class Batch:
         """A draft for each row. A row that cannot be identified has failed."""
         rows = self.group.rows.dicts()
         if self.identities is None:
-            return list(map(Draft, self.numbers, rows))
-        drafts = list(map(Draft, self.numbers, rows, self.identities.rows()))
+            drafts = list(map(Draft, self.numbers, rows))
+        else:
+            drafts = list(map(Draft, self.numbers, rows, self.identities.rows()))
+        if self.group.rows.notes:
+            for draft, notes in zip(drafts, self.group.rows.notes, strict=True):
+                draft.notes = notes
         for draft in drafts if self.faults else ():
             if fault := self.faults.get(draft.number):
                 draft.fail(fault)

@@ -290,7 +290,9 @@ def resolve(
         draft.waiting = False
         draft.has_late_m2m = draft.has_late_m2m and not has_m2m
         if draft.notes:
-            draft.notes = tuple(note for note in draft.notes if note.column not in columns)
+            draft.notes = tuple(
+                note for note in draft.notes if note.is_settled or note.column not in columns
+            )
         if draft.deferred:
             draft.deferred = tuple(name for name in draft.deferred if name not in columns)
     for relation in relations:

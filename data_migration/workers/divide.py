@@ -153,18 +153,19 @@ def whole_groups(batches: Iterable[Rows], column: str) -> Iterator[Group]:
     Until all rows with one value have come nothing may be committed, since who goes on begins
     behind the value.
     """
-    held: list[dict[str, Any]] = []
+    held = Rows([])
     last: Any = None
     for batch in batches:
-        rows = held + batch.dicts()
-        last = rows[-1][column]
-        cut = len(rows)
-        while cut and rows[cut - 1][column] == last:
+        rows = held + batch
+        keys = rows.values([column])
+        last = keys[-1]
+        cut = len(keys)
+        while cut and keys[cut - 1] == last:
             cut -= 1
         if cut:
-            held = rows[cut:]
-            yield Group(Rows(rows[:cut]), rows[cut - 1][column])
+            held = rows.between(cut, len(rows))
+            yield Group(rows.between(0, cut), keys[cut - 1])
         else:
-            held = []
-            yield Group(Rows(rows), last, is_whole=False)
-    yield Group(Rows(held), last)
+            held = Rows([])
+            yield Group(rows, last, is_whole=False)
+    yield Group(held, last)

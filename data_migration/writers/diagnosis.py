@@ -20,7 +20,18 @@ from ..utils.wording import hook_of
 
 
 def describe(draft: Draft, *, database: str) -> Note:
-    """Say in one sentence why the draft failed, with column and value where one is to blame."""
+    """Say in one sentence why the draft failed, with column and value where one is to blame.
+
+    Where the value is not what the legacy database has, that comes first.
+    """
+    note = _described(draft, database)
+    for before in draft.notes:
+        if before.is_settled and before.column == note.column:
+            return note._replace(value=before.value, cause=f"{before.cause} ({note.cause})")
+    return note
+
+
+def _described(draft: Draft, database: str) -> Note:
     error = draft.error
     if isinstance(error, RowFailure):
         return Note(error.column, error.value, error.cause)

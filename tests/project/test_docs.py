@@ -24,6 +24,7 @@ from data_migration.fields.losses import Loss
 from data_migration.management import base
 from data_migration.models import Run, RunStep
 from data_migration.outcomes import RunStatus
+from data_migration.rows.remarks import Unequal
 from data_migration.sources import ENGINES
 from data_migration.sources.base import Source
 from tests.project.docs import picture, replay
@@ -111,6 +112,9 @@ def test_every_loss_of_a_value_is_documented_and_every_documented_one_is_a_loss(
     text = section(page("reference/values"), "Warnings")
     named = re.findall(r"^   \* - ``([A-Z_]+)``$", text, re.MULTILINE)
     assert named == [each.name for each in Loss]
+    text = section(page("reference/values"), "Values that no driver can give")
+    named = re.findall(r"^   \* - ``([A-Z_]+)``$", text, re.MULTILINE)
+    assert named == [each.name for each in Unequal]
 
 
 def test_every_public_name_is_documented() -> None:

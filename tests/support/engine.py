@@ -80,13 +80,27 @@ def migrate(
     ``all_rows`` the run may leave some unread.
     """
     cls = over(migration, rows, columns)
+    result = migrate_source(cls, on_error=on_error, mode=mode, **options)
+    is_whole = not options.get("retry_failed") and options.get("limit") is None
+    if result.error is None and is_whole and all_rows:
+        counted = result.step.read + result.step.passed
+        assert counted == len(rows), f"{counted} rows are counted of {len(rows)}"
+    return result
+
+
+def migrate_source(
+    migration: type[Migration],
+    *,
+    on_error: OnError = OnError.CONTINUE,
+    mode: Mode = Mode.COMMIT,
+    **options: Any,
+) -> Result:
+    """:func:`migrate`, from the legacy database that the migration opens by itself."""
     warned: list[str] = []
     asked = RunOptions(mode=mode, on_error=on_error, warn=warned.append, **options)
-    done = run_import(build_plan({label_of(cls): cls}), asked, Ledger("default"))
+    plan = build_plan({label_of(migration): migration})
+    done = run_import(plan, asked, Ledger("default"))
     step = done.steps[0]
-    if done.error is None and not asked.retry_failed and asked.limit is None and all_rows:
-        counted = step.read + step.passed
-        assert counted == len(rows), f"{counted} rows are counted of {len(rows)}"
     return Result(done.run, step, done.error, list(step.messages.all()), warned)
 
 
