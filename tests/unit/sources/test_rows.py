@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import UserDict
+from collections import ChainMap, UserDict
 from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import Any
@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 
 from data_migration.exceptions import SourceError
+from data_migration.rows.remarks import Unequal
 from data_migration.sources import Reader
-from data_migration.sources.rows import TupleRows
+from data_migration.sources.rows import MappingRows, Rows, TupleRows
 from tests.unit.sources.conftest import dicts_of
 
 ROWS = [(1, "a"), (2, "b"), (3, "c")]
@@ -146,3 +147,27 @@ def test_of_two_columns_with_one_name_the_last_one_counts() -> None:
 
     assert rows.dicts() == [{"id": 2, "name": "a"}]
     assert rows.values(["id"]) == [2]
+
+
+LOST = Unequal.ZERO_DATE(None, "0000-00-00")
+NOTE = LOST.note("day")
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        Rows([{"id": 1, "day": 5}, {"id": 2, "day": LOST}, {"id": 3, "day": 6}]),
+        TupleRows([(1, 5), [2, LOST], (3, 6)], ("id", "day")),
+        MappingRows([ChainMap({"id": n, "day": day}) for n, day in ((1, 5), (2, LOST), (3, 6))]),
+    ],
+    ids=["dicts", "tuples", "mappings"],
+)
+def test_a_remark_gives_its_place_to_a_value_and_becomes_a_note_on_its_row(rows: Rows) -> None:
+    settled = rows.settled()
+    assert settled.values(["day"]) == [5, None, 6]
+    assert settled.tuples() == [(1, 5), (2, None), (3, 6)]
+    assert settled.dicts()[1] == {"id": 2, "day": None}
+    assert settled.notes == [(), (NOTE,), ()]
+    assert settled.only([False, True, True]).notes == [(NOTE,), ()]
+    assert (Rows([{"id": 0}]) + settled).notes == [(), (), (NOTE,), ()]
+    assert (settled + Rows([{"id": 0}])).between(1, 4).notes == [(NOTE,), (), ()]
