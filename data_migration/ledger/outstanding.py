@@ -18,11 +18,13 @@ _CHUNK = 500
 class Reason(NamedTuple):
     """Why an object may still come: a clause, ``shop.CustomerMigration has not run yet``.
 
-    ``is_limit``: since ``--limit`` of this run left rows unread.
+    ``is_limit``: since ``--limit`` of this run left rows unread. ``is_known``: all that is to come
+    are rows that have failed, and the keys of all of them are known.
     """
 
     text: str
     is_limit: bool = False
+    is_known: bool = False
 
 
 class Outstanding:
@@ -39,26 +41,29 @@ class Outstanding:
         self._database = ledger.database
         self._own = own
         self._is_own_unread = is_own_unread
-        #: By label. While a step is going on, that of no other migration changes.
-        self._known: dict[str, Reason | None] = {}
+        #: By label and what changes it: of the step going on its failures, of others nothing.
+        self._known: dict[tuple[str, bool, int], Reason | None] = {}
 
     def reason(self, labels: Iterable[str]) -> Reason | None:
         """Why an object that is not there may still come from these migrations.
 
         None where they have done all that they can do.
         """
-        for label in labels:
-            if label == self._own:
-                reason = self._reason(label, is_unread=self._is_own_unread())
-            else:
-                if label not in self._known:
-                    read = MigrationState.objects.using(self._database).filter(is_read=True)
-                    is_unread = not read.filter(label=label).exists()
-                    self._known[label] = self._reason(label, is_unread=is_unread)
-                reason = self._known[label]
-            if reason is not None:
-                return reason
-        return None
+        found = [reason for label in labels if (reason := self._reason_of(label)) is not None]
+        # The one that leaves most open, since it speaks for all of them.
+        return min(found, key=lambda reason: reason.is_known, default=None)
+
+    def _reason_of(self, label: str) -> Reason | None:
+        is_unread, failed = False, 0
+        if label == self._own and (step := self._ledger.step_of(label)) is not None:
+            is_unread, failed = self._is_own_unread(), step.failed
+        known = (label, is_unread, failed)
+        if known not in self._known:
+            if label != self._own:
+                read = MigrationState.objects.using(self._database).filter(is_read=True)
+                is_unread = not read.filter(label=label).exists()
+            self._known[known] = self._reason(label, is_unread=is_unread)
+        return self._known[known]
 
     def failures(self, labels: Sequence[str], keys: Collection[Any]) -> dict[Any, RowError]:
         """Those of these legacy keys whose rows have failed, with what was said of it."""
@@ -78,16 +83,21 @@ class Outstanding:
 
     def _reason(self, label: str, *, is_unread: bool) -> Reason | None:
         if is_unread and (limit := self._limit_of(label)):
-            return Reason(f"only the first rows of {label} were read (--limit {limit})", True)
+            text = f"only the first rows of {label} were read (--limit {limit})"
+            return Reason(text, is_limit=True)
         if is_unread:
             states = MigrationState.objects.using(self._database).filter(label=label)
             has_begun = states.filter(pass_run__isnull=False).exists()
             return Reason(
                 f"{label} {'was not read to its end' if has_begun else 'has not run yet'}"
             )
-        rows = open_failures(self._database).filter(migration__label=label)
-        unsaved = (messages.has_unsaved_failures for messages in self._ledger.messages_of([label]))
-        return Reason(f"rows of {label} have failed") if any(unsaved) or rows.exists() else None
+        stored = open_failures(self._database).filter(migration__label=label)
+        unsaved = self._ledger.messages_of([label])
+        if not (any(each.has_unsaved_failures for each in unsaved) or stored.exists()):
+            return None
+        has_unknown = any(each.unsaved_failures([""]) for each in unsaved)
+        is_known = not (has_unknown or stored.filter(key_hash__isnull=True).exists())
+        return Reason(f"rows of {label} have failed", is_known=is_known)
 
     def _limit_of(self, label: str) -> int | None:
         """The ``--limit`` under which this run has read a migration, or reads it."""

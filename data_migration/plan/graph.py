@@ -10,10 +10,10 @@ from itertools import pairwise
 
 from django.apps import apps
 from django.core.exceptions import FieldDoesNotExist
-from django.db.models import Model
+from django.db.models import ForeignKey, Model
 
 from ..exceptions import DependencyCycle, UnknownDependency, UnknownLabel
-from ..spec.columns import Column, Relation
+from ..spec.columns import Column, Relation, as_key
 from ..spec.legacy_key import primary_keys
 from ..spec.migration import Migration
 from ..utils.wording import suggest
@@ -25,8 +25,9 @@ Edges = dict[str, set[str]]
 class PlanStep:
     """One migration in its place; ``needs`` are the labels it waits for, sorted.
 
-    ``sources`` are, for each relation of ``column_description``, the labels of the migrations
-    that fill what it refers to; ``keyed`` are those of them whose legacy keys it holds.
+    ``sources`` are, for each relation of ``column_description`` and each other foreign key, the
+    labels of the migrations that fill what it refers to; ``keyed`` are those of them whose legacy
+    keys it holds.
     """
 
     label: str
@@ -98,19 +99,29 @@ def build_plan(
     _add_optional_edges(edges, migrations)
     steps = []
     for label in _sorted_labels(edges, migrations):
-        described = migrations[label].column_description
+        relations = _relations(migrations[label])
         filling = {
-            name: tuple(sorted(sources(column, migrations)))
-            for name, column in described.items()
-            if column.klass is not None
+            name: tuple(sorted(sources(column, migrations))) for name, column in relations.items()
         }
         keyed = {
-            name: tuple(each for each in found if holds_keys(described[name], migrations[each]))
+            name: tuple(each for each in found if holds_keys(relations[name], migrations[each]))
             for name, found in filling.items()
         }
         needs = tuple(sorted(edges[label]))
         steps.append(PlanStep(label, migrations[label], needs, filling, keyed))
     return Plan(tuple(steps))
+
+
+def _relations(migration: type[Migration]) -> dict[str, Column]:
+    """The relations that rows may have, by what their columns may be called."""
+    described = migration.column_description
+    plain = {
+        name: as_key(field)
+        for field in migration.model._meta.concrete_fields
+        if isinstance(field, ForeignKey) and not {field.name, field.attname} & described.keys()
+        for name in (field.name, field.attname)
+    }
+    return plain | {name: each for name, each in described.items() if each.klass is not None}
 
 
 def _labels_of(

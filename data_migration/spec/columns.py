@@ -9,7 +9,7 @@ from inspect import isclass
 from typing import Any
 
 from django.core.exceptions import ImproperlyConfigured
-from django.db.models import Model
+from django.db.models import ForeignKey, Model
 
 
 class Relation(StrEnum):
@@ -100,6 +100,16 @@ def is_a(
     )
     fault.check(described)
     return described
+
+
+def as_key(field: ForeignKey[Any, Any]) -> Column:
+    """A foreign key without ``is_a`` holds the target's key; the target still has to exist."""
+    return Column(
+        klass=field.related_model,
+        search_attr=field.target_field.name,
+        relation=Relation.FK,
+        assign_by_id=True,
+    )
 
 
 class _Faults:

@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import chain
+from typing import Any
 
 from django.db import transaction
 
@@ -117,8 +118,6 @@ class _Pass:
         model = plan_step.migration.model
         self._objects = model._base_manager.using(ledger.database)
         self._relation = _relation(plan_step, column, ledger.database, outstanding)
-        #: Whether nothing is to come any more: what is not there now is missing.
-        self._is_final = self._relation.outstanding is None
         described = plan_step.migration.column_description[column]
         #: Whether what stays open is a warning of its row: ``deferred=True`` asks for it.
         self._warns = described.skip_missing and not described.deferred
@@ -172,10 +171,18 @@ class _Pass:
         if isinstance(draft.error, RowFailure):
             draft.notes += (Note(relation.column, draft.error.value, draft.error.cause),)
             draft.deferred = ()
-        elif draft.deferred and self._is_final:
-            for error in map(relation.missing, relation.unresolved(draft)):
+        elif draft.deferred:
+            awaited = self._awaited(draft)
+            gone = [key for key in relation.unresolved(draft) if key not in awaited]
+            for error in map(relation.missing, gone):
                 draft.notes += (Note(relation.column, error.value, error.cause),)
-            draft.deferred = ()
+            if not awaited:
+                draft.deferred = ()
+
+    def _awaited(self, draft: Draft) -> list[Any]:
+        """The keys whose targets may still come."""
+        relation = self._relation
+        return [key for key in relation.unresolved(draft) if relation.outlook(key) is not None]
 
     def _tell(self, drafts: list[Draft], step: RunStep | None) -> None:
         """Note the targets that a row is without for now, once since the row was written.
@@ -190,8 +197,7 @@ class _Pass:
                 is_told = step is None
             else:
                 is_told = told.get(draft.identity.hash, 0) >= draft.link.run
-            keys = () if is_told else self._relation.unresolved(draft)
-            for error in map(self._relation.missing, keys):
+            for error in map(self._relation.missing, () if is_told else self._awaited(draft)):
                 draft.notes += (Note(column, error.value, error.cause),)
 
     def _remember(self, drafts: list[Draft], changed: set[Draft]) -> None:
@@ -236,7 +242,7 @@ class _Pass:
         self._open.close(done)
         if self._relation.is_many:
             for draft, row in drafts.items():
-                left = key_text(self._relation.unresolved(draft)) if draft.deferred else row.value
+                left = key_text(self._awaited(draft)) if draft.deferred else row.value
                 if left != row.value:
                     self._open.narrow(row.pk, left)
 

@@ -218,7 +218,7 @@ class RelationColumn:
         if self.description.deferred:
             return True
         can_wait = self.description.skip_missing and self._can_be_empty
-        if not can_wait or self.outstanding is None:
+        if not can_wait or self.outlook(key) is None:
             return False
         try:
             key_text(key)
@@ -230,6 +230,12 @@ class RelationColumn:
     def outstanding(self) -> Reason | None:
         """Why a target that is not there may still come; None where none will."""
         return None if self._outstanding is None else self._outstanding.reason(self._sources)
+
+    def outlook(self, key: Any) -> Reason | None:
+        """The same for one key, after :meth:`look_for_failures`: by legacy key it may be known."""
+        reason = self.outstanding
+        is_known = reason is not None and reason.is_known and self.description.legacy
+        return None if is_known and key not in self._failures else reason
 
     def look_for_failures(self, keys: Iterable[Any]) -> None:
         """Find out which of these keys have no target because its row has failed."""
@@ -265,7 +271,7 @@ class RelationColumn:
             return MissingTarget(
                 f"{said}{failed.cause}", column=self.column, value=key, pattern=pattern
             )
-        reason = None if type(key) is Unfit else self.outstanding
+        reason = None if type(key) is Unfit else self.outlook(key)
         if reason is None:
             return self._missing(key, f"matches no {meta.label}")
         pattern = f"{UNREAD}: {meta.label}" if reason.is_limit else ""

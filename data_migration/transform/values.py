@@ -16,7 +16,7 @@ from ..fields.converters import Conversion
 from ..fields.lookup import field_of
 from ..fields.losses import Changed
 from ..rows.drafts import Draft, Note
-from ..spec.columns import Column, Relation
+from ..spec.columns import Column, as_key
 from ..spec.hooks import Hooks
 from ..spec.migration import Migration
 from ..utils.masking import SensitiveRow
@@ -163,7 +163,7 @@ class Transform:
         if field is None:
             raise self._unknown(column)
         if isinstance(field, ForeignKey) and getattr(field, "db_constraint", True):
-            self._add_relation(column, _as_key(field), field)
+            self._add_relation(column, as_key(field), field)
             return None
         if not isinstance(field, Field):
             return column, None
@@ -240,13 +240,3 @@ class _Actions(dict[str, Action]):
     def __missing__(self, column: str) -> Action:
         self[column] = self._transform.action(column)
         return self[column]
-
-
-def _as_key(field: ForeignKey[Any, Any]) -> Column:
-    """A foreign key without ``is_a`` holds the target's key; the target still has to exist."""
-    return Column(
-        klass=field.related_model,
-        search_attr=field.target_field.name,
-        relation=Relation.FK,
-        assign_by_id=True,
-    )

@@ -12,9 +12,10 @@ from data_migration import is_a
 from data_migration.models import DeferredRelation, RowError, RunStep
 from data_migration.outcomes import MessageKind
 from tests.apps.ledger.data_migration_spec import NodeMigration as Nodes
+from tests.apps.ledger.data_migration_spec import OrderMigration as Orders
 from tests.apps.ledger.data_migration_spec import TermMigration as Terms
 from tests.apps.ledger.fixtures import Keyed, keyed_fixture  # noqa: F401
-from tests.apps.ledger.models import Node, Staff, Store, Term
+from tests.apps.ledger.models import Node, Order, Staff, Store, Term
 from tests.apps.library.fixtures import Library, library_fixture  # noqa: F401
 from tests.apps.library.models import Book
 from tests.apps.library.testing import give, migrate, show
@@ -217,6 +218,41 @@ class TestOthersOfTheKind:
         assert (Store.objects.count(), set(stores().values())) == (0, {None})
         assert migrate(STORES, "--commit").code == 0
         assert stores() == ALL
+
+    def test_by_legacy_key_only_what_has_failed_is_waited_for(self, shop: Keyed) -> None:
+        shop.change("UPDATE stores SET name = NULL WHERE nr = 102")
+        shop.change("UPDATE staff SET store = 999 WHERE nr = 9001")
+        migrate(*BOTH, "--commit", "--on-error", "continue")
+        assert [(key, value) for key, value, _ in warnings()] == [("9001", "999"), ("9002", "102")]
+        assert warnings()[0][2] == "the legacy key 999 matches no ledger.Store"
+        assert [each.key for each in DeferredRelation.objects.all()] == ["9002"]
+
+    def test_of_many_targets_those_that_are_missing_are_let_go(self, keyed: Keyed) -> None:
+        described = Orders.column_description
+        skipping = replace(described["tags"], skip_missing=True)
+        keyed.set("Order", column_description={**described, "tags": skipping})
+        keyed.change("UPDATE orders SET tags = '31,33,999' WHERE nr = 80001")
+        migrate("ledger.CustomerMigration", "ledger.OrderMigration", "--commit")
+        keyed.change("UPDATE tags SET name = NULL WHERE nr = 33")
+        migrate("ledger.TagMigration", "--commit", "--on-error", "continue")
+        (open_,) = DeferredRelation.objects.all()
+        assert (open_.key, open_.value) == ("80001", '["33"]')
+        keyed.change("UPDATE tags SET name = 'gift' WHERE nr = 33")
+        assert migrate("--retry-failed", "--commit").code == 0
+        tags = Order.objects.order_by("pk")[0].tags.order_by("name")
+        assert [tag.name for tag in tags] == ["gift", "paid"]
+
+    def test_a_plain_foreign_key_says_what_has_failed(self, library: Library) -> None:
+        library.set("Book", column_description={"genres": is_a(exclude=True)})
+        library.change("UPDATE authors SET name = NULL WHERE id = 2")
+        migrate("library", "--commit", "--on-error", "continue")
+        causes = [cause for _, cause in failures(migration__label="library.BookMigration")]
+        assert len(causes) == 2
+        assert {cause.partition(":")[0] for cause in causes} == {"author 2 has failed"}
+        library.change("UPDATE authors SET name = 'Author 2' WHERE id = 2")
+        result = migrate("library.AuthorMigration", "--retry-failed", "--commit")
+        assert result.code == 0, result.everything
+        assert Book.objects.count() == 6
 
     def test_a_skipped_target_is_waited_for_and_not_pending(self, shop: Keyed) -> None:
         shop.set("Store", skip=True)
