@@ -6,11 +6,12 @@ error among them. Each id is explained in docs/reference/checks.rst.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from itertools import chain
 from typing import Any
 
-from django.core.checks import ERROR, CheckMessage, register
+from django.core.checks import ERROR, WARNING, CheckMessage, register
 
 from ..exceptions import SpecError, SpecImportError
 from ..spec.discovery import discover
@@ -51,14 +52,21 @@ _RUNNING: tuple[Check, ...] = (
 
 @register(TAG)
 def check_project(**kwargs: Any) -> list[CheckMessage]:
-    """Check the settings and every spec; one that cannot be imported is a message as well."""
+    """Check the settings and every spec; one that cannot be imported is a message as well.
+
+    A spec that is wrong must not keep ``manage.py migrate`` from making the tables that a sound
+    one needs, so there is nothing worse than a warning before it.
+    """
     try:
-        migrations = discover()
+        messages = check_specs(discover())
     except SpecImportError as error:
-        return [fault("E001", None, problem=error), *check_specs({})]
+        messages = [fault("E001", None, problem=error), *check_specs({})]
     except SpecError as error:
-        return [fault("E002", None, problem=error), *check_specs({})]
-    return check_specs(migrations)
+        messages = [fault("E002", None, problem=error), *check_specs({})]
+    if sys.argv[1:2] == ["migrate"]:  # no check is told for which command it is made
+        for message in messages:
+            message.level = min(message.level, WARNING)
+    return messages
 
 
 def check_specs(migrations: Mapping[str, type[Migration]]) -> list[CheckMessage]:

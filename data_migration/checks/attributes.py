@@ -13,6 +13,7 @@ from django.db.models import Field, Model
 
 from ..conf import settings
 from ..fields.lookup import field_of
+from ..fields.paths import AttributePath
 from ..outcomes import Deleted, NullMarks, OnConflict, Removed, WriterName
 from ..spec.migration import Migration
 from ..utils.wording import suggest
@@ -69,7 +70,9 @@ def check_search_attr(label: str, migration: type[Migration]) -> Iterator[CheckM
     model: Any = getattr(migration, "model", None)
     if not attr or not is_usable_model(model):
         return
-    if not isinstance(attr, str) or not isinstance(field_of(model, attr), Field):
+    if isinstance(attr, str) and is_computed(model, attr):
+        yield fault("E038", label, what="search_attr", value=attr, model=model._meta.label)
+    elif not isinstance(attr, str) or not isinstance(field_of(model, attr), Field):
         names = [field.name for field in model._meta.concrete_fields]
         yield fault(
             "E030",
@@ -78,6 +81,11 @@ def check_search_attr(label: str, migration: type[Migration]) -> Iterator[CheckM
             model=model._meta.label,
             suggestion=suggest(str(attr), names),
         )
+
+
+def is_computed(model: type[Model], attr: str) -> bool:
+    """Whether Python works the attribute out, so that no database can be asked for it."""
+    return hasattr(model, attr) and AttributePath.follow(model, attr) is None
 
 
 def check_legacy_key(label: str, migration: type[Migration]) -> Iterator[CheckMessage]:

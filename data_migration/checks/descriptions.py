@@ -15,7 +15,7 @@ from ..spec.columns import Column, Relation
 from ..spec.hooks import OwnHooks
 from ..spec.migration import Migration
 from ..utils.wording import suggest
-from .attributes import is_usable_model
+from .attributes import is_computed, is_usable_model
 from .faults import fault
 
 
@@ -105,7 +105,10 @@ def _check_search(
     words = {"column": column, "klass": klass._meta.label}
     paths = [AttributePath.follow(klass, attr) for attr in attrs]
     for attr, path in zip(attrs, paths, strict=True):
-        if path is None:
+        if path is None and is_computed(klass, attr):
+            what = f"the search_attr of column {column!r}"
+            yield fault("E038", label, what=what, value=attr, model=klass._meta.label)
+        elif path is None:
             names = [field.name for field in klass._meta.concrete_fields]
             yield fault("E025", label, attr=attr, suggestion=suggest(attr, names), **words)
     known = [path for path in paths if path is not None]

@@ -160,6 +160,11 @@ FAULTS = {
         " which rows there were.",
         "Set legacy_key to the column or columns of the query that identify a row.",
     ),
+    "E038": Text(
+        "{what} is {value!r}, which {model} works out in Python: no database can be asked for it.",
+        'Search by the fields it is made of, several if need be: search_attr=("first", "last")'
+        " with columns=(...) in is_a(), legacy_key for the migration; or keep it in a field.",
+    ),
     # depends_on
     "E040": Text(
         "depends_on has to be a list, got {value!r}.",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Collection, Iterable
+from functools import cached_property
 from typing import Any, NamedTuple
 
 from django.db.models import Exists, OuterRef, Q, QuerySet
@@ -25,7 +26,8 @@ class Message(NamedTuple):
     ``row_number`` is its place in what was read, from 1, ``key`` the text of its key and
     ``key_hash`` the hash of it, both empty where it has none. ``value`` is that of ``column`` as
     it came; without a column nobody sees it. ``pattern`` is what it has in common with others,
-    where its cause does not tell.
+    where its cause does not tell. ``handled`` is the checksum of what the error hook has handled
+    of a failed row; None where it did not.
     """
 
     kind: MessageKind
@@ -36,6 +38,7 @@ class Message(NamedTuple):
     column: str = ""
     value: Any = None
     pattern: str = ""
+    handled: int | None = None
 
 
 class Messages:
@@ -75,6 +78,7 @@ class Messages:
             key=message.key,
             key_hash=uuid.UUID(message.key_hash) if message.key_hash else None,
             is_open=is_failure and not self._step.run.is_dry,
+            handled=message.handled,
             column=message.column[:255],
             value=value,
             cause=cause,
@@ -91,6 +95,16 @@ class Messages:
         """
         if self._queue:
             self._handled.update(self._queue.intersection(hashes))
+
+    def was_handled(self, key_hash: str, checksum: int) -> bool:
+        """Whether the error hook has handled the same failure of the row in a committed run."""
+        return bool(key_hash) and self._handled_before.get(key_hash) == checksum
+
+    @cached_property
+    def _handled_before(self) -> dict[str, int]:
+        rows = open_failures(self._database).filter(migration=self._state, handled__isnull=False)
+        found = rows.exclude(step=self._step).order_by("pk").values_list("key_hash", "handled")
+        return {each.hex: handled for each, handled in found if each and handled is not None}
 
     @property
     def has_unsaved_failures(self) -> bool:

@@ -162,6 +162,9 @@ class RowError(models.Model):
     key_hash = models.UUIDField(_("hash of the key"), null=True)
     #: A failure that is still to be mended: of a committed run, and not done since.
     is_open = models.BooleanField(_("is open"), default=False)
+    #: The row and the ``hook_error_creating_instance`` that returned for it, as one checksum:
+    #: the hook is not called again for the same. None where it did not return.
+    handled = models.BigIntegerField(_("checksum"), null=True)
     column = models.CharField(_("column"), max_length=255, blank=True)
     value = models.TextField(_("value"), blank=True)
     cause = models.TextField(_("cause"))

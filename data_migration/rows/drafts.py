@@ -53,9 +53,10 @@ class Draft:
     needs is still to come; ``has_late_m2m`` says the same of many-to-many rows alone.
 
     *Written*: a new object is an ``instance`` where somebody needs one, else its ``values`` are
-    written as they are; ``pk`` is its primary key then, and ``has_key`` whether that came with the
-    row. Of an existing object there are ``changes``, and ``conflicts`` with what a person changed.
-    ``digests`` are those of the object's fields (:mod:`data_migration.fields.digests`).
+    written as they are; ``is_saved`` says that ``hook_before_save`` has saved it. ``pk`` is its
+    primary key then, and ``has_key`` whether that came with the row. Of an existing object there
+    are ``changes``, and ``conflicts`` with what a person changed. ``digests`` are
+    those of the object's fields (:mod:`data_migration.fields.digests`).
 
     ``outcome`` is set once, at the end; a draft with an ``error`` is passed over by every later
     stage.
@@ -73,6 +74,7 @@ class Draft:
     waiting = False
     has_late_m2m = False
     instance: Any = None
+    is_saved = False
     pk: Any = None
     has_key = False
     changes = Changes()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
+from typing import Any
 
 from django.db import transaction
 
@@ -15,8 +16,9 @@ from ..models import RowError, Run, RunStep
 from ..outcomes import MessageKind, OnError, Outcome
 from ..progress import Progress
 from ..rows.drafts import Draft, Note
+from ..spec.fingerprint import ERROR_HOOK, error_hook_checksum
 from ..utils.masking import MASK, hidden_columns, is_hidden, masked_text
-from ..utils.wording import number_of
+from ..utils.wording import hook_of, number_of, words
 from ..writers import describe
 from .context import StepContext
 
@@ -44,7 +46,8 @@ class Recorder:
         self._ledger = ledger
         self._steps = steps
         self._progress = progress
-        self._has_own_error_hook = "hook_error_creating_instance" in context.hooks
+        self._has_own_error_hook = ERROR_HOOK in context.hooks
+        self._hook_checksum = error_hook_checksum(type(context.migration))
 
     def __call__(self, drafts: list[Draft]) -> None:
         """Count the drafts and keep their messages.
@@ -65,34 +68,58 @@ class Recorder:
             for note in draft.conflicts:
                 self._note(MessageKind.CONFLICT, draft, note)
 
-    def _note(self, kind: MessageKind, draft: Draft, note: Note, pattern: str = "") -> RowError:
-        """Keep a message, without the values of sensitive columns."""
+    def _note(self, kind: MessageKind, draft: Draft, note: Note, **more: Any) -> RowError:
+        """Keep a message, with ``more`` of its parts, without the values of sensitive columns."""
         if sensitive := self._migration.sensitive_columns:
             hidden = hidden_columns(draft.row, sensitive)
             hides = is_hidden(note.column, self._migration.column_description, hidden)
             parts = [note.value] if hides else []
             cause = masked_text(note.cause, draft.row, sensitive, parts=parts)
             note = Note(note.column, MASK if hides else note.value, cause)
-        return self._ledger.note(self._step, message_of(draft, kind, note, pattern))
+        message = message_of(draft, kind, note)
+        return self._ledger.note(self._step, message._replace(**more))
 
     def _record_failure(self, draft: Draft, error: Exception) -> None:
         self._step.count(Outcome.FAILED)
         note = describe(draft, database=self._options.database)
         pattern = error.pattern if isinstance(error, MissingTarget) else ""
-        message = self._note(MessageKind.FAILURE, draft, note, pattern)
         signals.row_failed.send(
             Run, run=self._step.run, step=self._step, row=draft.row, exception=error
         )
+        handled = draft.identity.checksum ^ self._hook_checksum
+        raised: Exception | None = error
         try:
-            self._progress.give_way()
-            # A hook may write (a log table, say); what it writes before it raises must not stay.
-            own = self._has_own_error_hook
+            raised = None if self._was_handled(draft, handled) else self._call_hook(draft, error)
+        finally:  # Ctrl-C in the hook leaves the failure to be recorded
+            if raised is not None and raised is not error:
+                fault = f"{type(raised).__name__}: {words(raised)}"
+                where = hook_of(raised) or f"{ERROR_HOOK}: "
+                note = note._replace(cause=f"{note.cause.rstrip('.')}; {where}{fault}")
+            done = handled if raised is None else None
+            message = self._note(MessageKind.FAILURE, draft, note, pattern=pattern, handled=done)
+        if raised is not None and self._options.on_error == OnError.STOP:
+            raise StepFailed(self._row_failed(message)) from raised
+        self.check_max_errors(self._step.total)
+
+    def _was_handled(self, draft: Draft, handled: int) -> bool:
+        """Whether a hook of the spec's own returned for the same row in an earlier run.
+
+        What it made of the row then is there, and would be made again.
+        """
+        messages = self._ledger.messages_for(self._step)
+        return self._has_own_error_hook and messages.was_handled(draft.identity.hash, handled)
+
+    def _call_hook(self, draft: Draft, error: Exception) -> Exception | None:
+        """What the hook raises: the error itself, one of its own, or nothing."""
+        self._progress.give_way()
+        # A hook may write (a log table, say); what it writes before it raises must not stay.
+        own = self._has_own_error_hook
+        try:
             with transaction.atomic(using=self._options.database) if own else nullcontext():
                 self._migration.hook_error_creating_instance(error, draft.row)
         except Exception as raised:
-            if self._options.on_error == OnError.STOP:
-                raise StepFailed(self._row_failed(message)) from raised
-        self.check_max_errors(self._step.total)
+            return raised
+        return None
 
     def check_max_errors(self, rows: int | None) -> None:
         """Raise :exc:`TooManyErrors` when more rows failed than ``--max-errors`` allows."""
@@ -119,7 +146,7 @@ class Recorder:
         )
 
 
-def message_of(draft: Draft, kind: MessageKind, note: Note, pattern: str = "") -> Message:
+def message_of(draft: Draft, kind: MessageKind, note: Note) -> Message:
     """A note on a draft as the ledger keeps it."""
     return Message(
         kind=kind,
@@ -129,7 +156,6 @@ def message_of(draft: Draft, kind: MessageKind, note: Note, pattern: str = "") -
         key_hash=draft.identity.hash,
         column=note.column,
         value=note.value,
-        pattern=pattern,
     )
 
 

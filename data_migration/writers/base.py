@@ -68,6 +68,13 @@ class Writer(ABC):
         """Insert the drafts' instances."""
 
     @abstractmethod
+    def save_again(self, drafts: list[Draft]) -> None:
+        """Write what ``hook_before_save`` made of the drafts' instances after it had saved them.
+
+        A time that came with the row is put back, as with other new objects.
+        """
+
+    @abstractmethod
     def update(self, drafts: list[Draft]) -> None:
         """Save the changed fields of the drafts' existing objects."""
 
@@ -82,7 +89,11 @@ class Writer(ABC):
             self._hook_keys.check(drafts)
 
     def _create(self, drafts: list[Draft]) -> None:
-        self.create(drafts)
+        saved = [draft for draft in drafts if draft.is_saved]
+        if len(saved) < len(drafts):
+            self.create([draft for draft in drafts if not draft.is_saved] if saved else drafts)
+        if saved:
+            self.save_again(saved)
         for draft in drafts:
             if draft.instance is not None:
                 draft.pk = draft.instance.pk
@@ -120,10 +131,16 @@ class Writer(ABC):
         """Make the instances what they were before a savepoint that was rolled back."""
         for draft in drafts:
             draft.outcome = None
-            if draft.instance is not None and draft.existing is None:
+            if draft.instance is not None and draft.existing is None and not draft.is_saved:
                 draft.instance._state.adding = True
                 if not draft.has_key:
                     draft.instance.pk = None
+
+    def fail(self, draft: Draft, error: Exception) -> None:
+        """Fail a draft that was undone; what its own hook had saved before goes with it."""
+        if draft.is_saved:
+            self.model._base_manager.using(self.database).filter(pk=draft.instance.pk).delete()
+        draft.fail(error)
 
     def raise_if_fault_of_database(self, error: Exception) -> None:
         if self._db.is_at_fault(error):

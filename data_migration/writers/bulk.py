@@ -6,7 +6,7 @@ from collections import defaultdict
 from functools import partial
 from typing import Any
 
-from ..fields.stock import is_stock
+from ..fields.stock import is_clock, is_stock
 from ..outcomes import WriterName
 from ..rows.drafts import Draft
 from ..spec.migration import Migration
@@ -77,7 +77,7 @@ class BulkWriter(Writer):
         known to fail. So a bad row costs one INSERT for each halving, and two at most.
         """
         if len(drafts) == 1:
-            drafts[0].fail(error)
+            self.fail(drafts[0], error)
             return
         first, second = drafts[: len(drafts) // 2], drafts[len(drafts) // 2 :]
         self._write_or_halve(first)
@@ -114,6 +114,16 @@ class BulkWriter(Writer):
         rows = keeping_queryset(self.model, self.database)
         for portion in self._portion(drafts):
             rows.bulk_create([draft.instance for draft in portion])
+
+    def save_again(self, drafts: list[Draft]) -> None:
+        fields = [field for field in written_fields(self.model) if not field.primary_key]
+        for draft in drafts:
+            for field in fields:
+                if is_clock(field) and draft.values.get(field.attname):
+                    setattr(draft.instance, field.attname, draft.values[field.attname])
+            values = {field.attname: getattr(draft.instance, field.attname) for field in fields}
+            rows = self.model._base_manager.using(self.database)
+            rows.filter(pk=draft.instance.pk).update(**values)
 
     def update(self, drafts: list[Draft]) -> None:
         # By what changed, so that a column that did not change is not written.

@@ -60,6 +60,7 @@ class Instances:
         if draft.existing is None:
             draft.instance = instance = self._model(**draft.values)
             if self._is_kept(draft, instance):
+                draft.is_saved = not instance._state.adding
                 # It may have come under the name that it has in a parent's table.
                 draft.has_key = instance.pk is not None or bool(
                     self._parent_keys

@@ -34,13 +34,20 @@ class SaveWriter(Writer):
             except Exception as error:
                 self.raise_if_fault_of_database(error)
                 self.undo([draft])
-                draft.fail(error)
+                self.fail(draft, error)
 
     def create(self, drafts: list[Draft]) -> None:
         for draft in drafts:
             given = self._given_times(draft.instance)
             # Without force_insert an object of the same key would be overwritten silently.
             self._save(draft.instance, force_insert=True)
+            self._restore(draft.instance, given)
+
+    def save_again(self, drafts: list[Draft]) -> None:
+        for draft in drafts:
+            self._save(draft.instance)
+            names = (field.attname for field in self._auto_fields)
+            given = {name: draft.values[name] for name in names if draft.values.get(name)}
             self._restore(draft.instance, given)
 
     def update(self, drafts: list[Draft]) -> None:

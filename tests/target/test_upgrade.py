@@ -299,7 +299,8 @@ def test_a_ledger_that_was_not_brought_up_to_date_says_how(first: Any) -> None:
         Ledger("default")
 
     assert str(refused.value) == (
-        "The ledger in database 'default' is of an older version: its schema lacks 0002_run_kind."
+        "The ledger in database 'default' is of an older version: its schema lacks 0002_run_kind,"
+        " 0003_rowerror_handled."
         " Bring it up to date with: manage.py migrate data_migration"
     )
     upgrade()

@@ -215,6 +215,100 @@ def test_what_an_error_hook_writes_is_kept_with_the_batch(writer: str) -> None:
     assert list(Log.objects.values_list("text", flat=True)) == ["row 1"]
 
 
+class Handling:
+    """A hook that makes something of each failed row, and the migration that has it."""
+
+    def __init__(self, writer: str, **attributes: Any) -> None:
+        def hook_error_creating_instance(self: Any, exception: Any, row: dict[str, Any]) -> None:
+            Log.objects.create(text=f"{row['nr']}: {row['brand']}")
+
+        hook = {"hook_error_creating_instance": hook_error_creating_instance}
+        self.migration = products(writer, **{**hook, **attributes})
+
+    @property
+    def made(self) -> list[str]:
+        return list(Log.objects.order_by("pk").values_list("text", flat=True))
+
+
+@pytest.mark.parametrize("updates", [False, True])
+@pytest.mark.parametrize("retry", [False, True])
+def test_an_error_hook_that_returned_is_not_called_again_for_the_same_row(
+    writer: str, updates: bool, retry: bool
+) -> None:
+    handling = Handling(writer, allow_updates=updates)
+    for number in range(3):
+        result = migrate(
+            handling.migration, rows({1: "nix", 4: "nix"}), retry_failed=retry and number > 0
+        )
+        assert result.step.failed == 2
+        assert sorted(open_failures_of(handling.migration)) == ["1", "4"]
+        assert handling.made == ["1: nix", "4: nix"]
+
+    changed = rows({1: "none"})
+    migrate(handling.migration, changed, mode=Mode.REHEARSAL)
+    assert handling.made == ["1: nix", "4: nix"]
+    migrate(handling.migration, changed)
+    assert handling.made == ["1: nix", "4: nix", "1: none"]
+    assert open_failures_of(handling.migration) == ["1"]
+
+
+def test_an_error_hook_that_was_changed_is_called_again(writer: str) -> None:
+    def hook_error_creating_instance(self: Any, exception: Any, row: dict[str, Any]) -> None:
+        Log.objects.create(text=f"{row['nr']} once more")
+
+    first = Handling(writer)
+    migrate(first.migration, rows({1: "nix"}))
+    second = Handling(writer, hook_error_creating_instance=hook_error_creating_instance)
+    for _ in range(2):
+        migrate(second.migration, rows({1: "nix"}))
+    assert second.made == ["1: nix", "1 once more"]
+
+
+def test_what_an_error_hook_did_in_a_rehearsal_is_not_done(writer: str) -> None:
+    handling = Handling(writer)
+    migrate(handling.migration, rows({1: "nix"}), mode=Mode.REHEARSAL)
+    assert handling.made == []
+    migrate(handling.migration, rows({1: "nix"}))
+    assert handling.made == ["1: nix"]
+
+
+def test_an_error_hook_that_raised_is_called_again(writer: str) -> None:
+    called: list[int] = []
+
+    def hook_error_creating_instance(self: Any, exception: Any, row: dict[str, Any]) -> None:
+        called.append(row["nr"])
+        raise exception
+
+    migration = products(writer, hook_error_creating_instance=hook_error_creating_instance)
+    for _ in range(2):
+        migrate(migration, rows({1: "nix"}))
+    assert called == [1, 1]
+
+
+@pytest.mark.parametrize("policy", list(OnError))
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (KeyError("nmae"), "; hook_error_creating_instance, line {}: KeyError: 'nmae'"),
+        (ValueError("row 1 is bad"), "; hook_error_creating_instance, line {}: ValueError: row 1"),
+    ],
+)
+def test_an_error_of_the_error_hook_itself_is_told_with_the_row(
+    writer: str, policy: OnError, error: Exception, said: str
+) -> None:
+    def hook_error_creating_instance(self: Any, exception: Any, row: dict[str, Any]) -> None:
+        raise error from exception
+
+    migration = products(writer, hook_error_creating_instance=hook_error_creating_instance)
+    result = migrate(migration, rows({1: "nix"}), on_error=policy)
+    line = hook_error_creating_instance.__code__.co_firstlineno + 1
+    (cause,) = result.causes
+    assert cause.startswith("code = 'nix' matches no shop.Brand; ")
+    assert said.format(line) in cause
+    if policy == OnError.STOP:
+        assert said.format(line) in str(result.error)
+
+
 def test_counts_are_stored_with_each_batch(writer: str) -> None:
     from data_migration.models import RunStep
 

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
 from data_migration.migration import Migration
 from data_migration.spec.columns import is_a
-from tests.apps.shop.models import Brand, Log, Product, Tag
-from tests.support.engine import migrate, migrate_fine
+from tests.apps.shop.models import Brand, Log, Product, Stamped, Tag
+from tests.support.engine import links_of, migrate, migrate_fine
 
 pytestmark = pytest.mark.django_db
 
@@ -102,3 +103,98 @@ def test_skipped_row_writes_no_links(writer: str) -> None:
     chosen = type("Chosen", (ProductMigration,), {"writer": writer})
     assert migrate_fine(chosen, [{"sku": 1, "tags": "a"}]).counts == {"skipped": 1}
     assert not Product.tags.through.objects.exists()
+
+
+# ---------------------------------------------------------------- saved by hook_before_save
+
+
+def saving(only: str = "abcdef") -> Any:
+    """A hook that saves the object by itself, and changes it afterwards."""
+
+    def hook_before_save(self: Any, instance: Any, row: dict[str, Any]) -> None:
+        if row["code"] in only:
+            instance.save()
+            Log.objects.create(text=f"{row['code']} is {instance.pk}")
+            instance.name = f"{row['code']} again"
+
+    return hook_before_save
+
+
+@pytest.mark.parametrize("keyed", [True, False])
+def test_an_object_that_hook_before_save_saved_is_not_inserted_again(
+    writer: str, keyed: bool
+) -> None:
+    def hook_after_save(self: Any, instance: Any, row: dict[str, Any]) -> None:
+        seen.append((row["code"], instance.pk))
+
+    seen: list[tuple[str, int]] = []
+    migration = brands(
+        writer,
+        hook_before_save=saving("ace"),
+        hook_after_save=hook_after_save,
+        allow_updates=True,
+        search_attr="code",
+    )
+    rows = [{"code": code, "name": "x"} for code in "abcdef"]
+    if keyed:
+        rows = [{"id": 70 + number, **row} for number, row in enumerate(rows)]
+    assert migrate_fine(migration, rows).counts == {"created": 6}
+    stored = dict(Brand.objects.values_list("code", "name"))
+    assert stored == {c: f"{c} again" if c in "ace" else "x" for c in "abcdef"}
+    assert sorted(seen) == sorted(Brand.objects.values_list("code", "pk"))
+    assert len(links_of(migration)) == 6
+
+
+def test_its_many_to_manys_are_written_and_a_row_of_the_batch_that_fails_harms_nobody(
+    writer: str,
+) -> None:
+    def hook_before_save(self: Any, instance: Any, row: dict[str, Any]) -> None:
+        instance.save()
+
+    def hook_after_save(self: Any, instance: Any, row: dict[str, Any]) -> None:
+        Log.objects.create(text=row["sku"])
+        if row["sku"] in "be":
+            raise ValueError("no")
+
+    tag = Tag.objects.create(name="t")
+    described = {"tags": is_a(Tag, "name", m2m=True)}
+    migration = type(
+        "M",
+        (Migration,),
+        {
+            "model": Product,
+            "writer": writer,
+            "column_description": described,
+            "hook_before_save": hook_before_save,
+            "hook_after_save": hook_after_save,
+        },
+    )
+    rows = [{"sku": sku, "name": "x", "tags": "t"} for sku in "abcdef"]
+    assert migrate(migration, rows).counts == {"created": 4, "failed": 2}
+    assert sorted(tag.products.values_list("sku", flat=True)) == list("acdf")
+    assert sorted(Product.objects.values_list("sku", flat=True)) == list("acdf")
+    assert sorted(Log.objects.values_list("text", flat=True)) == list("acdf")
+
+
+def test_an_object_that_hook_before_save_saved_keeps_the_times_of_its_row(writer: str) -> None:
+    def hook_before_save(self: Any, instance: Any, row: dict[str, Any]) -> None:
+        instance.save()
+
+    then = datetime(2001, 2, 3, 4, 5, 6, tzinfo=UTC)
+    migration = type(
+        "M",
+        (Migration,),
+        {"model": Stamped, "writer": writer, "hook_before_save": hook_before_save},
+    )
+    migrate_fine(migration, [{"id": 1, "name": "x", "added": then, "changed": then}])
+    assert Stamped.objects.values_list("added", "changed").get() == (then, then)
+
+
+def test_an_object_that_hook_before_save_saved_and_skipped_is_its_own_affair(writer: str) -> None:
+    def hook_before_save(self: Any, instance: Any, row: dict[str, Any]) -> bool:
+        instance.save()
+        return False
+
+    migration = brands(writer, hook_before_save=hook_before_save)
+    assert migrate_fine(migration, [{"code": "a", "name": "x"}]).counts == {"skipped": 1}
+    assert Brand.objects.get().code == "a"

@@ -9,6 +9,7 @@ import os
 import re
 import subprocess
 import sys
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +51,27 @@ def test_e001_ends_the_command_check_as_a_message(new_app: NewApp) -> None:
     new_app("broken", "import does_not_exist_at_all")
     with pytest.raises(CommandError, match=r"data_migration\.E001"):
         call_command("check", tags=[TAG])
+
+
+NO_MODEL = """
+from data_migration import Migration
+class Broken(Migration):
+    query = "SELECT 1"
+"""
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("spec", ["import does_not_exist_at_all", NO_MODEL])
+def test_a_fault_in_a_spec_does_not_keep_migrate_from_making_tables(
+    new_app: NewApp, spec: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    new_app("broken", spec)
+    monkeypatch.setattr(sys, "argv", ["manage.py", "migrate", "--plan"])
+    err = StringIO()
+    call_command("migrate", "--plan", skip_checks=False, stdout=StringIO(), stderr=err)
+    assert "data_migration.E0" in err.getvalue()
+    monkeypatch.setattr(sys, "argv", ["manage.py", "runserver"])
+    assert any(message.is_serious() for message in run_checks(tags=[TAG]))
 
 
 def test_e002_two_migrations_of_one_name(new_app: NewApp) -> None:

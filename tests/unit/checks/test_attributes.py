@@ -65,6 +65,11 @@ def test_e030_search_attr_that_the_model_does_not_have() -> None:
     assert check(search_attr="sku") == check(search_attr="pk") == {}
 
 
+def test_e038_search_attr_is_a_property() -> None:
+    found = only("E038", check(model=User, search_attr="is_anonymous"))
+    assert "search_attr is 'is_anonymous', which auth.User works out in Python" in found
+
+
 def test_e031_legacy_key_that_is_no_column() -> None:
     for key in (5, ["id", 5], {"id"}, ("",)):
         only("E031", check(legacy_key=key))

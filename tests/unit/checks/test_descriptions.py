@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pytest
+from django.contrib.admin.models import LogEntry
+from django.contrib.auth.models import User
 from django.core.checks import CheckMessage
 from django.db.models import Model
 
@@ -19,6 +21,11 @@ from tests.apps.shop.models import (
     Tag,
 )
 from tests.support.checking import check, column, only
+
+
+def test_e038_a_target_is_searched_by_a_property() -> None:
+    found = only("E038", column(LogEntry, "user", is_a(User, "is_anonymous", fk=True)))
+    assert "the search_attr of column 'user' is 'is_anonymous'" in found
 
 
 def test_e020_column_description_is_no_mapping() -> None:
