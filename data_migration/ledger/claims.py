@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from ..exceptions import Interrupted, LockLost
 from ..models import MigrationState, Run, RunLock, RunStep, StepRange
-from ..models.counts import COUNTS, is_fresh
+from ..models.counts import is_fresh
 from ..outcomes import RunStatus
 from ..rows.keys import key_text
 from ..utils import processes
@@ -23,11 +23,6 @@ from .steps import StepLedger
 
 #: How often a range is taken before it counts as one that kills its workers.
 MAX_CLAIMS = 5
-
-
-def ranges_of(step: RunStep, database: str) -> Any:
-    """The ranges of a step in their order."""
-    return StepRange.objects.using(database).filter(step=step).order_by("number")
 
 
 def hand_out(step: RunStep, ranges: Collection[StepRange], *, database: str) -> None:
@@ -99,17 +94,6 @@ def stop_ranges(step: RunStep, *, database: str) -> None:
     rows = StepRange.objects.using(database).filter(step=step)
     rows.filter(status__in=(RunStatus.PENDING, RunStatus.RUNNING)).update(is_stopped=True)
     rows.filter(status=RunStatus.PENDING).update(status=RunStatus.INTERRUPTED)
-
-
-def save_sums(step: RunStep, ranges: Collection[StepRange], *, database: str) -> None:
-    """The counts of a step are the sums of those of its ranges; kept for others to see.
-
-    Without the lock, which workers share for as long as their batches last.
-    """
-    sums = {name: sum(getattr(each, name) for each in ranges) for name in COUNTS}
-    if sums != step.counts():
-        step.set_counts(sums)
-        RunStep.objects.using(database).filter(pk=step.pk).update(**sums)
 
 
 class RangeLock:

@@ -22,6 +22,7 @@ from ..utils.databases import database_of
 from .heartbeat import beating
 from .queue import active_run, stop_requested
 from .run_words import describe_run, host_of, process_of, time_of
+from .sums import sum_up
 
 #: Tells the counts of the step that is going on, for others to see.
 Live = Callable[[], dict[str, Any]]
@@ -244,6 +245,9 @@ class Lock:
             f" of life {time_of(dead.heartbeat)}. Run {run.pk} took over. What was committed is"
             " kept; the same command does the rest."
         )
+        for step in steps.filter(split_into__gt=0):
+            # Its workers may have outlived it by a batch; now none of them can commit any more.
+            sum_up(step, database=self.database)
         ended = {"status": RunStatus.INTERRUPTED, "finished_at": now, "error": error}
         steps.update(**ended)
         self._running().filter(pk=dead.pk).update(**ended)

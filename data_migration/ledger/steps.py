@@ -8,11 +8,12 @@ from contextlib import contextmanager
 from typing import Protocol
 
 from django.db import transaction
+from django.db.models import Sum
 from django.utils import timezone
 
 from ..conf import settings
-from ..models import MigrationState, RowError, RunStep
-from ..outcomes import MessageKind, RunStatus
+from ..models import MigrationState, RowError, RowLink, RunStep
+from ..outcomes import LinkKind, MessageKind, Mode, RunStatus
 from .messages import Message, Messages
 
 #: What a step may end in so that its rows are kept and its dependants may run.
@@ -27,6 +28,25 @@ class Guard(Protocol):
 
     def beat(self) -> None:
         """A batch was committed: a sign of life, where nobody else gives it."""
+
+
+def untraced(state: MigrationState, *, run: int, database: str) -> int:
+    """How many rows earlier runs of the open pass have counted of which no link tells it.
+
+    These are unchanged or skipped; only those that were skipped for the first time have a link of
+    the pass. ``run`` is the one that goes on.
+    """
+    began = state.pass_run
+    if began is None or began >= run:
+        return 0
+    steps = RunStep.objects.using(database).filter(
+        migration=state.label, run__gte=began, run__lt=run, run__mode=Mode.COMMIT
+    )
+    counted = steps.aggregate(unchanged=Sum("unchanged"), skipped=Sum("skipped"))
+    linked = RowLink.objects.using(database).filter(
+        migration=state, run__gte=began, kind=LinkKind.SKIPPED
+    )
+    return int(max(0, sum(filter(None, counted.values())) - linked.count()))
 
 
 class StepLedger:

@@ -21,6 +21,7 @@ from ..sources import close_connection
 from ..step.compilation import Compiler
 from ..step.context import StepContext
 from ..step.deferral import fill_deferred
+from ..step.earlier import Untraced
 from ..step.recording import Recorder, what_is_kept
 from ..step.step import StepRunner
 from ..undo.removal import Removal
@@ -226,7 +227,13 @@ class Runner:
                 ),
             ),
             place=(step.position, len(self.steps)),
-            record=Recorder(context, self.ledger, steps=self.steps, progress=self.progress),
+            record=Recorder(
+                context,
+                self.ledger,
+                steps=self.steps,
+                progress=self.progress,
+                earlier=Untraced(context),
+            ),
             removal=self.removal,
             progress=self.progress,
             keep_open=self._connections.append,

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
+from itertools import compress
+from typing import Protocol
 
 from django.db import transaction
 
@@ -19,7 +21,14 @@ from .context import StepContext
 from .memory import Memory
 from .remember import Deferrals
 
-Record = Callable[[list[Draft]], None]
+
+class Record(Protocol):
+    """Receives every draft once, when its outcome is final."""
+
+    def __call__(self, drafts: list[Draft]) -> None: ...
+
+    def count(self, outcome: Outcome, numbers: Sequence[int]) -> None:
+        """The same for rows that are unchanged, of which no draft is made."""
 
 
 class Pipeline:
@@ -74,7 +83,7 @@ class Pipeline:
         if not any(done):
             return batch
         if self._compares:
-            self._step.count(Outcome.UNCHANGED, sum(done))
+            self.record.count(Outcome.UNCHANGED, list(compress(batch.numbers, done)))
         else:
             self._step.passed += sum(done)
         return batch.only([not each for each in done])

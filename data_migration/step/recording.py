@@ -21,13 +21,18 @@ from ..utils.masking import MASK, hidden_columns, is_hidden, masked_text
 from ..utils.wording import hook_of, number_of, words
 from ..writers import describe
 from .context import StepContext
+from .earlier import Earlier
+
+#: What an earlier run may have counted without a link that tells it.
+_UNTRACED = frozenset({Outcome.UNCHANGED, Outcome.SKIPPED})
 
 
 class Recorder:
     """Receives every draft of one step once, when its outcome is final.
 
     ``steps`` are all steps of the run, whose failures ``--max-errors`` counts together.
-    ``elsewhere`` tells how many rows of this step have failed in other processes.
+    ``earlier`` tells what earlier runs of the pass have counted, ``elsewhere`` how many rows of
+    this step have failed in other processes.
     """
 
     def __init__(
@@ -37,8 +42,10 @@ class Recorder:
         *,
         steps: Sequence[RunStep],
         progress: Progress,
+        earlier: Earlier,
         elsewhere: Callable[[], int] = int,
     ) -> None:
+        self._earlier = earlier
         self._elsewhere = elsewhere
         self._step = context.step
         self._migration = context.migration
@@ -54,9 +61,15 @@ class Recorder:
 
         Raises :exc:`StepFailed` for a failed row that ends the step.
         """
+        failed = self._ledger.messages_for(self._step).failed_before
         outcomes = Counter(draft.outcome for draft in drafts if draft.error is None)
         for outcome, rows in outcomes.items():
             assert outcome is not None, "every row ends in an outcome"
+            if outcome in _UNTRACED:
+                found = [draft for draft in drafts if draft.outcome == outcome]
+                first = [draft.number for draft in found if draft.identity.hash not in failed]
+                self.count(outcome, first)
+                rows -= len(first)
             self._step.count(outcome, rows)
         self._ledger.messages_for(self._step).handled(draft.identity.hash for draft in drafts)
         for draft in drafts:
@@ -67,6 +80,12 @@ class Recorder:
                 self._note(MessageKind.WARNING, draft, note)
             for note in draft.conflicts:
                 self._note(MessageKind.CONFLICT, draft, note)
+
+    def count(self, outcome: Outcome, numbers: Sequence[int]) -> None:
+        """Count the rows with these numbers, which are unchanged or skipped."""
+        before = self._earlier.take(numbers)
+        self._step.passed += before
+        self._step.count(outcome, len(numbers) - before)
 
     def _note(self, kind: MessageKind, draft: Draft, note: Note, **more: Any) -> RowError:
         """Keep a message, with ``more`` of its parts, without the values of sensitive columns."""

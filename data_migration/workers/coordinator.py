@@ -12,8 +12,10 @@ from .. import exceptions
 from ..conf import settings
 from ..exceptions import DataMigrationError, Interrupted, LockLost, StepFailed
 from ..ledger import LinkBook, Messages
-from ..ledger.claims import give_back, hand_out, ranges_of, save_sums, stop_ranges
+from ..ledger.claims import give_back, hand_out, stop_ranges
 from ..ledger.lock import holds_lock
+from ..ledger.steps import untraced
+from ..ledger.sums import ranges_of, save_sums
 from ..models import StepRange
 from ..outcomes import RunStatus
 from ..progress import Progress
@@ -146,6 +148,10 @@ def _ranges_of(context: StepContext, feed: QueryFeed, is_incremental: bool) -> l
         raise NotSplit("its rows refer to other rows of the query")
     if found := earlier_ranges(context, column=key[0]):
         return found
+    if context.updates and untraced(
+        context.state, run=context.step.run_id, database=context.database
+    ):
+        raise NotSplit("an interrupted run has read a part of it in another way")
     parts = divide(feed, key, workers=context.options.workers, batch=context.batch_size)
     book = LinkBook(context.state, database=context.database)
     return new_ranges(context.step, parts, fingerprint(migration), had_links=not book.is_empty())

@@ -39,7 +39,7 @@ def divide(feed: QueryFeed, key: Sequence[str], *, workers: int, batch: int) -> 
     own. Raises :exc:`NotSplit` when there are too few rows, or no order to go by.
     """
     column = key[0]
-    lowest, highest, rows, keyed = _first(feed.extremes(column))
+    lowest, highest, rows, keyed = first_row(feed.extremes(column))
     if rows < BATCHES * batch:
         raise NotSplit(f"it has {rows:,} rows, fewer than {BATCHES} batches")
     _refuse_kind(column, lowest, highest, is_alone=len(key) == 1)
@@ -59,7 +59,7 @@ def divide(feed: QueryFeed, key: Sequence[str], *, workers: int, batch: int) -> 
     return parts
 
 
-def _first(feed: QueryFeed) -> list[Any]:
+def first_row(feed: QueryFeed) -> list[Any]:
     """The first row; :exc:`NotSplit` when the query cannot be read so."""
     try:
         feed.open()
@@ -91,7 +91,9 @@ def _equal_widths(feed: QueryFeed, column: str, ends: tuple[int, int], wanted: i
     lowest, highest = ends
     width = highest - lowest + 1
     bounds = sorted({lowest + width * number // wanted for number in range(1, wanted)} - {lowest})
-    return [Part(part, _first(feed.number_in_range(part))[0]) for part in between(column, bounds)]
+    return [
+        Part(part, first_row(feed.number_in_range(part))[0]) for part in between(column, bounds)
+    ]
 
 
 def _quantiles(

@@ -12,15 +12,18 @@ from ..plan.graph import PlanStep
 from ..progress import Progress
 from ..rows.keys import key_of_text
 from ..sources.key_ranges import KeyRange
+from ..sources.query import QueryFeed
 from ..step.assembly import Links, assemble
 from ..step.batches import BatchLoop
 from ..step.compilation import Compiler
 from ..step.context import StepContext
+from ..step.earlier import UpTo
 from ..step.exits import exits_fail
 from ..step.reading import Keep, opened
 from ..step.recording import Recorder
 from ..step.settle import settle
-from .divide import whole_groups
+from .divide import first_row, whole_groups
+from .takeover import former_range
 
 
 class LetGo(Exception):
@@ -47,14 +50,6 @@ def read_range(
         find=LinkLookup(database),
         outstanding=Outstanding(ledger),
     )
-    others = step.run.steps.using(database).exclude(pk=step.pk)
-    record = Recorder(
-        context,
-        ledger,
-        steps=[*others, step],
-        progress=Progress(),
-        elsewhere=lambda: ledger.lock.elsewhere,
-    )
 
     def reached(key: Any) -> None:
         ledger.position = key
@@ -69,6 +64,15 @@ def read_range(
         exits_fail(step, context.options),
         opened(context.label, migration, context.hooks, keep_open) as whole,
     ):
+        others = step.run.steps.using(database).exclude(pk=step.pk)
+        record = Recorder(
+            context,
+            ledger,
+            steps=[*others, step],
+            progress=Progress(),
+            earlier=UpTo(_handled_before(row, context, whole)),
+            elsewhere=lambda: ledger.lock.elsewhere,
+        )
         feed = whole.in_range(range_of(row))
         feed.open()
         book = LinkBook(context.state, database=database, had_links=row.had_links)
@@ -84,6 +88,15 @@ def read_range(
         BatchLoop(pipeline, transaction, reached=reached, after=after).run(batches)
         with transaction():
             settle(pipeline, context.batch_size)
+
+
+def _handled_before(row: StepRange, context: StepContext, feed: QueryFeed) -> int:
+    """How many of the rows that are still to be read an earlier run of the pass has handled."""
+    former = former_range(row, context) if context.updates else None
+    if former is None:
+        return 0
+    (behind,) = first_row(feed.number_in_range(range_of(former)))
+    return int((former.total or 0) - behind - row.read - row.passed)
 
 
 def range_of(row: StepRange) -> KeyRange:

@@ -79,6 +79,16 @@ def earlier_ranges(context: StepContext, *, column: str) -> list[StepRange]:
     return ranges
 
 
+def former_range(row: StepRange, context: StepContext) -> StepRange | None:
+    """The same range as an interrupted run had it, where failed rows let it be read again."""
+    former_step = _former_step(context)
+    if former_step is None:
+        return None
+    bounds = {"column": row.column, "lower": row.lower, "upper": row.upper}
+    same = former_step.ranges.using(context.database).filter(number=row.number, **bounds)
+    return same.filter(failed__gt=0, position__isnull=False).first()
+
+
 def _former_step(context: StepContext) -> RunStep | None:
     """The last step of the open pass that was split, if it treated rows as this one does."""
     pass_run = context.state.pass_run

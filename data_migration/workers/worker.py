@@ -7,6 +7,7 @@ from typing import Any
 
 from ..exceptions import DataMigrationError, Interrupted, LockLost, SpecError
 from ..ledger.claims import RangeLedger, claim_next_range, claim_range, stop_ranges
+from ..ledger.sums import sum_up
 from ..models import StepRange
 from ..options import RunOptions, never
 from ..outcomes import RunStatus
@@ -93,6 +94,8 @@ def _end(ledger: RangeLedger, error: BaseException) -> str:
         is_ours = isinstance(error, DataMigrationError)
         fault = type(error).__name__ if is_ours else "StepFailed"
     ledger.end(status, text, fault)
+    if status == RunStatus.INTERRUPTED:  # by a coordinator that counts, or by its death
+        sum_up(step, database=ledger.database)
     if status == RunStatus.FAILED:  # now, not when the coordinator looks next
         stop_ranges(step, database=ledger.database)
     return status.value

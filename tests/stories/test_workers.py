@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from django.db import connection
+from django.db.models import Sum
 
 from data_migration.models import MigrationState, RowError, RowLink, Run, RunStep, StepRange
 from tests.apps.ledger.models import Customer, Order, Tag
@@ -260,6 +261,8 @@ def test_a_coordinator_that_is_killed_takes_its_workers_along_and_the_next_run_g
     died = step()
     done = died.ranges.filter(status="done", failed=0).values_list("number", flat=True)
     assert died.current_status == "interrupted"
+    sums = died.ranges.aggregate(read=Sum("read"), created=Sum("created"), failed=Sum("failed"))
+    assert sums == {name: died.counts()[name] for name in sums}
 
     last = run(project, "--on-error", "continue", "--workers", "2")
 
@@ -271,6 +274,8 @@ def test_a_coordinator_that_is_killed_takes_its_workers_along_and_the_next_run_g
     for number in done:
         assert second.get(number=number).claims == 0
         assert second.get(number=number).passed == first.get(number=number).read
+    for name in ("created", "updated", "unchanged", "skipped"):
+        assert counts()[name] == expected["counts"][name]
     handled = [each.read + each.passed for each in second.all()]
     assert handled == [ROWS // 8] * 8
 

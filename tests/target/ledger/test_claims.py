@@ -19,10 +19,10 @@ from data_migration.ledger.claims import (
     claim_next_range,
     claim_range,
     give_back,
-    save_sums,
     stop_ranges,
 )
 from data_migration.ledger.lock import Lock, write_beat
+from data_migration.ledger.sums import save_sums
 from data_migration.models import MigrationState, Run, RunLock, RunStep, StepRange
 from data_migration.outcomes import Mode, Outcome, RunKind, RunStatus
 from tests.support.engine import statements

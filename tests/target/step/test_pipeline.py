@@ -333,14 +333,51 @@ def test_an_interrupted_rerun_goes_on_with_what_changed(writer: str, kind: str) 
             run(migration, products())
             with undone():
                 clean = run(migration, changed)
-                expected, counts = stored(migration), clean.counts
+                expected, counts = stored(migration), _added(clean)
             first = run(migration, changed, Ending(kind, at))
             assert first.step.status == "interrupted"
             second = run(migration, changed)
             assert second.error is None
             assert stored(migration) == expected
-            for name in ("created", "updated"):
-                assert getattr(first.step, name) + getattr(second.step, name) == counts[name]
+            assert _added(first, second) == counts
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_the_counts_of_an_interrupted_rerun_add_up_whatever_is_skipped(
+    writer: str, order: int
+) -> None:
+    """Rows that were skipped before, are skipped again or for the first time, and any order."""
+    migration = type("ProductMigration", (ProductMigration,), {"writer": writer})
+    migration.allow_updates = True
+    rows = products()
+    for at in range(1, -(-len(rows) // BATCH)):
+        with undone():
+            first_rows = [
+                row | {"name": "skip" if n in (2, 7) else "x"} for n, row in enumerate(rows)
+            ]
+            run(migration, first_rows)
+            changed = [dict(row) for row in first_rows]
+            for number in (1, 5, 8):
+                changed[number]["name"] = "skip"
+            changed[4]["name"] = "new"
+            with undone():
+                counts = _added(run(migration, changed))
+            first = run(migration, changed, Ending("stopped", at))
+            again = run(migration, changed[::order], Ending("stopped", at))
+            assert [each.step.status for each in (first, again)] == ["interrupted"] * 2
+            last = run(migration, changed)
+            added = _added(first, again, last)
+            if order == -1:  # which of the rows that were not written is known by their order only
+                for each in (added, counts):
+                    each["unchanged"] += each.pop("skipped")
+            assert (last.error, added) == (None, counts)
+            assert first.step.read + again.step.read + last.step.read == len(changed)
+
+
+def _added(*results: Any) -> dict[str, int]:
+    names = ("created", "updated", "unchanged", "skipped", "failed")
+    sums = {name: sum(getattr(each.step, name) for each in results) for name in names}
+    return {name: count for name, count in sums.items() if count}
 
 
 def test_rows_that_were_done_before_cost_no_query_of_the_target(writer: str) -> None:

@@ -4,18 +4,28 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Sequence
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.db import connection
+from django.utils import timezone
 
 from data_migration import Migration
 from data_migration.exceptions import DataMigrationError, SourceError, SpecError, StepFailed
 from data_migration.ledger import Ledger
 from data_migration.ledger.claims import claim_range
-from data_migration.models import MigrationState, RowError, RowLink, Run, RunStep, StepRange
+from data_migration.models import (
+    MigrationState,
+    RowError,
+    RowLink,
+    Run,
+    RunLock,
+    RunStep,
+    StepRange,
+)
 from data_migration.options import MaxErrors, RunOptions
-from data_migration.outcomes import Mode, OnError
+from data_migration.outcomes import Mode, OnError, RunStatus
 from data_migration.plan.graph import build_plan
 from data_migration.run.runner import Import, run_import
 from data_migration.workers import execute_range, range_reading, worker
@@ -331,3 +341,46 @@ def test_an_edit_while_a_range_is_updated_comes_after_it(share: Share) -> None:
     assert (done.error, done.steps[0].updated) == (None, 60)
     assert person.did() == 1
     assert Customer.objects.get(name="customer 31").email == "mine"
+
+
+@pytest.mark.parametrize("fails", [3, 31, 59])
+def test_the_counts_of_an_update_that_was_broken_off_and_gone_on_with_add_up(
+    share: Share, fails: int
+) -> None:
+    updates = {
+        "allow_updates": True,
+        "hook_before_save": lambda self, instance, row: row["name"] != "skip",
+        "hook_error_creating_instance": Migration.hook_error_creating_instance,
+    }
+    spec = type("CustomerMigration", (CustomerMigration,), updates)
+    rows = customers(range(1, 61))
+    for number in (10, 40):
+        rows[number] = {**rows[number], "name": "skip"}
+    share(spec, rows)
+    for number in (5, 20, 50):
+        rows[number] = {**rows[number], "name": "new"}
+    good = rows[fails]
+    rows[fails] = {**good, "name": "x" * 100}
+    broken = share(spec, rows, on_error=OnError.STOP).steps[0]
+    rows[fails] = {**good, "name": "mended"}
+    last = share(spec, rows).steps[0]
+
+    assert (broken.status, broken.failed, last.status) == ("failed", 1, "done")
+    sums = {name: value + last.counts()[name] for name, value in broken.counts().items()}
+    assert (sums["updated"], sums["unchanged"], sums["skipped"]) == (4, 54, 2)
+
+
+def test_what_a_dead_coordinator_did_not_count_is_counted_by_the_run_that_takes_over(
+    share: Share,
+) -> None:
+    share(CustomerMigration, customers(range(1, 61)))
+    step = RunStep.objects.get()
+    long_ago = timezone.now() - timedelta(hours=1)
+    Run.objects.update(status=RunStatus.RUNNING, host="elsewhere", heartbeat=long_ago)
+    RunStep.objects.update(status=RunStatus.RUNNING, read=7, created=7)
+    RunLock.objects.update(run=step.run)
+
+    share(CustomerMigration, customers(range(1, 61)))
+
+    step.refresh_from_db()
+    assert (step.status, step.read, step.created) == ("interrupted", 60, 60)
