@@ -382,11 +382,27 @@ def _date_time(value: Any, field: models.Field[Any, Any]) -> Any:
         else:
             _no_unix_time(text)
             value = field.to_python(value)
+    zone, hour = timezone.get_default_timezone(), None
     if settings.USE_TZ and timezone.is_naive(value):
-        value = timezone.make_aware(value, timezone.get_default_timezone())
+        value = timezone.make_aware(value, zone)
+        hour = _odd_hour(value)
     elif not settings.USE_TZ and timezone.is_aware(value):
-        value = timezone.make_naive(value, timezone.get_default_timezone())
-    return _second(text, value)
+        value = value.astimezone(zone)
+        hour = _odd_hour(value) and Loss.WHICH_HOUR
+        value = value.replace(tzinfo=None, fold=0)
+    made = _second(text, value)
+    if hour is None:
+        return made
+    causes = [hour.value] if made is value else [made.cause, hour.value]
+    return Changed(value, "; ".join(causes))
+
+
+def _odd_hour(value: dt.datetime) -> Loss | None:
+    """Whether clocks showed the time of ``value``, read in its zone, never or twice."""
+    earlier, later = (value.replace(fold=fold).utcoffset() for fold in (0, 1))
+    if earlier == later or earlier is None or later is None:
+        return None
+    return Loss.DOUBLE_HOUR if earlier > later else Loss.SKIPPED_HOUR
 
 
 def _no_number(value: Any, what: str, how: str = "") -> None:

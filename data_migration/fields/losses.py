@@ -34,6 +34,11 @@ class Loss(Enum):
         "bytes are read as the digits of a number: of a BIT column the query has to make a"
         " number (+ 0)"
     )
+    SKIPPED_HOUR = (
+        "no clock showed this time when summer time began: it is taken for an hour later"
+    )
+    DOUBLE_HOUR = "clocks showed this time twice when summer time ended: the first one is taken"
+    WHICH_HOUR = "clocks showed this time twice when summer time ended: which one is left out"
     CLOCK = "NULL becomes the time of the import: the field is auto_now or auto_now_add"
 
     def __call__(self, kept: Any, *facts: Any) -> Changed:

@@ -6,6 +6,7 @@ The connection is the driver's own, opened anew: its transaction is not the one 
 from __future__ import annotations
 
 import json
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from django.db import connections
 from ..exceptions import SpecError
 from . import mysql, postgresql, sqlite
 from .base import Source, prepared
+from .sessions import prepare_postgresql
 
 KEYS = frozenset({"ALIAS"})
 REQUIRED: tuple[str, ...] = ("ALIAS",)
@@ -35,11 +37,16 @@ def connect(source: Source) -> Any:
         if not name.startswith("file:") and not Path(name).is_file():
             raise FileNotFoundError(f"there is no file {name}")
     wrapper.connect()
+    if wrapper.vendor == "postgresql":
+        # Django has chosen UTC for the session, unless DATABASES say more.
+        has_zone = wrapper.settings_dict["TIME_ZONE"] is not None
+        chosen = ("client", "session") if has_zone else ("client",)
+        return prepared(wrapper.connection, lambda opened: _postgresql(opened, chosen))
     prepare = _PREPARE.get(wrapper.vendor)  # None for one without a read-only mode that we know
     return prepared(wrapper.connection, prepare) if prepare else wrapper.connection
 
 
-def _postgresql(connection: Any) -> None:
+def _postgresql(connection: Any, chosen: Collection[str]) -> None:
     """Read-only, with Python values for jsonb, which Django's own connections leave as text."""
     if hasattr(connection, "set_session"):
         from psycopg2.extras import register_default_jsonb  # noqa: PLC0415 - optional driver
@@ -50,10 +57,10 @@ def _postgresql(connection: Any) -> None:
 
         connection.adapters.register_loader("jsonb", JsonbLoader)
     postgresql.make_read_only(connection)
+    prepare_postgresql(connection, chosen=chosen)
 
 
 _PREPARE = {
     "mysql": mysql.make_read_only,
-    "postgresql": _postgresql,
     "sqlite": sqlite.make_read_only,
 }

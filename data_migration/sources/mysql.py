@@ -8,6 +8,7 @@ so on.
 from __future__ import annotations
 
 import datetime as dt
+import re
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -15,6 +16,7 @@ from typing import Any
 
 from ..rows.remarks import Remark, Unequal
 from .base import SERVER_KEYS, Source, import_driver, prepared
+from .sessions import prepare_mysql
 
 KEYS = SERVER_KEYS
 REQUIRED: tuple[str, ...] = ("NAME",)
@@ -54,6 +56,9 @@ def make_read_only(connection: Any) -> None:
     """Refuse writes and take the snapshot; an old server that knows neither goes on without."""
     connection.data_migration_unread = []  # marks it as ours: see streaming.close_cursor
     connection.autocommit(False)
+    if not prepare_mysql(connection):
+        # Then TIMESTAMPs are moments at least. DATETIMEs do not depend on the session's zone.
+        connection.data_migration_in_utc = _try(connection, "SET SESSION time_zone = '+00:00'")
     _try(connection, "SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ")
     _try(connection, "SET SESSION TRANSACTION READ ONLY")
     any(_try(connection, statement) for statement in _SNAPSHOTS)
@@ -92,11 +97,33 @@ def watched(connection: Any, found: list[Remark]) -> Iterator[None]:
         for kind, convert in own.items()
         if type(kind) is int and convert in quick
     }
+    if is_in_utc(connection):
+        telling[_TIMESTAMP] = _telling(times.DateTime_or_None, _moment, found)
     connection.converter = {**own, **telling}
     try:
         yield
     finally:
         connection.converter = own
+
+
+def is_in_utc(connection: Any) -> bool:
+    """Whether the session keeps UTC, since the server does not know Django's zone."""
+    return getattr(connection, "data_migration_in_utc", False) is True
+
+
+_TIMESTAMP = 7
+
+
+def _moment(text: str) -> dt.datetime:
+    return dt.datetime.fromisoformat(f"{text}+00:00")
+
+
+#: What depends on the zone of the session, apart from TIMESTAMPs.
+ZONED = re.compile(
+    r"\b(FROM_UNIXTIME|UNIX_TIMESTAMP(?=\s*\(\s*[^\s)])|(?:NOW|SYSDATE|CURDATE|CURTIME)(?=\s*\()"
+    r"|CURRENT_(?:TIMESTAMP|DATE|TIME)|LOCALTIME(?:STAMP)?)\b",
+    re.IGNORECASE,
+)
 
 
 def _telling(

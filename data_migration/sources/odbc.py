@@ -15,6 +15,7 @@ from typing import Any
 from ..conf import settings
 from ..exceptions import SpecError
 from .base import SERVER_KEYS, Source, import_driver, prepared
+from .sessions import prepare_mysql, prepare_postgresql
 
 KEYS = SERVER_KEYS
 #: The standard lists more, but some drivers do not take the braces off again.
@@ -99,6 +100,10 @@ def _make_read_only(connection: Any, driver: Any) -> None:
     A server too old for a statement goes on without it.
     """
     database = connection.getinfo(driver.SQL_DBMS_NAME)
+    if database in ("MySQL", "MariaDB"):
+        prepare_mysql(connection)
+    elif database == "PostgreSQL":
+        prepare_postgresql(connection)
     for statement in _READ_ONLY.get(database, ()):
         with suppress(driver.ProgrammingError, driver.NotSupportedError):
             connection.execute(statement).close()

@@ -16,6 +16,7 @@ from typing import Any
 from ..fields.json_text import JSONText, has_long_number
 from ..rows.remarks import Remark, Unequal
 from .base import SERVER_KEYS, Source, import_driver, prepared
+from .sessions import prepare_postgresql
 
 KEYS = SERVER_KEYS
 REQUIRED: tuple[str, ...] = ("NAME",)
@@ -26,19 +27,24 @@ def connect(source: Source) -> Any:
     """Open a session that can only read and sees one snapshot."""
     driver = import_driver(source, "postgresql", "psycopg2", "psycopg")
     connection = driver.connect(**{**source.renamed(_NAMES), **source.options})
-    return prepared(connection, make_read_only)
+    return prepared(connection, _prepare)
+
+
+def _prepare(connection: Any) -> None:
+    make_read_only(connection)
+    prepare_postgresql(connection)
 
 
 def make_read_only(connection: Any) -> None:
     """READ ONLY and REPEATABLE READ for every transaction of the connection."""
     if hasattr(connection, "set_session"):
         connection.set_session(isolation_level="REPEATABLE READ", readonly=True, autocommit=False)
-        return
-    from psycopg import IsolationLevel  # noqa: PLC0415 - optional driver
+    else:
+        from psycopg import IsolationLevel  # noqa: PLC0415 - optional driver
 
-    connection.autocommit = False
-    connection.read_only = True
-    connection.isolation_level = IsolationLevel.REPEATABLE_READ
+        connection.autocommit = False
+        connection.read_only = True
+        connection.isolation_level = IsolationLevel.REPEATABLE_READ
 
 
 # ------------------------------------------------------------------ what is lost of values

@@ -16,7 +16,7 @@ from . import streaming
 from .narrowing import Narrowed, Params, highest, statement
 from .rows import Make, Rows, fetcher, maker
 from .variables import Variables
-from .watching import let_lists_be_long, watching
+from .watching import let_lists_be_long, watching, zone_problem
 
 _QUERY_SHOWN = 300
 _NUMBERED = re.compile(r"(.+):\d+")
@@ -76,9 +76,12 @@ class Reader:
         try:
             self._settle(text)
             let_lists_be_long(self.connection)
+            self._check_zone(text)
             cursor = streaming.streaming_cursor(self.connection)
             with watching(cursor) as self._found:
                 description = _describe(self.connection, cursor, text, params)
+        except SourceError:
+            raise
         except Exception as error:
             raise self._refused(query, error) from printable_cause(error)
         self._cursor = cursor
@@ -95,6 +98,10 @@ class Reader:
         """Make the session ready for ``query``, whatever was read before."""
         streaming.settle(self.connection)
         self._variables.restore(query)
+
+    def _check_zone(self, query: str) -> None:
+        if problem := zone_problem(self.connection, query):
+            raise SourceError(f"{self.label}: {problem}.")
 
     def rows(self, size: int, limit: int | None = None) -> Iterator[Rows]:
         """The rows after :meth:`execute`, at most ``size`` at once and ``limit`` in all."""

@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from typing import Any
 
+from django.utils.timezone import get_default_timezone
+
 from ..rows.remarks import Remark
 from . import mysql, postgresql
 from .narrowing import MYSQL_DRIVERS, driver_of
@@ -41,6 +43,19 @@ def let_lists_be_long(connection: Any) -> None:
     if _is_mysql(connection):
         with suppress(Exception), closing(connection.cursor()) as cursor:
             cursor.execute(mysql.LONG_LISTS)
+
+
+def zone_problem(connection: Any, query: str) -> str:
+    """Why what the query returns would be hours off, in one sentence; empty where it would not."""
+    found = mysql.ZONED.search(query) if mysql.is_in_utc(connection) else None
+    if found is None:
+        return ""
+    return (
+        f"the query calls {found[0].upper()}, which depends on the time zone of the session, and"
+        f" the server does not know {get_default_timezone()}. Load the zones into it"
+        " (mysql_tzinfo_to_sql), or choose a zone by OPTIONS, such as"
+        ' {"init_command": "SET time_zone = \'+01:00\'"}'
+    )
 
 
 def _is_mysql(connection: Any) -> bool:

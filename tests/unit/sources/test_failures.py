@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from data_migration.exceptions import SourceError
 from data_migration.sources import Reader, connect
 from tests.support.legacy import execute, sqlite
 from tests.support.urls import ServerURL
-from tests.unit.sources.conftest import Way, dicts_of, reading, rows_of
+from tests.unit.sources.conftest import TOTAL, Way, dicts_of, reading, rows_of
 
 MILLION = "SELECT a.id, a.name FROM item a, item b WHERE b.id <= 100"
 STREAMING = [
@@ -64,6 +65,35 @@ def test_a_server_that_goes_away_is_reported_with_the_rows_read(way: Way) -> Non
         assert way.kind == "mysql" or read == "6,000"
         assert "\n" not in message
         assert reader.count(MILLION) is None
+
+
+IMPATIENT = {
+    "mysql": (
+        {"init_command": "SET SESSION net_write_timeout = 1"},
+        "SELECT REPEAT('x', 10000) AS text FROM item",
+    ),
+    "postgresql": (
+        {"options": "-c idle_in_transaction_session_timeout=500"},
+        "SELECT id FROM item",
+    ),
+}
+
+
+@pytest.mark.parametrize("engine", IMPATIENT)
+def test_a_server_without_patience_waits_until_a_batch_is_written(
+    engine: str, request: pytest.FixtureRequest, legacy_sources: dict[str, Any]
+) -> None:
+    options, query = IMPATIENT[engine]
+    url: ServerURL = request.getfixturevalue(f"{engine}_url")
+    legacy_sources["legacy"] = {**url.source(), "OPTIONS": options}
+    with closing(connect("legacy")) as connection:
+        reader = Reader(connection, "shop.Item")
+        reader.execute(query)
+        batches = reader.rows(2000)
+        rows = len(next(batches))
+        time.sleep(2.5)
+        rows += sum(map(len, batches))
+    assert rows == TOTAL
 
 
 ADVICE = (
