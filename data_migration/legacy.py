@@ -18,6 +18,7 @@ from typing import Any
 
 from django.db.models import Model
 
+from .fields.primary_keys import pk_from_text, pk_to_text
 from .ledger import LinkLookup
 from .models import RowLink
 from .plan.graph import filled_by
@@ -55,7 +56,7 @@ def resolve(migration: type[Migration] | str, *key: Any, using: str = "default")
     for form in [wanted] if other is None else [wanted, other]:
         for object_pk in found([label], (form,)).get(form, ()):
             rows = cls.model._base_manager.using(using)
-            return rows.filter(pk=object_pk).first()
+            return rows.filter(pk=pk_from_text(cls.model)(object_pk)).first()
     return None
 
 
@@ -70,7 +71,7 @@ def legacy_key_of(instance: Model, migration: type[Migration] | str | None = Non
         raise TypeError(f"legacy_key_of() needs an object of a model, got {instance!r}.")
     labels = _labels_of(instance, migration)
     links = RowLink.objects.using(instance._state.db or "default").filter(
-        migration__label__in=labels, object_pk=str(instance.pk)
+        migration__label__in=labels, object_pk=pk_to_text(type(instance))(instance.pk)
     )
     found = sorted(links.values_list("migration__label", "key"))
     if len(found) > 1:

@@ -101,7 +101,8 @@ def check_allow_updates(label: str, migration: type[Migration]) -> Iterator[Chec
     """Speak up only when it is certain that the query does not return the primary key."""
     if migration.allow_updates and not migration.legacy_key and lacks_key(migration):
         model = migration.model
-        yield fault("W032", label, pk=model._meta.pk.name, model=model._meta.label)
+        pk = ", ".join(field.name for field in model._meta.pk_fields)
+        yield fault("W032", label, pk=pk, model=model._meta.label)
 
 
 def check_removed_needs_key(label: str, migration: type[Migration]) -> Iterator[CheckMessage]:
@@ -202,8 +203,13 @@ def lacks_key(migration: type[Migration]) -> bool:
         return False
     if "*" in query or not _SELECTS.match(query):
         return False
-    names = "|".join(re.escape(n) for n in ("pk", model._meta.pk.name, model._meta.pk.attname))
-    return not re.search(rf"\b({names})\b", query, re.I)
+    parts = [{field.name, field.attname} for field in model._meta.pk_fields]
+    if len(parts) == 1:
+        parts[0].add("pk")
+    return not all(
+        re.search(rf"\b({'|'.join(map(re.escape, sorted(names)))})\b", query, re.I)
+        for names in parts
+    )
 
 
 def _is_number(value: Any) -> bool:

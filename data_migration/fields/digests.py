@@ -10,6 +10,7 @@ from zlib import crc32
 
 from django.db.models import Model
 
+from .primary_keys import is_in_key
 from .stock import is_foretold
 from .value_digests import LEFT_OUT, UNKNOWN, ways_to_digest
 
@@ -28,7 +29,11 @@ class FieldDigests:
     """
 
     def __init__(self, model: type[Model], m2m: Sequence[str] = (), *, database: str) -> None:
-        concrete = [f for f in model._meta.concrete_fields if not (f.primary_key or f.generated)]
+        concrete = [
+            field
+            for field in model._meta.concrete_fields
+            if not (is_in_key(field, model) or field.generated)
+        ]
         self.names: tuple[str, ...] = (*(field.name for field in concrete), *m2m)
         self.layout = crc32(json.dumps(self.names).encode())
         self._head = pack("<I", self.layout)

@@ -6,7 +6,7 @@ from collections.abc import Collection
 from typing import Any
 
 from django.core.exceptions import FieldDoesNotExist
-from django.db.models import ForeignKey, ForeignObjectRel, Model
+from django.db.models import ForeignKey, ForeignObjectRel, Model, QuerySet
 
 
 def field_of(model: type[Model], name: str) -> Any:
@@ -29,6 +29,15 @@ def target_field_of(field: Any) -> Any:
     while isinstance(field, ForeignKey):
         field = field.target_field
     return field
+
+
+def table_of(model: type[Model], database: str) -> QuerySet[Any]:
+    """The rows of the model's table, to be written as they are.
+
+    Past the managers that others put in front: django-modeltranslation's writes other columns
+    than it is told.
+    """
+    return QuerySet(model, using=database)
 
 
 def stored_values(instance: Any) -> dict[str, Any]:

@@ -88,8 +88,11 @@ def is_converted_by_django(field: Any) -> bool:
 def is_foretold(field: Any) -> bool:
     """Whether the value that is written tells what the database gives back.
 
-    Not of an array, whose elements nobody rounded, or of a range, whose bounds take one form.
+    Not of an array, whose elements nobody rounded, or of a range, whose bounds take one form; nor
+    of what an object tells otherwise than it keeps it.
     """
+    if not is_plain(field):
+        return False
     field = target_field_of(field)
     return kind_of(field) is not None and is_converted_by_django(field)
 
@@ -97,6 +100,15 @@ def is_foretold(field: Any) -> bool:
 def is_stock(field: Any) -> bool:
     """Whether Django's own methods alone decide what is written for the field."""
     return is_converted_by_django(field) and _are_djangos(field, _WRITING)
+
+
+def is_plain(field: Any) -> bool:
+    """Whether an object gives the field's value as it keeps it, without a word of its own.
+
+    django-modeltranslation, say, gives that of another field, by the language.
+    """
+    attribute = getattr(field.model, field.attname, None)
+    return type(attribute).__module__.startswith("django.db.models.")
 
 
 def _are_djangos(field: Any, names: Iterable[str]) -> bool:

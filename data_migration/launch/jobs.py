@@ -6,8 +6,10 @@ from collections.abc import Callable, Iterable
 from types import NoneType
 from typing import Any
 
+from django.conf import settings
 from django.core.checks import ERROR, CheckMessage
 from django.db.models import Field
+from django.utils import translation
 
 from ..checks import check_specs
 from ..checks.attributes import lacks_key
@@ -138,7 +140,9 @@ def execute(
                 f"This process does not know how to execute a run of the kind {queued.kind!r}."
                 " Give every worker the same version of data_migration."
             )
-        return EXECUTORS[queued.kind](queued, database, progress, callbacks)
+        # Not in that of the person who clicked: django-modeltranslation writes by the language.
+        with translation.override(settings.LANGUAGE_CODE):
+            return EXECUTORS[queued.kind](queued, database, progress, callbacks)
     except Exception as error:
         # Unless it had begun: then it tells that itself.
         give_up(number, error_text(error), database=database)

@@ -1,7 +1,8 @@
 """Before-images: what a run changed in objects that were there before, so that it can be undone.
 
 Values are kept as ``Field.value_to_string`` writes them and read with ``Field.to_python``: what
-a project's own fields need for ``dumpdata`` serves here as well.
+a project's own fields need for ``dumpdata`` serves here as well. A value that such a field does
+not read again is not kept: nothing else may come back in its place.
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ from django.db import connections
 from django.db.models import BinaryField, Field, JSONField, Model
 
 from ..fields.lookup import target_field_of
+from ..fields.primary_keys import pk_to_text
+from ..fields.stock import is_converted_by_django
 from ..models import BeforeImage, MigrationState
 from .deferrals import DeferralBook
 from .links import Link
@@ -42,6 +45,11 @@ class Image(NamedTuple):
     link: Link | None
     deferred: list[dict[str, Any]]
     number: int
+
+    @property
+    def lost(self) -> dict[str, str]:
+        """The fields whose former value could not be kept, and why."""
+        return {name: value[_LOST] for name, value in self.values.items() if _is_lost(value)}
 
 
 class Snapshot(NamedTuple):
@@ -73,7 +81,7 @@ class Images:
             (
                 each.key_hash,
                 self._run,
-                str(each.instance.pk),
+                pk_to_text(type(each.instance))(each.instance.pk),
                 False,
                 stored_form(each.instance, each.values),
                 {name: _texts(targets) for name, targets in each.m2m.items()},
@@ -98,7 +106,8 @@ class Images:
             former = stored_form(instance, values)
             targets = (m2m or {}).get(instance.pk, {})
             texts = {name: _texts(each) for name, each in targets.items()}
-            images.append((link.key_hash, self._run, str(instance.pk), True, former, texts, link))
+            pk = pk_to_text(type(instance))(instance.pk)
+            images.append((link.key_hash, self._run, pk, True, former, texts, link))
         self._insert(images)
 
     def _insert(self, images: Iterable[tuple[str, int, str, bool, Any, Any, Link | None]]) -> None:
@@ -179,7 +188,7 @@ def former_values(model: type[Model], values: Mapping[str, Any]) -> dict[str, An
     return {
         fields[name].attname: _restored(fields[name], value)
         for name, value in values.items()
-        if name in fields
+        if name in fields and not _is_lost(value)
     }
 
 
@@ -196,7 +205,35 @@ def _stored(field: Field[Any, Any], value: Any) -> Any:
         return None
     if isinstance(field, JSONField):
         return json.loads(json.dumps(value, cls=field.encoder))
-    return field.value_to_string(SimpleNamespace(**{field.attname: value}))  # type: ignore[arg-type]
+    holder: Any = SimpleNamespace(**{field.attname: value})
+    return (
+        field.value_to_string(holder) if is_converted_by_django(field) else _checked(field, holder)
+    )
+
+
+def _checked(field: Field[Any, Any], holder: Any) -> Any:
+    """What a project's own field makes of its value, where it can read that again.
+
+    It may be any value that JSON can hold: django-money gives a number.
+    """
+    value = getattr(holder, field.attname)
+    try:
+        stored = json.loads(json.dumps(field.value_to_string(holder), default=str))
+        again = _restored(field, stored)
+        if again == value or field.get_prep_value(again) == field.get_prep_value(value):
+            return stored
+        why = f"reads {stored!r} as {again!r}"
+    except Exception as error:  # whatever a project's field makes of it
+        why = f"cannot read what it wrote itself: {type(error).__name__}: {error}"
+    return {_LOST: f"{type(field).__name__} {why}"}
+
+
+#: What an image holds in place of a value: why there is none.
+_LOST = "not kept"
+
+
+def _is_lost(stored: Any) -> bool:
+    return isinstance(stored, Mapping) and stored.keys() == {_LOST}
 
 
 def _restored(field: Field[Any, Any], value: Any) -> Any:

@@ -16,8 +16,8 @@ def key_columns_of(label: str, migration: Migration, columns: Sequence[str]) -> 
     """The columns that identify a legacy row; empty when the query has none.
 
     ``legacy_key`` where it is set (``()`` for none), else ``search_attr``, else the model's
-    primary key: the first that the query returns. Raises :exc:`SpecError` when ``legacy_key``
-    names an absent column.
+    primary key, of a composite one all parts: the first that the query returns. Raises
+    :exc:`SpecError` when ``legacy_key`` names an absent column.
     """
     if migration.legacy_key is not None:
         declared = migration.legacy_key
@@ -31,7 +31,9 @@ def key_columns_of(label: str, migration: Migration, columns: Sequence[str]) -> 
     for candidate in (migration.search_attr, "pk", *primary_keys(migration.model)):
         if candidate and candidate in columns:
             return (candidate,)
-    return ()
+    parts = [{field.name, field.attname} for field in migration.model._meta.pk_fields]
+    named = [next((name for name in columns if name in names), "") for names in parts]
+    return tuple(named) if len(named) > 1 and all(named) else ()
 
 
 def primary_keys(model: type[Model]) -> tuple[str, ...]:

@@ -20,6 +20,7 @@ from django.db import transaction
 from ..exceptions import RowFailure
 from ..fields.digests import FieldDigests, targets_digest
 from ..fields.lookup import field_of
+from ..fields.primary_keys import pk_from_text
 from ..ledger import Ledger, Link, LinkBook, Outstanding
 from ..ledger.deferrals import DeferralBook, open_columns
 from ..ledger.images import Images
@@ -138,12 +139,12 @@ class _Pass:
     def _fill(self, rows: list[DeferredRelation], step: RunStep | None) -> list[Draft]:
         """Fill one chunk; returns the drafts with something to warn of."""
         drafts = {self._draft(row): row for row in rows}
-        to_python = self._objects.model._meta.pk.to_python
+        pk_of = pk_from_text(self._objects.model)
         # A person may be filling the same relations: who comes second sees what the first did.
         objects = database_of(self._database).locking(self._objects)
-        stored = objects.in_bulk({to_python(row.object_pk) for row in rows})
+        stored = objects.in_bulk({pk_of(row.object_pk) for row in rows})
         for draft, row in drafts.items():
-            draft.existing = stored.get(to_python(row.object_pk))
+            draft.existing = stored.get(pk_of(row.object_pk))
         there = [draft for draft in drafts if draft.existing is not None]
         links = self._book.find([d.identity.hash for d in there if d.identity.hash])
         for draft in there:

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple, Protocol
 from django.db.models import Model
 
 from ..exceptions import RowFailure
+from ..fields.primary_keys import pk_from_text
 from ..ledger import Link, LinkBook
 from ..outcomes import LinkKind, Outcome
 from ..rows.drafts import Draft, Note
@@ -116,7 +117,7 @@ class LinkMemory:
         self._keeper = keeper
         self._conflicts = conflicts
         self._keys_read = keys_read
-        self._pk: Any = model._meta.pk
+        self._pk_of = pk_from_text(model)
         self._objects = model._base_manager.using(book.database)
         self._presence = Presence(model, database=book.database)
         #: Keys of the drafts that are recognised together, of which none may be written twice.
@@ -256,7 +257,7 @@ class LinkMemory:
     def _fetch(self, drafts: Sequence[Draft]) -> None:
         """Load and lock the objects of linked drafts, one query; settle those that are gone."""
         linked = [draft for draft in drafts if draft.link.object_pk is not None]
-        keys = {draft: self._pk.to_python(draft.link.object_pk) for draft in linked}
+        keys = {draft: self._pk_of(draft.link.object_pk) for draft in linked}
         # What is compared now is written later: nobody may change it in between.
         objects = database_of(self._book.database).locking(self._objects)
         stored: dict[Any, Model] = objects.in_bulk(set(keys.values())) if keys else {}

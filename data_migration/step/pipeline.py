@@ -63,7 +63,9 @@ class Pipeline:
         self.writer = writer
         self.record = record
         self._updates_by_hook = context.hooks.update_existing is not None
-        self._deferrals = Deferrals(context.state, transform.legacy_value, database=database)
+        self._deferrals = Deferrals(
+            context.state, transform.model, transform.legacy_value, database=database
+        )
         #: Rows that need others of the query to be written before them.
         self.waiting = Waiting(transform.relations)
         #: Rows that are written but for many-to-manys to others of the query; not recorded yet.

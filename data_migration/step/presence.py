@@ -7,6 +7,7 @@ from typing import Any
 
 from django.db.models import Model
 
+from ..fields.primary_keys import pk_from_text
 from ..utils.chunks import query_chunks
 
 #: Up to how many times as many objects as are asked for are read of those next to each other.
@@ -17,7 +18,7 @@ class Presence:
     """Looks for objects of ``model`` by the text of their primary keys, and reads nothing else."""
 
     def __init__(self, model: type[Model], *, database: str) -> None:
-        self._pk: Any = model._meta.pk
+        self._pk_of = pk_from_text(model)
         self._rows = model._base_manager.using(database).order_by()
         self._database = database
         #: Whether the keys of a batch were numbers next to each other so far.
@@ -25,7 +26,7 @@ class Presence:
 
     def gone(self, texts: Iterable[str | None]) -> set[str]:
         """Those that lead to no object."""
-        asked = {self._pk.to_python(text): text for text in texts if text is not None}
+        asked = {self._pk_of(text): text for text in texts if text is not None}
         if not asked:
             return set()
         there = self._there(asked)

@@ -7,6 +7,7 @@ from typing import Any
 
 from ..fields.digests import FieldDigests
 from ..fields.lookup import stored_values
+from ..fields.primary_keys import is_in_key, is_set, pk_to_text
 from ..ledger.deferrals import Deferral, DeferralBook
 from ..ledger.images import Images, Snapshot
 from ..ledger.links import Link, LinkBook
@@ -50,6 +51,7 @@ class Keeper:
         self._m2m = m2m
         self._digests_early = digests_early
         self._meanwhile = meanwhile
+        self._text_of = pk_to_text(model)
         self._digests: FieldDigests | None = None
         self._m2m_known: tuple[str, ...] = ()
         self._images = Images(book.state, database=book.database, run=run)
@@ -80,7 +82,7 @@ class Keeper:
         """Drafts that failed after they were written: some objects are gone, others look again."""
         failed = [draft for draft in drafts if draft.link is not None]
         # Django takes the key from an instance that it deletes.
-        gone = [draft for draft in failed if draft.object.pk is None]
+        gone = [draft for draft in failed if not is_set(draft.object.pk)]
         self._book.forget([draft.identity.hash for draft in gone])
         left = [draft.link for draft in failed if draft not in gone]
         self._book.replace([link._replace(unsettled=Unsettled.WARNED) for link in left])
@@ -106,13 +108,13 @@ class Keeper:
         """Give each draft the link of a row that is new to the ledger."""
         stored = [d for d in drafts if d.outcome != Outcome.SKIPPED or d.existing is not None]
         self._digest([draft for draft in stored if not draft.digests], digests, values)
-        run = self._run
+        run, text_of = self._run, self._text_of
         for draft in stored:
             _, key_hash, key, checksum = draft.identity
             draft.link = Link(
                 key_hash,
                 key,
-                str(_object_pk(draft)),
+                text_of(_object_pk(draft)),
                 checksum,
                 draft.digests,
                 run,
@@ -176,7 +178,7 @@ class Keeper:
         given = draft.values
         fields = self._model._meta.concrete_fields
         named = {f.name for f in fields if f.name in given or f.attname in given}
-        own = {f.name for f in fields if f.primary_key or f.generated}
+        own = {f.name for f in fields if is_in_key(f, self._model) or f.generated}
         edited = {note.column for note in draft.conflicts}
         return (named - own - edited) | set(draft.changes.fields)
 
@@ -215,8 +217,14 @@ class Deferrals:
     """Those of one step. ``value_of`` gives the legacy value of a draft's deferred column."""
 
     def __init__(
-        self, state: MigrationState, value_of: Callable[[Draft, str], Any], *, database: str
+        self,
+        state: MigrationState,
+        model: Any,
+        value_of: Callable[[Draft, str], Any],
+        *,
+        database: str,
     ) -> None:
+        self._text_of = pk_to_text(model)
         self._value_of = value_of
         self._book = DeferralBook(state, database=database)
 
@@ -238,7 +246,7 @@ class Deferrals:
         self._book.add(
             Deferral(
                 column=column,
-                object_pk=str(_object_pk(draft)),
+                object_pk=self._text_of(_object_pk(draft)),
                 value=key_text(self._value_of(draft, column)),
                 row_number=draft.number,
                 key=draft.identity.text,

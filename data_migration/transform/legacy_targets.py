@@ -9,6 +9,7 @@ from typing import Any
 from django.db.models import Model
 
 from ..exceptions import ConversionError
+from ..fields.primary_keys import pk_from_text
 from ..ledger import Outstanding
 from ..rows.keys import alternative, key_text
 from ..utils.chunks import chunks
@@ -56,8 +57,7 @@ class TargetsByLegacyKey(Targets):
         super().__init__(klass, value_attr=value_attr, database=database)
         self._labels = labels
         self._find = find
-        assert klass._meta.pk is not None
-        self._key_of_text = klass._meta.pk.to_python
+        self._pk_of = pk_from_text(klass)
 
     def knows(self, value: Any) -> bool:
         try:
@@ -116,4 +116,4 @@ class TargetsByLegacyKey(Targets):
         others.pop(None, None)
         for other, found in self._find(self._labels, others.keys()).items() if others else ():
             linked[others[other]] = found
-        return {key: [self._key_of_text(text) for text in found] for key, found in linked.items()}
+        return {key: [self._pk_of(text) for text in found] for key, found in linked.items()}

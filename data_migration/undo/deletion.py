@@ -9,6 +9,7 @@ from typing import Any
 from django.db import connections
 from django.db.models import Field, Model
 
+from ..fields.lookup import table_of
 from ..utils.chunks import query_chunks
 from .references import Group
 
@@ -76,7 +77,7 @@ def _comes_after(after: Mapping[Any, set[Any]], model: Any, other: Any) -> bool:
 
 
 def _empty(model: type[Model], fields: Iterable[Any], pks: Iterable[Any], database: str) -> None:
-    rows = model._base_manager.using(database)
+    rows = table_of(model, database)
     nothing = {field.name: None for field in fields if field.null}
     for chunk in query_chunks(pks, database) if nothing else ():
         rows.filter(pk__in=chunk).update(**nothing)

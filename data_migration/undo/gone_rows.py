@@ -9,6 +9,7 @@ from typing import Any
 
 from django.db.models import Model
 
+from ..fields.primary_keys import pk_from_text
 from ..ledger import Link, LinkBook
 from ..models import RunStep
 from ..outcomes import Removed
@@ -57,12 +58,12 @@ class GoneRows:
 
         Those ``to_delete`` are locked.
         """
-        to_python = self.model._meta.pk.to_python
+        pk_of = pk_from_text(self.model)
         rows = self.model._base_manager.using(self.book.database)
         if to_delete:
             rows = database_of(self.book.database).locking(rows, to_delete=True)
         for chunk in chunks(self.hashes, _CHUNK):
             links = list(self.book.find(chunk).values())
-            pks = [to_python(link.object_pk) for link in links]
+            pks = [pk_of(link.object_pk) for link in links]
             stored = rows.in_bulk(set(pks))
             yield [(link, stored.get(pk)) for link, pk in zip(links, pks, strict=True)]

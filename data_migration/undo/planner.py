@@ -6,6 +6,7 @@ from typing import Any
 
 from django.db.models import Max
 
+from ..fields.primary_keys import pk_from_text, pk_to_text
 from ..ledger import FINISHED, Ledger, Link
 from ..ledger.images import Image, merged
 from ..models import RunStep
@@ -81,7 +82,8 @@ class _Planner:
         images = part.images.find(
             [link.key_hash for link in links] if has_images else [], **part.of_run
         )
-        pks = {link: part.model._meta.pk.to_python(link.object_pk) for link in links}
+        pk_of = pk_from_text(part.model)
+        pks = {link: pk_of(link.object_pk) for link in links}
         objects = part.model._base_manager.using(part.database)
         if self._locks:
             objects = database_of(part.database).locking(objects, to_delete=True)
@@ -98,7 +100,7 @@ class _Planner:
                 candidates.append(Candidate(link, stored[pk]))
             elif image is not None and (former := Former.of(image)).names:
                 undo.restored[pk] = former
-                self._targets.add(part, link, image)
+                self._put_back(part, link, image)
                 candidates.append(Candidate(link, stored[pk], former.names))
             else:
                 undo.forgotten += 1
@@ -112,7 +114,8 @@ class _Planner:
         images = list(part.images.all(**part.of_images, is_deleted=True))
         for chunk in chunks(images, _CHUNK):
             links = part.book.find([image.key_hash for image in chunk])
-            pks = [part.model._meta.pk.to_python(image.object_pk) for image in chunk]
+            pk_of = pk_from_text(part.model)
+            pks = [pk_of(image.object_pk) for image in chunk]
             stored = part.model._base_manager.using(part.database).in_bulk(set(pks))
             for image, pk in zip(chunk, pks, strict=True):
                 assert image.link is not None, "only what has a link is deleted"
@@ -120,7 +123,7 @@ class _Planner:
                 if part.run is None and image.link.kind != LinkKind.ADOPTED:
                     continue
                 undo.recreated[pk] = Former.of(image)
-                self._targets.add(part, image.link, image)
+                self._put_back(part, image.link, image)
                 link = links.get(image.key_hash)
                 if part.run is not None and link is not None and link.run > part.run:
                     self.refusals.add(_written_later(part, link, link.run))
@@ -128,6 +131,12 @@ class _Planner:
                     why = "another object has its primary key now"
                     self.refusals.add(Refusal.of(part, image.link, why, is_final=True))
         return bool(images)
+
+    def _put_back(self, part: Part, link: Link, image: Image) -> None:
+        self._targets.add(part, link, image)
+        for name, cause in image.lost.items():
+            why = f"its former {name} is not known: {cause}"
+            self.refusals.add(Refusal.of(part, link, why, is_final=True))
 
     def refuse(self, undos: list[Undo]) -> None:
         """Refuse what is told by all undos together: what others have or need, or what is gone."""
@@ -148,7 +157,8 @@ class _Planner:
             if pk in undo.deleted and issubclass(undo.part.model, model):
                 label = undo.label
                 if not self.refusals.is_full:
-                    key = next((x.key for x in undo.part.book.all(object_pk=str(pk))), "")
+                    text = pk_to_text(model)(pk)
+                    key = next((x.key for x in undo.part.book.all(object_pk=text)), "")
                 break
         self.refusals.add(Refusal(label, key, f"{model._meta.label} {pk}", why))
 

@@ -11,6 +11,8 @@ from typing import Any
 from django.db import connections
 from django.db.models import Model
 
+from ..fields.lookup import table_of
+from ..fields.primary_keys import pk_from_text
 from ..ledger.images import Image, former_values, merged
 from ..utils.chunks import query_chunks
 from ..utils.databases import database_of
@@ -58,8 +60,7 @@ class Restoration:
                 if bool(model._meta.get_field(name).is_relation) == relations
             }
             if values:
-                rows = model._base_manager.using(self._database)
-                rows.filter(pk=pk).update(**values)
+                table_of(model, self._database).filter(pk=pk).update(**values)
 
     def recreate(self) -> None:
         """Create again what a run deleted, as it was, with its primary key.
@@ -86,14 +87,14 @@ class Restoration:
     def _images_of(self, formers: _Formers) -> Iterator[tuple[type[Model], Image, Any]]:
         """Objects with what they were; what was changed last comes first."""
         for model, of_parts in formers.items():
-            to_python = model._meta.pk.to_python
+            pk_of = pk_from_text(model)
             pks = {pk for _, objects in of_parts for pk in objects}
             for chunk in query_chunks(pks, self._database):
                 found: dict[Any, list[Image]] = {pk: [] for pk in chunk}
                 for part, objects in of_parts:
                     hashes = [objects[pk].key_hash for pk in chunk if pk in objects]
                     for image in chain(*part.images.find(hashes, **part.of_run).values()):
-                        if (pk := to_python(image.object_pk)) in found:
+                        if (pk := pk_of(image.object_pk)) in found:
                             found[pk].append(image)
                 before = {
                     pk: merged(sorted(images, key=lambda image: image.number))

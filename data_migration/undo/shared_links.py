@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator
 from typing import Any, NamedTuple
 
+from ..fields.primary_keys import pk_from_text, pk_to_text
 from ..models import MigrationState, RowLink
 from ..plan.graph import Plan
 from ..utils.chunks import query_chunks
@@ -35,6 +36,7 @@ class SharedLinks:
 
         ``without`` are the numbers of migrations that nobody asks for.
         """
+        pk_of = pk_from_text(model)
         names = ("migration_id", "key_hash", "run", "key", "object_pk")
         for chunk in query_chunks(pks, self._database):
             if model not in self._states:
@@ -49,8 +51,7 @@ class SharedLinks:
             if not (asked := sorted(states.keys() - without)):
                 return
             rows = RowLink.objects.using(self._database).filter(
-                migration__in=asked, object_pk__in=list(map(str, chunk))
+                migration__in=asked, object_pk__in=list(map(pk_to_text(model), chunk))
             )
             for state, key_hash, run, key, text in rows.values_list(*names):
-                pk = model._meta.pk.to_python(text)
-                yield SharedLink(states[state], key_hash.hex, run, key, pk)
+                yield SharedLink(states[state], key_hash.hex, run, key, pk_of(text))

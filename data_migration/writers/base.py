@@ -133,7 +133,7 @@ class Writer(ABC):
             draft.outcome = None
             if draft.instance is not None and draft.existing is None and not draft.is_saved:
                 draft.instance._state.adding = True
-                if not draft.has_key:
+                if not draft.has_key and not isinstance(draft.instance.pk, tuple):
                     draft.instance.pk = None
 
     def fail(self, draft: Draft, error: Exception) -> None:

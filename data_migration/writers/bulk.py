@@ -6,7 +6,9 @@ from collections import defaultdict
 from functools import partial
 from typing import Any
 
-from ..fields.stock import is_clock, is_stock
+from ..fields.lookup import table_of
+from ..fields.primary_keys import is_set
+from ..fields.stock import is_clock, is_plain, is_stock
 from ..outcomes import WriterName
 from ..rows.drafts import Draft
 from ..spec.migration import Migration
@@ -14,7 +16,7 @@ from ..tables import Unsuitable
 from ..utils.chunks import chunks
 from .base import Writer
 from .conflicts import Conflicts
-from .inserts import Inserts, django_has_to, written_fields
+from .inserts import Inserts, django_has_to, refuse_empty_key, written_fields
 from .joins import Joins, ThroughJoins
 from .packets import Portions
 from .timestamps import keeping_queryset
@@ -110,7 +112,8 @@ class BulkWriter(Writer):
         for draft in drafts:
             if draft.instance is None:
                 draft.instance = self.model(**draft.values)
-                draft.has_key = draft.instance.pk is not None
+                draft.has_key = is_set(draft.instance.pk)
+            refuse_empty_key(draft.instance)
         rows = keeping_queryset(self.model, self.database)
         for portion in self._portion(drafts):
             rows.bulk_create([draft.instance for draft in portion])
@@ -130,12 +133,16 @@ class BulkWriter(Writer):
         groups: dict[tuple[str, ...], list[Any]] = defaultdict(list)
         for draft in drafts:
             groups[draft.changes.fields].append(draft.existing)
-        rows = self.model._base_manager.using(self.database)
+        rows = table_of(self.model, self.database)
         for names, instances in sorted(groups.items(), key=lambda group: group[0]):
             fields: list[Any] = [self.model._meta.get_field(name) for name in names]
-            if len(instances) == 1 or self._may_be_cut(fields, instances):
+            if (
+                len(instances) == 1
+                or not all(map(is_plain, fields))
+                or self._may_be_cut(fields, instances)
+            ):
                 for each in instances:
-                    values = {field.attname: getattr(each, field.attname) for field in fields}
+                    values = {field.attname: vars(each)[field.attname] for field in fields}
                     rows.filter(pk=each.pk).update(**values)
             else:
                 rows.bulk_update(instances, names)

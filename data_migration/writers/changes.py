@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Iterable, Mapping
 from decimal import ROUND_HALF_EVEN, ROUND_HALF_UP, Decimal
+from functools import cache
 from typing import Any
 
 from django.db.models import DecimalField, Field
@@ -16,19 +17,41 @@ _ROUNDINGS = (ROUND_HALF_UP, ROUND_HALF_EVEN)
 
 
 def apply_to_existing(draft: Draft) -> None:
-    """Put the draft's values on its existing object; the key of the object stays."""
-    for name, value in draft.values.items():
-        if name not in ("pk", draft.existing._meta.pk.name, draft.existing._meta.pk.attname):  # type: ignore[union-attr]
-            setattr(draft.existing, name, value)
+    """Put the draft's values on its existing object; the key of the object stays.
+
+    In the order of the fields, as ``Model(...)`` does it: a field may look at one before it, as
+    an amount of django-money does at its currency.
+    """
+    model: Any = type(draft.existing)
+    own, places = _key_names(model), _places(model)
+    for name in sorted(draft.values, key=lambda name: places.get(name, len(places))):
+        if name not in own:
+            setattr(draft.existing, name, draft.values[name])
+
+
+@cache
+def _key_names(model: Any) -> frozenset[str]:
+    """The names under which a row may give the key, or a part of it."""
+    fields = (model._meta.pk, *model._meta.pk_fields)
+    return frozenset({"pk", *(name for field in fields for name in (field.name, field.attname))})
+
+
+@cache
+def _places(model: Any) -> dict[str, int]:
+    """The place of each field by the names under which a row may give it."""
+    fields = enumerate(model._meta.fields)
+    return {name: place for place, field in fields for name in (field.name, field.attname)}
 
 
 def changed_fields(instance: Any, before: dict[str, Any]) -> tuple[str, ...]:
     """The names of the fields whose value is no longer that of ``before``."""
-    after = stored_values(instance)
+    model: Any = type(instance)
+    after, own = stored_values(instance), _key_names(model)
     return tuple(
         field.name
         for field in instance._meta.concrete_fields
         if not field.primary_key
+        and field.attname not in own
         and field.attname in before
         and not _is_same(field, before[field.attname], after[field.attname])
     )

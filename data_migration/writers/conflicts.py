@@ -51,7 +51,7 @@ class Conflicts:
             attname = existing._meta.get_field(name).attname  # type: ignore[union-attr]
             self._note(draft, name, getattr(existing, attname), before[attname])
             if keeps:
-                setattr(existing, attname, before[attname])
+                _reset(existing, name, before[attname])
         return tuple(name for name in changed if not (keeps and name in edited))
 
     def targets(self, draft: Draft, name: str, stored: Iterable[Any]) -> list[Any]:
@@ -97,6 +97,14 @@ class Conflicts:
         note = Note(name, wanted, f"{what}, which {end}")
         if note not in draft.conflicts:  # a batch that was halved comes here again
             draft.conflicts += (note,)
+
+
+def _reset(instance: Any, name: str, value: Any) -> None:
+    """Give the field its stored value, as it was loaded: no descriptor gets a say."""
+    field = instance._meta.get_field(name)
+    vars(instance)[field.attname] = value
+    if field.is_relation and field.is_cached(instance):
+        field.delete_cached_value(instance)
 
 
 _DECIDE_DELETED = (

@@ -7,7 +7,9 @@ from typing import Any
 
 from django.db.models import FileField, Model
 
-from ..fields.stock import copy_refusal, is_clock, is_stock
+from ..exceptions import RowFailure
+from ..fields.primary_keys import is_set
+from ..fields.stock import copy_refusal, is_clock, is_plain, is_stock
 from ..rows.drafts import Draft
 from ..tables import Meanwhile, NewKeys, TableInsert, Unsuitable, has_own_way
 from ..utils.databases import database_of
@@ -28,6 +30,7 @@ class Inserts:
         self._database = database
         self._by_copy = by_copy
         self._pk: Any = model._meta.pk
+        self._key_names = [field.attname for field in model._meta.pk_fields]
         self._fields = {field.attname: field for field in written_fields(model)}
         self._new_keys = NewKeys(model, database=database)
         self._tables: dict[tuple[str, ...], TableInsert] = {}
@@ -40,11 +43,11 @@ class Inserts:
         """
         of = self._of_values if drafts[0].instance is None else self._of_instances
         columns = of(drafts)
-        keys = columns[self._pk.attname]
-        has_keys = None not in keys
+        keys = self._keys(columns)
+        has_keys = None not in keys if len(self._key_names) == 1 else all(map(is_set, keys))
         if has_keys:
             self._insert(columns, meanwhile)
-        elif any(key is not None for key in keys):
+        elif len(self._key_names) > 1 or any(key is not None for key in keys):
             raise Unsuitable("some rows have a key and some have none")
         elif self._new_keys:
             keys = list(self._new_keys.take(len(drafts)))
@@ -58,6 +61,10 @@ class Inserts:
                 setattr(draft.instance, self._pk.attname, key)
                 draft.instance._state.adding = False
                 draft.instance._state.db = self._database
+
+    def _keys(self, columns: Columns) -> list[Any]:
+        keys = [columns[name] for name in self._key_names]
+        return keys[0] if len(keys) == 1 else list(zip(*keys, strict=True))
 
     def _insert(self, columns: Columns, meanwhile: Meanwhile) -> None:
         self._table(columns)(list(columns.values()), meanwhile)
@@ -93,7 +100,8 @@ class Inserts:
             columns = {name: [row[name] for row in rows] for name in rows[0]}
         except KeyError as error:
             raise Unsuitable("rows of different columns") from error
-        columns.setdefault(self._pk.attname, [None] * len(rows))
+        for name in self._key_names:
+            columns.setdefault(name, [None] * len(rows))
         return columns
 
 
@@ -121,6 +129,15 @@ def _fill(field: Any, rows: list[dict[str, Any]]) -> None:
             row[name] = field.get_default()
 
 
+def refuse_empty_key(instance: Model) -> None:
+    """Raise :exc:`RowFailure` where Django would save an empty text for a key that is NULL."""
+    for field in instance._meta.pk_fields:
+        if field.has_default() or field.has_db_default():
+            continue
+        if getattr(instance, field.attname) is None and field.get_default() == "":
+            raise RowFailure("NULL cannot identify an object", column=field.name)
+
+
 def django_has_to(model: type[Model], *, database: str) -> str:
     """Why new objects go through ``bulk_create``, in one phrase; empty where they need not."""
     if not has_own_way(database):
@@ -128,6 +145,9 @@ def django_has_to(model: type[Model], *, database: str) -> str:
     for field in model._meta.concrete_fields:
         if not is_stock(field):
             return f"{field.name} is a {type(field).__name__}, which has methods of its own"
+        if not is_plain(field):
+            kind = type(getattr(model, field.attname)).__name__
+            return f"{field.name} is read through a {kind}"
         if field.generated or field.has_db_default():
             return f"the database computes {field.name}"
     new_keys = NewKeys(model, database=database)

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from django.db.models import Model
 
 from ..fields.lookup import stored_values
+from ..fields.primary_keys import is_set
 from ..outcomes import Outcome
 from ..rows.drafts import Changes, Draft
 from ..spec.hooks import Hooks
@@ -62,7 +63,7 @@ class Instances:
             if self._is_kept(draft, instance):
                 draft.is_saved = not instance._state.adding
                 # It may have come under the name that it has in a parent's table.
-                draft.has_key = instance.pk is not None or bool(
+                draft.has_key = is_set(instance.pk) or bool(
                     self._parent_keys
                     and any(getattr(instance, name) is not None for name in self._parent_keys)
                 )

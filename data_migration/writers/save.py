@@ -5,11 +5,13 @@ from __future__ import annotations
 from inspect import Parameter, signature
 from typing import Any
 
+from ..fields.lookup import table_of
 from ..outcomes import WriterName
 from ..rows.drafts import Draft
 from ..spec.migration import Migration
 from .base import Writer
 from .conflicts import Conflicts
+from .inserts import refuse_empty_key
 from .joins import Joins, ManagerJoins
 from .timestamps import auto_fields
 
@@ -38,6 +40,7 @@ class SaveWriter(Writer):
 
     def create(self, drafts: list[Draft]) -> None:
         for draft in drafts:
+            refuse_empty_key(draft.instance)
             given = self._given_times(draft.instance)
             # Without force_insert an object of the same key would be overwritten silently.
             self._save(draft.instance, force_insert=True)
@@ -74,7 +77,7 @@ class SaveWriter(Writer):
         """Write back the times that ``save()`` replaced; see :mod:`.timestamps`."""
         lost = {name: value for name, value in given.items() if getattr(instance, name) != value}
         if lost:
-            rows = self.model._base_manager.using(self.database)
+            rows = table_of(self.model, self.database)
             rows.filter(pk=instance.pk).update(**lost)
             for name, value in lost.items():
                 setattr(instance, name, value)

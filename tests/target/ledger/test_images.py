@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 import uuid
 from collections.abc import Mapping
 from decimal import Decimal
-from typing import Any
+from types import NoneType
+from typing import Any, NamedTuple
 
 import pytest
 from django.db import models
+from django.test.utils import isolate_apps
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.django import TestCase
@@ -235,3 +238,60 @@ class StoredForm(TestCase):
     )
     def test_every_value_survives(self, values: dict[str, Any]) -> None:
         assert former_values(Everything, stored_form(Everything(), values)) == values
+
+
+class Point(NamedTuple):
+    x: int
+    y: int
+
+
+class OwnField(models.TextField):  # type: ignore[type-arg]
+    def to_python(self, value: Any) -> Any:
+        return value if isinstance(value, (Point, NoneType)) else Point(*json.loads(value))
+
+    def get_prep_value(self, value: Any) -> Any:
+        return None if value is None else json.dumps(value)
+
+
+class Written(OwnField):
+    """Its text is no text, but what JSON can hold."""
+
+    def value_to_string(self, obj: Any) -> Any:
+        return {"x": Decimal(obj.point.x), "y": obj.point.y}
+
+    def to_python(self, value: Any) -> Any:
+        if isinstance(value, dict):
+            return Point(int(value["x"]), value["y"])
+        return super().to_python(value)
+
+
+class Forgetful(OwnField):
+    """Says ``Point(x=1, y=2)``, as Django's own way does, and cannot read that."""
+
+
+class Rounding(OwnField):
+    def value_to_string(self, obj: Any) -> str:
+        return json.dumps([obj.point.x, 0])
+
+
+@pytest.mark.parametrize(
+    ("field", "why"),
+    [
+        (Written(), ""),
+        (
+            Forgetful(),
+            "Forgetful cannot read what it wrote itself: JSONDecodeError: Expecting value:"
+            " line 1 column 1 (char 0)",
+        ),
+        (Rounding(), "Rounding reads '[1, 0]' as Point(x=1, y=0)"),
+    ],
+)
+@isolate_apps("tests.apps.shop")
+def test_what_a_field_of_the_project_cannot_read_again_is_not_kept(field: Any, why: str) -> None:
+    model = type(
+        "Place", (models.Model,), {"__module__": "tests.apps.shop.models", "point": field}
+    )
+    stored = json.loads(json.dumps(stored_form(model(), {"point": Point(1, 2)})))
+    image = Image("", 1, "1", False, stored, {}, None, [], 1)
+    assert image.lost == ({"point": why} if why else {})
+    assert former_values(model, image.values) == ({} if why else {"point": Point(1, 2)})

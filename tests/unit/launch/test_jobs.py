@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from django.utils import translation
 
 from data_migration.exceptions import LedgerError, RunRefused, SpecError
 from data_migration.launch import jobs
@@ -49,6 +50,15 @@ def executed(run: Run) -> Import:
     done = jobs.execute(run.pk, "default")
     assert isinstance(done, Import)
     return done
+
+
+def test_is_executed_in_the_language_of_the_project(monkeypatch: pytest.MonkeyPatch) -> None:
+    spoken: list[str | None] = []
+    execute = lambda *arguments: spoken.append(translation.get_language())  # noqa: E731
+    monkeypatch.setitem(jobs.EXECUTORS, RunKind.IMPORT, execute)
+    with translation.override("fr"):
+        jobs.execute(queue(commit()).pk, "default")
+    assert spoken == ["en-us"]
 
 
 def labels(plan: Any) -> list[str]:

@@ -10,6 +10,7 @@ import pytest
 from data_migration.exceptions import SpecError
 from data_migration.migration import Migration
 from data_migration.spec.legacy_key import key_columns_of, search_attrs_of
+from tests.apps.modern.models import Seat
 from tests.apps.shop.models import Country, Custom, Product, Restaurant, Token
 
 
@@ -33,6 +34,9 @@ def migration(model: Any = Product, **attributes: Any) -> Migration:
         (Restaurant, {}, ["id"], ("id",)),
         (Restaurant, {}, ["place_ptr_id"], ("place_ptr_id",)),
         (Restaurant, {}, ["place_ptr"], ("place_ptr",)),
+        (Seat, {}, ["code", "price", "tenant"], ("tenant", "code")),
+        (Seat, {}, ["tenant_id", "code"], ("tenant_id", "code")),
+        (Seat, {}, ["code"], ()),
     ],
 )
 def test_legacy_key(
