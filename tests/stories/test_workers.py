@@ -13,7 +13,15 @@ import pytest
 from django.db import connection
 from django.db.models import Sum
 
-from data_migration.models import MigrationState, RowError, RowLink, Run, RunStep, StepRange
+from data_migration.models import (
+    DeferredRelation,
+    MigrationState,
+    RowError,
+    RowLink,
+    Run,
+    RunStep,
+    StepRange,
+)
 from tests.apps.ledger.models import Customer, Order, Tag
 from tests.apps.library.testing import Project, Result, make_project
 from tests.support.legacy import sqlite
@@ -113,13 +121,19 @@ def order(number: int) -> tuple[int, int, str, str]:
 
 @pytest.fixture
 def project(tmp_path: Path, target_environment: dict[str, str]) -> Project:
+    return new_project(tmp_path, target_environment)
+
+
+def new_project(
+    tmp_path: Path, target_environment: dict[str, str], spec: str = SPEC, rows: int = ROWS
+) -> Project:
     legacy = tmp_path / "legacy.sqlite3"
-    build(legacy)
+    build(legacy, rows)
     source = {"legacy": {"ENGINE": "sqlite", "NAME": str(legacy)}}
     return make_project(
         tmp_path,
         {**target_environment, "KILL_FILE": str(tmp_path / "killed")},
-        spec=SPEC,
+        spec=spec,
         settings=[
             f"DATA_MIGRATION_SOURCES = {source!r}",
             "DATA_MIGRATION_HEARTBEAT_INTERVAL = 0.2",
@@ -384,3 +398,27 @@ def test_an_update_compares_and_changes_like_one_process(project: Project) -> No
     assert found.updated == ROWS // 10 - skipped - 1
     assert found.unchanged == ROWS - found.updated - found.created
     assert open_messages() == []
+
+
+def test_a_target_that_failed_is_waited_for_by_every_range(
+    tmp_path: Path, target_environment: dict[str, str]
+) -> None:
+    skipping = SPEC.replace('delimiter=","', 'delimiter=",", skip_missing=True')
+    project = new_project(tmp_path, target_environment, skipping, rows=1500)
+    with closing(sqlite(tmp_path / "legacy.sqlite3")) as legacy, legacy:
+        legacy.execute("UPDATE tags SET name = NULL WHERE id = 7")
+    run(project, "--workers", "2", "--on-error", "continue")
+    assert step().split_into > 1
+    wanted = {
+        key: {int(tag) for tag in tags.split(",") if tag}
+        for key, _, _, tags in map(order, range(1500))
+        if Order.objects.filter(pk=key).exists()
+    }
+    waiting = [key for key, tags in wanted.items() if 7 in tags]
+    assert DeferredRelation.objects.count() == step().warnings == len(waiting) > 0
+    with closing(sqlite(tmp_path / "legacy.sqlite3")) as legacy, legacy:
+        legacy.execute("UPDATE tags SET name = 'tag 7' WHERE id = 7")
+    run(project, "--workers", "2", "--on-error", "continue")
+    joins = Order.tags.through.objects.values_list("order_id", "tag_id")
+    assert set(joins) == {(key, tag) for key, tags in wanted.items() for tag in tags}
+    assert not DeferredRelation.objects.exists()
