@@ -400,6 +400,7 @@ def test_an_update_compares_and_changes_like_one_process(project: Project) -> No
     assert open_messages() == []
 
 
+@pytest.mark.once
 def test_a_target_that_failed_is_waited_for_by_every_range(
     tmp_path: Path, target_environment: dict[str, str]
 ) -> None:
