@@ -418,3 +418,13 @@ class TestConsequences:
         ]
         sentence = f"{STAFF}: 1 of 1 failed rows only misses a target that --limit left unread"
         assert sentence in result.out
+
+    def test_such_a_row_does_not_end_a_rehearsal(self, shop: Keyed) -> None:
+        shop.change("UPDATE staff SET store = 103 WHERE nr = 9001")
+        result = migrate(*BOTH, "ledger.NodeMigration", "--limit", "1")
+        assert result.code == 1
+        statuses = dict(RunStep.objects.values_list("migration", "status"))
+        assert statuses[STAFF] == "partial"
+        assert "2 rows failed" in result.err
+        assert migrate(*BOTH, "--limit", "1", "--commit").code == 1
+        assert RunStep.objects.filter(migration=STAFF).latest("pk").status == "failed"
