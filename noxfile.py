@@ -118,7 +118,8 @@ def selected(python: str, target: str) -> Iterator[str]:
     yield from (f"--ignore={path}" for path in left_out)
 
 
-#: Where the coverage of each session goes that is worth the time.
+#: Where the coverage of each measured session goes. Tracing makes Python half as fast, so it is
+#: measured once: where most of the code runs, and where a server does part of the work.
 COVERAGE = ROOT / ".venvs" / "coverage"
 
 # ---------------------------------------------------------------- environments
@@ -175,6 +176,7 @@ def pytest(
     target: str,
     *arguments: str,
     writer: str = "",
+    is_measured: bool = False,
 ) -> None:
     """Run pytest with this target, unless no server is to be had for it."""
     absent = [kind for kind in SERVERS if kind.engine == target and kind.missing()]
@@ -182,8 +184,6 @@ def pytest(
         session.skip(f"no {target} server: python -m tests.services install")
     # Sessions go on side by side: they share neither a cache nor, on a given server, a database.
     name = re.sub(r"\W+", "_", f"{session.name.partition('(')[0]} {target}")
-    # Tracing makes Python half as fast. On SQLite most is tested without another process.
-    is_measured = target == "sqlite" and python in (NEWEST, OLDEST)
     run(
         session,
         python,
@@ -205,7 +205,8 @@ def tests_on(python: str) -> None:
     @nox.parametrize("django, target", [(DJANGO[python], target) for target in targets])
     def tests(session: nox.Session, django: str, target: str) -> None:
         """pytest: with the newest Python all that the target has a part in, else a choice."""
-        pytest(session, python, target, *selected(python, target))
+        is_measured = python == NEWEST and target == "postgresql"
+        pytest(session, python, target, *selected(python, target), is_measured=is_measured)
 
 
 def in_newest(
@@ -221,7 +222,7 @@ def in_newest(
 def stories(session: nox.Session) -> None:
     """pytest: from end to end with PostgreSQL; a browser and real workers among it."""
     elsewhere = (f"--ignore={path}" for path in WITHOUT_TARGET if path.startswith(STORIES))
-    pytest(session, NEWEST, "postgresql", *STORIES, *elsewhere)
+    pytest(session, NEWEST, "postgresql", *STORIES, *elsewhere, is_measured=True)
 
 
 tests_on(NEWEST)
@@ -230,7 +231,7 @@ tests_on(NEWEST)
 @in_newest()
 def unit(session: nox.Session) -> None:
     """pytest: what writes to no target, with the newest Python."""
-    pytest(session, NEWEST, "sqlite", *WITHOUT_TARGET)
+    pytest(session, NEWEST, "sqlite", *WITHOUT_TARGET, is_measured=True)
 
 
 for other in DJANGO:
@@ -245,12 +246,9 @@ def forced(session: nox.Session) -> None:
     pytest(session, NEWEST, "postgresql", *choice, writer="bulk")
 
 
-@in_newest(
-    "unit",
-    *(f"tests-{each}(django='{DJANGO[each]}', target='sqlite')" for each in (OLDEST, NEWEST)),
-)
+@in_newest("unit", "stories", f"tests-{NEWEST}(django='{DJANGO[NEWEST]}', target='postgresql')")
 def coverage(session: nox.Session) -> None:
-    """Lines and branches that the tests on SQLite reach, without the processes they start."""
+    """Lines and branches that tests reach, without the processes they start: with PostgreSQL."""
     for command in (("combine", "--keep"), ("report",)):
         run(session, NEWEST, "coverage", *command, COVERAGE_FILE=str(COVERAGE / ".coverage"))
 
