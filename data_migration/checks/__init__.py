@@ -27,12 +27,14 @@ Check = Callable[[str, type[Migration]], Iterator[CheckMessage]]
 
 #: What the plan is made of: holds for skipped migrations too.
 _PLANNING: tuple[Check, ...] = (
+    attributes.check_flags,
     attributes.check_model,
     attributes.check_depends_on,
     descriptions.check_column_description,
 )
 #: What matters when the migration runs.
 _RUNNING: tuple[Check, ...] = (
+    attributes.check_hooks,
     attributes.check_query,
     attributes.check_query_params,
     attributes.check_search_attr,
@@ -58,7 +60,9 @@ def check_project(**kwargs: Any) -> list[CheckMessage]:
     one needs, so there is nothing worse than a warning before it.
     """
     try:
-        messages = check_specs(discover())
+        migrations = discover()
+        strangers = names.check_strangers(migrations)
+        messages = [*check_specs(migrations), *(m for m in strangers if not m.is_silenced())]
     except SpecImportError as error:
         messages = [fault("E001", None, problem=error), *check_specs({})]
     except SpecError as error:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import timedelta
-from inspect import isclass
+from inspect import isasyncgenfunction, isclass, iscoroutinefunction
+from math import isfinite
 from typing import Any
 
 from django.core.checks import CheckMessage
@@ -15,6 +16,7 @@ from ..conf import settings
 from ..fields.lookup import field_of
 from ..fields.paths import AttributePath
 from ..outcomes import Deleted, NullMarks, OnConflict, Removed, WriterName
+from ..spec.hooks import OwnHooks
 from ..spec.migration import Migration
 from ..utils.wording import suggest
 from .faults import fault
@@ -50,6 +52,21 @@ def check_model(label: str, migration: type[Migration]) -> Iterator[CheckMessage
         yield fault("E012", label, model=model._meta.label, why=why)
 
 
+def check_flags(label: str, migration: type[Migration]) -> Iterator[CheckMessage]:
+    """Any other value would count as one of the two: ``skip = "no"`` as True."""
+    for name in ("skip", "allow_updates", "track_changes"):
+        value: Any = getattr(migration, name)
+        if not isinstance(value, bool):
+            yield fault("E055", label, name=name, value=value)
+
+
+def check_hooks(label: str, migration: type[Migration]) -> Iterator[CheckMessage]:
+    for name in sorted(OwnHooks(migration).names):
+        hook: Any = getattr(migration, name)
+        if not callable(hook) or iscoroutinefunction(hook) or isasyncgenfunction(hook):
+            yield fault("E044", label, name=name, value=hook)
+
+
 def check_query(label: str, migration: type[Migration]) -> Iterator[CheckMessage]:
     query: Any = migration.query
     if not isinstance(query, str):
@@ -68,7 +85,7 @@ def check_query_params(label: str, migration: type[Migration]) -> Iterator[Check
 def check_search_attr(label: str, migration: type[Migration]) -> Iterator[CheckMessage]:
     attr: Any = migration.search_attr
     model: Any = getattr(migration, "model", None)
-    if not attr or not is_usable_model(model):
+    if attr is None or attr == "" or not is_usable_model(model):
         return
     if isinstance(attr, str) and is_computed(model, attr):
         yield fault("E038", label, what="search_attr", value=attr, model=model._meta.label)
@@ -91,7 +108,7 @@ def is_computed(model: type[Model], attr: str) -> bool:
 def check_legacy_key(label: str, migration: type[Migration]) -> Iterator[CheckMessage]:
     key: Any = migration.legacy_key
     columns = [key] if isinstance(key, str) else key
-    if key and not (
+    if key is not None and not (
         isinstance(columns, (list, tuple)) and all(isinstance(c, str) and c for c in columns)
     ):
         yield fault("E031", label, value=key)
@@ -152,11 +169,8 @@ def check_choices(label: str, migration: type[Migration]) -> Iterator[CheckMessa
 
 def check_reruns(label: str, migration: type[Migration]) -> Iterator[CheckMessage]:
     """What a rerun does with rows that changed or are gone, and who may share the rows."""
-    changes: Any = migration.track_changes
     split: Any = migration.split
     limit: Any = migration.removed_limit
-    if not isinstance(changes, bool):
-        yield fault("E055", label, value=changes)
     if split is not None and not isinstance(split, bool):
         yield fault("E053", label, value=split)
     if not _is_number(limit) or not 0 <= limit <= 100:
@@ -213,9 +227,9 @@ def lacks_key(migration: type[Migration]) -> bool:
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and isfinite(value)
 
 
 def is_positive(value: Any, *kinds: type) -> bool:
-    """Whether it is a number above zero of one of the kinds; ``True`` is none."""
-    return isinstance(value, kinds) and not isinstance(value, bool) and value > 0  # type: ignore[operator]
+    """Whether it is a finite number above zero of one of the kinds; ``True`` is none."""
+    return isinstance(value, kinds) and _is_number(value) and value > 0  # type: ignore[operator]

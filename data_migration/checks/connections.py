@@ -35,7 +35,10 @@ DRIVERS = {
 
 
 def check_source(label: str, migration: type[Migration]) -> Iterator[CheckMessage]:
-    if _connects_by_setting(migration) and migration.source is None:
+    source: Any = migration.source
+    if source is not None and not (isinstance(source, str) and source):
+        yield fault("E066", label, value=source)
+    elif source is None and _connects_by_setting(migration):
         yield fault("E061", label)
 
 
@@ -45,8 +48,8 @@ def check_missing(migrations: Mapping[str, type[Migration]]) -> Iterator[CheckMe
     users: dict[str, list[str]] = {}
     for label, migration in sorted(migrations.items()):
         name: Any = migration.source
-        if name is not None and not migration.skip and _connects_by_setting(migration):
-            users.setdefault(str(name), []).append(label)
+        if isinstance(name, str) and not migration.skip and _connects_by_setting(migration):
+            users.setdefault(name, []).append(label)
     for name, labels in sorted(users.items()):
         if isinstance(sources, Mapping) and name not in sources:
             guess = suggest(name, map(str, sources))

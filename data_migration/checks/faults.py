@@ -41,6 +41,10 @@ FAULTS = {
         "Once the module can be imported, run: manage.py check --tag data_migration",
     ),
     "E002": Text("{problem}", "A label names one class, so each name can be used once per app."),
+    "W003": Text(
+        "The class has a query and no spec has it, so it never runs.",
+        "Import the class, or its module, in the spec: from {module} import ...",
+    ),
     # the query and its model
     "E010": Text(
         "The migration has a query and no model.",
@@ -73,6 +77,15 @@ FAULTS = {
     "W017": Text(
         "{name!r} is no attribute or hook of a migration, so it has no effect.{suggestion}",
         "Rename it; a helper of your own is not mistaken for a hook if its name starts with _.",
+    ),
+    "E018": Text(
+        "{name} is overridden, which django-data-migration 0.2.1 called and nothing calls here:"
+        " rows would arrive in another way than you mean.",
+        "Instead, {instead}. A helper of your own needs another name, such as _{name}.",
+    ),
+    "W019": Text(
+        "{name} is set, which django-data-migration 0.2.1 used and nothing uses here.",
+        "Remove it: how many targets are kept in memory is DATA_MIGRATION_RELATION_CACHE_SIZE.",
     ),
     # column_description
     "E020": Text(
@@ -180,6 +193,10 @@ FAULTS = {
         "The page howto/relations of the documentation shows how to migrate a cycle.",
     ),
     # writing
+    "E044": Text(
+        "{name} has to be a method, got {value!r}.",
+        "Define it with def, or leave it out: an async method would never be waited for.",
+    ),
     "E050": Text("writer {value!r} does not exist.{suggestion}", "Choose one of {known}."),
     "E052": Text(
         "batch_size has to be a whole number above zero, got {value!r}.",
@@ -195,8 +212,8 @@ FAULTS = {
         "Remove it to use the default.",
     ),
     "E055": Text(
-        "track_changes has to be True or False, got {value!r}.",
-        "True calls hook_update_existing() only for rows that changed in the source.",
+        "{name} has to be True or False, got {value!r}.",
+        "Any other value would count as one of the two without saying so.",
     ),
     "E056": Text(
         "removed_limit has to be a percentage between 0 and 100, got {value!r}.",
@@ -237,6 +254,10 @@ FAULTS = {
     "W065": Text(
         "{key} is empty.",
         "Set it before the first run on this machine; all other commands work without it.",
+    ),
+    "E066": Text(
+        "source has to be a name in DATA_MIGRATION_SOURCES, got {value!r}.",
+        'Write source = "legacy".',
     ),
     # settings
     "E070": Text("{name} has to be {wanted}, got {value!r}.", "Remove it to use the default."),

@@ -6,7 +6,7 @@ import argparse
 import json
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext, redirect_stderr
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
@@ -20,6 +20,7 @@ from ..plan.graph import Plan
 from ..reports import rollback as report
 from ..undo import Rollback
 from ..utils.wording import error_text, exit_text
+from .values import read_values
 
 #: Refused, failed, or some rows failed.
 EXIT_FAILED = 1
@@ -27,11 +28,30 @@ EXIT_FAILED = 1
 EXIT_USAGE = 2
 
 
-class LegacyCommand(BaseCommand):
-    """Base of the commands that work on migrations."""
+class OwnCommand(BaseCommand):
+    """Base of all commands: what ``call_command()`` gives counts as what the command line says."""
 
     # A fault in a spec has its own exit code, so the checks are run by hand.
     requires_system_checks: list[str] = []
+
+    def execute(self, *args: Any, **options: Any) -> str | None:
+        """Read values of options like words, and send all that is said to ``stderr`` there.
+
+        What is said comes from hooks and progress too, so the stream takes the place of the
+        process's own while the command runs.
+        """
+        stream = options.get("stderr")
+        parser = self.create_parser("manage.py", self.__module__.rpartition(".")[2])
+        try:
+            options = read_values(parser, options)
+        except argparse.ArgumentTypeError as error:
+            raise CommandError(str(error), returncode=EXIT_USAGE) from error
+        with nullcontext() if stream is None else redirect_stderr(getattr(stream, "_out", stream)):
+            return super().execute(*args, **options)
+
+
+class LegacyCommand(OwnCommand):
+    """Base of the commands that work on migrations."""
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument(

@@ -82,6 +82,16 @@ def is_a(
     Raises :exc:`~django.core.exceptions.ImproperlyConfigured` on misuse. The order of the
     positional arguments begins with that of django-data-migration 0.2.1.
     """
+    _check_flags(
+        fk=fk,
+        m2m=m2m,
+        o2o=o2o,
+        exclude=exclude,
+        skip_missing=skip_missing,
+        prefetch=prefetch,
+        assign_by_id=assign_by_id,
+        deferred=deferred,
+    )
     if exclude:
         return Column(exclude=True)
     relation = _only_relation(fk=fk, m2m=m2m, o2o=o2o)
@@ -133,7 +143,7 @@ class _Faults:
 
     def names(self, argument: str, value: Any) -> tuple[str, ...]:
         """A tuple of names that differ; empty for None."""
-        if not value:
+        if value is None:
             return ()
         if isinstance(value, str):
             raise self._refuse(
@@ -176,15 +186,20 @@ class _Faults:
                 " its column of the query, in the same order."
             )
 
-        if described.relation is not Relation.M2M:
-            return
         if not described.delimiter or not isinstance(described.delimiter, str):
             raise self._refuse(f"delimiter has to be a text, got {described.delimiter!r}.")
-        if len(columns) > 1:
+        if described.relation is Relation.M2M and len(columns) > 1:
             raise self._refuse(
                 "a many-to-many is read from one column; several columns identify one target, with"
                 " fk=True or o2o=True."
             )
+
+
+def _check_flags(**flags: Any) -> None:
+    """Raise ``ImproperlyConfigured`` for a value that only counts as True or False."""
+    for name, value in flags.items():
+        if not isinstance(value, bool):
+            raise ImproperlyConfigured(f"is_a(): {name} has to be True or False, got {value!r}.")
 
 
 def _only_relation(**chosen: bool) -> Relation:

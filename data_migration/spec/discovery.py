@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from importlib import import_module
 from inspect import isclass
 from types import ModuleType
+from typing import Any
 
 from django.apps import AppConfig, apps
 from django.utils.module_loading import module_has_submodule
@@ -23,7 +24,8 @@ def discover() -> dict[str, type[Migration]]:
     """Return every migration by its label ``app_label.ClassName``, sorted.
 
     Only classes with a ``query`` count. A class belongs to the app whose spec defines it; one
-    that a spec imports from elsewhere (a library, a helper module) belongs to that spec's app.
+    that a spec imports from elsewhere (a library, a helper module), by itself or with its module,
+    belongs to that spec's app.
 
     Raises :exc:`SpecImportError` for a spec that cannot be imported and :exc:`SpecError` when one
     app has two migrations of the same name.
@@ -68,23 +70,37 @@ def _where(error: BaseException) -> str:
 
 
 def _migrations_of(spec: ModuleType, specs: dict[str, ModuleType]) -> list[type[Migration]]:
-    defined = {cls for cls in _subclasses(Migration) if _is_inside(cls, spec)}
-    imported = {
+    everything = set(subclasses(Migration))
+    defined = {cls for cls in everything if _is_inside(cls, spec)}
+    # Not a package that the spec is a part of: import shop.parts binds the name shop.
+    modules = [
         value
         for value in vars(spec).values()
-        if isclass(value)
-        and issubclass(value, Migration)
-        and not any(_is_inside(value, other) for other in specs.values())
+        if isinstance(value, ModuleType) and not spec.__name__.startswith(f"{value.__name__}.")
+    ]
+    named = {value for value in vars(spec).values() if isclass(value)}
+    imported = {
+        cls
+        for cls in everything
+        if cls in named or any(_is_inside(cls, module) for module in modules)
+        if not any(_is_inside(cls, other) for other in specs.values())
     }
     return sorted(
-        (cls for cls in defined | imported if cls.query), key=lambda cls: cls.__qualname__
+        (cls for cls in defined | imported if has_query(cls)), key=lambda cls: cls.__qualname__
     )
 
 
-def _subclasses(cls: type[Migration]) -> Iterator[type[Migration]]:
+def has_query(migration: type[Migration]) -> bool:
+    """Whether it is no base class. What is no text is a query too, for a check to speak of."""
+    query: Any = migration.query
+    return query is not None and query != ""
+
+
+def subclasses(cls: type[Migration]) -> Iterator[type[Migration]]:
+    """Every class that derives from ``cls`` and still exists, in whatever module."""
     for subclass in cls.__subclasses__():
         yield subclass
-        yield from _subclasses(subclass)
+        yield from subclasses(subclass)
 
 
 def _is_inside(cls: type, spec: ModuleType) -> bool:

@@ -488,3 +488,17 @@ def test_fault_11_a_long_name_is_a_name(old: OldProject) -> None:
     assert old.migrate(label, "--commit").code == 0
     assert "Nothing to do." in old.migrate(label, "--commit").out
     assert RunStep.objects.get().migration == f"{label}.{name}Migration"
+
+
+def test_fault_10_what_is_said_goes_where_it_is_asked_for(
+    old: OldProject, capfd: pytest.CaptureFixture[str], settings: LazySettings
+) -> None:
+    settings.DATA_MIGRATION_PROGRESS_INTERVAL = 1e-9
+    hook = (
+        "@classmethod\ndef hook_before_all(self):\n    import sys; sys.stderr.write('of mine\\n')"
+    )
+    label = old.app(spec("Tag", select("id word", (1, "red"), (2, "red")), hook))
+    result = old.migrate(label, commit=True, on_error="continue", max_errors=5, logquery=True)
+    assert capfd.readouterr() == ("", "")
+    for said in ("of mine", "'id': 2", "SELECT 1 AS id", "[1/1]"):
+        assert said in result.err

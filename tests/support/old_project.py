@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 import sys
 from collections.abc import Iterator
-from contextlib import ExitStack, closing, contextmanager, redirect_stderr
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from io import StringIO
 from pathlib import Path
@@ -86,15 +86,14 @@ class OldProject:
         """The spec's module."""
         return sys.modules[f"{label}.{SPEC}"]
 
-    def migrate(self, *arguments: str) -> Result:
-        return self.command("migrate_legacy", *arguments)
+    def migrate(self, *arguments: str, **options: Any) -> Result:
+        return self.command("migrate_legacy", *arguments, **options)
 
-    def command(self, name: str, *arguments: str) -> Result:
-        """Run a command of ours off a terminal."""
+    def command(self, name: str, *arguments: str, **options: Any) -> Result:
+        """Run a command of ours off a terminal, as code does: ``options`` are values."""
         out, err = StringIO(), StringIO()
         try:
-            with redirect_stderr(err):
-                call_command(name, *arguments, stdout=out, stderr=err)
+            call_command(name, *arguments, stdout=out, stderr=err, **options)
         except CommandError as error:
             return Result(error.returncode, out.getvalue(), err.getvalue(), str(error))
         return Result(0, out.getvalue(), err.getvalue(), "")

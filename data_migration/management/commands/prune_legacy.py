@@ -5,25 +5,22 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 from django.db import DEFAULT_DB_ALIAS
 from django.utils import timezone
 
 from ...ledger import Ledger
 from ...ledger.pruning import prune
 from ...utils.wording import number_of
-from ..base import EXIT_USAGE, check_database, exit_codes, positive
+from ..base import EXIT_USAGE, OwnCommand, check_database, exit_codes, positive
 
 
-class Command(BaseCommand):
+class Command(OwnCommand):
     help = (
         "Delete the history of old runs: the runs, their steps and their messages. Links stay, and"
         " with them the state of every migration, its open failures and the way to roll it back."
         " Only a single pruned run can no longer be rolled back by its number."
     )
-
-    # No spec has a part in it, so a fault in one does not stand in the way.
-    requires_system_checks: list[str] = []
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument(

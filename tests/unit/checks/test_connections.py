@@ -88,3 +88,7 @@ def test_w064_knows_the_driver_of_every_engine_that_needs_one() -> None:
 def test_w065_a_value_that_this_machine_lacks(sources: Any, empty: Any) -> None:
     sources["legacy"] = {"ENGINE": "sqlite", "NAME": empty}
     assert "NAME is empty" in only("W065", check())
+
+
+def test_e066_a_source_that_is_no_name() -> None:
+    assert "got 5" in only("E066", check(source=5))

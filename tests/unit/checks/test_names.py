@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from importlib import import_module
+
 import pytest
 
 from data_migration import Migration
 from data_migration.checks import check_specs
+from data_migration.checks.names import CACHES, INTERNALS
 from tests.apps.shop.models import (
     Product,
 )
-from tests.support.checking import Sound, check, found_in, numbered, only
+from tests.support.checking import Sound, check, found_in, numbered, only, spec
 from tests.support.specs import NewApp
 
 
@@ -74,3 +77,41 @@ def test_w017_a_class_whose_query_is_misspelt(new_app: NewApp) -> None:
         "slips", 'from data_migration import *\nclass A(BaseMigration):\n    querry = "SELECT 1"'
     )
     only("W017", found_in(app))
+
+
+@pytest.mark.parametrize("name", sorted(INTERNALS))
+def test_e018_a_method_of_the_older_package_that_nothing_calls(name: str) -> None:
+    found = only("E018", check(**{name: classmethod(lambda cls, *given: None)}))
+    assert name in found
+    assert INTERNALS[name] in found
+
+
+@pytest.mark.parametrize("name", sorted(CACHES))
+def test_w019_a_cache_of_the_older_package_that_nothing_uses(name: str) -> None:
+    assert name in only("W019", check(**{name: {}}))
+
+
+def test_what_of_the_older_package_is_overridden_in_a_base_class_is_told_once() -> None:
+    base = spec(get_object=lambda self, desc, value: None)
+    found = check_specs({"shop.A": spec(base), "shop.B": spec(base)})
+    assert [message.id for message in found] == ["data_migration.E018"]
+
+
+PARTS = """
+from data_migration import Migration
+class PartMigration(Migration):
+    query = "SELECT 1"
+"""
+
+
+@pytest.mark.parametrize("line", ["import {app}.parts", "import {app}.parts\nparts = None"])
+def test_w003_a_class_that_no_spec_has(new_app: NewApp, line: str) -> None:
+    app = new_app("whole", parts=PARTS)
+    (app.folder / "data_migration_spec.py").write_text(line.format(app=app.name))
+    assert "from whole_" in only("W003", found_in(app))
+
+
+def test_w003_a_class_in_the_tests_of_an_app_is_left_alone(new_app: NewApp) -> None:
+    app = new_app("whole", "", tests=PARTS)
+    import_module(f"{app.name}.tests")
+    assert found_in(app) == {}

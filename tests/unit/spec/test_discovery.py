@@ -131,3 +131,20 @@ def test_a_spec_that_was_mended_is_found_by_the_next_run(new_app: NewApp) -> Non
         discover()
     (app.folder / "data_migration_spec.py").write_text(f"{ONE}# longer than before\n")
     assert labels_of(app) == ["mended.One"]
+
+
+PARTS = """
+from data_migration import Migration
+class PartMigration(Migration):
+    query = "SELECT 1"
+"""
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["from . import parts", "import {app}.parts as parts", "from .parts import PartMigration"],
+)
+def test_a_module_that_a_spec_imports_brings_its_migrations(new_app: NewApp, line: str) -> None:
+    app = new_app("whole", parts=PARTS)
+    (app.folder / "data_migration_spec.py").write_text(line.format(app=app.name))
+    assert [label for label in discover() if label.startswith("whole.")] == ["whole.PartMigration"]
