@@ -24,8 +24,8 @@ from ..launch.handover import availability
 from ..ledger import about, dismiss
 from ..models import MigrationState, RowError, Run, RunStep
 from ..outcomes import MessageKind, OnError
+from ..reports.causes import causes, like
 from .base import ACT, START, LedgerAdmin, number_in
-from .causes import causes, like
 from .confirmation import confirm
 from .export import csv_lines
 from .intents import Action, Intent

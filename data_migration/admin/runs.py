@@ -28,8 +28,8 @@ from ..ledger import ACTIVE, active_run, request_stop, withdraw
 from ..models import RowError, Run, RunStep
 from ..outcomes import RunStatus
 from ..reports import migrations as report
+from ..reports.causes import causes
 from .base import ACT, LedgerAdmin, may, number_in, permission_for
-from .causes import causes
 from .intents import FAILED_ROW
 from .live import document, watched
 from .messages import Filter

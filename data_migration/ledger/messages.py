@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable
 from functools import cached_property
 from typing import Any, NamedTuple
 
-from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.db.models import Exists, F, OuterRef, Q, QuerySet
 
 from ..models import MigrationState, RowError, RunStep
 from ..outcomes import MessageKind
@@ -223,10 +223,17 @@ def messages_of(
     for step in steps.exclude(started_at=None).order_by("run_id"):
         last[step.migration] = step.pk
     rows = RowError.objects.using(database)
-    told = rows.filter(step__in=last.values())
-    again = told.filter(migration=OuterRef("migration"), key_hash=OuterRef("key_hash"))
-    waiting = open_failures(database).filter(~Exists(again), migration__label__in=labels)
-    found = rows.filter(Q(pk__in=told.values("pk")) | Q(pk__in=waiting.values("pk")))
+    told = Q(step__in=list(last.values()))
+    # A sum, and both values of is_open, so that the index of the queue finds the key: by that of
+    # the step, each open failure would be looked for among all messages of the last run.
+    again = rows.alias(told_by=F("step_id") + 0).filter(
+        told_by__in=list(last.values()),
+        migration=OuterRef("migration"),
+        is_open__in=(False, True),
+        key_hash=OuterRef("key_hash"),
+    )
+    waiting = Q(migration__label__in=labels, kind=MessageKind.FAILURE, is_open=True)
+    found = rows.filter(told | (waiting & ~Exists(again)))
     if kind:
         found = found.filter(kind=kind)
     if key:

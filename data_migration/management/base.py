@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import shutil
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext, redirect_stderr
@@ -76,15 +77,33 @@ class LegacyCommand(OwnCommand):
         return whole_plan(database)
 
     def print_document(self, document: dict[str, Any]) -> None:
-        self.stdout.write(json.dumps(document, indent=2, ensure_ascii=False))
+        text = json.dumps(document, indent=2, ensure_ascii=False)
+        if encodable(text, self.stdout) != text:
+            text = json.dumps(document, indent=2)
+        self.stdout.write(text)
+
+    def tell(self, text: str) -> None:
+        """A part of the result. What stdout's encoding has no form for is spelled out."""
+        self.stdout.write(encodable(text, self.stdout))
+
+    @property
+    def width(self) -> int | None:
+        """How wide a line of the result may be; None where it goes into a file or a program."""
+        return shutil.get_terminal_size().columns if self.stdout.isatty() else None
 
     def print_rollback(self, done: Rollback, options: dict[str, Any]) -> None:
         """Tell what a rollback undid, in the format and as loudly as was asked."""
         if options["format"] == "json":
             self.print_document(report.rollback_document(done))
         elif options["verbosity"] > 0:
-            self.stdout.write(report.undo_table(done.plan))
-            self.stdout.write(report.verdict(done))
+            self.tell(report.undo_table(done.plan))
+            self.tell(report.verdict(done))
+
+
+def encodable(text: str, stream: Any) -> str:
+    """The text, in which what the stream's encoding has no form for is spelled out."""
+    encoding = getattr(stream, "encoding", None) or "utf-8"
+    return text.encode(encoding, "backslashreplace").decode(encoding)
 
 
 def check_database(alias: str) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 from django.utils import timezone
 
 from ..ledger.patterns import FOLLOWS
-from ..models import RowError, Run, RunStep
+from ..models import Run, RunStep
 from ..outcomes import RunStatus
 from ..plan.graph import Plan, PlanStep
 from ..step.compilation import CompiledStep
@@ -320,42 +320,6 @@ def runs_document(runs: Iterable[Run]) -> dict[str, Any]:
                 "finished_at": run.finished_at.isoformat() if run.finished_at else None,
             }
             for run in runs
-        ]
-    }
-
-
-def messages_table(messages: Iterable[RowError]) -> str:
-    """Failures and warnings with legacy key, column, value and cause."""
-    rows = [
-        [
-            message.step.migration,
-            message.kind,
-            message.key or f"row {message.row_number}",
-            message.column or "-",
-            message.value or "-",
-            message.cause,
-        ]
-        for message in messages
-    ]
-    return table(["Migration", "Kind", "Key", "Column", "Value", "Cause"], rows, text_columns=6)
-
-
-def messages_document(messages: Iterable[RowError]) -> dict[str, Any]:
-    """The JSON document of the messages."""
-    return {
-        "messages": [
-            {
-                "migration": message.step.migration,
-                "run": message.step.run_id,
-                "kind": message.kind,
-                "open": message.is_open,
-                "key": message.key,
-                "row": message.row_number,
-                "column": message.column,
-                "value": message.value,
-                "cause": message.cause,
-            }
-            for message in messages
         ]
     }
 

@@ -43,6 +43,11 @@ def shortened(text: str, most: int = TEXT) -> str:
     return f"{text[:head]}{gap}{text[head + len(gap) - most :]}"
 
 
+def one_line(text: str) -> str:
+    """The text without ends of lines, for lists in which each line is a thing of its own."""
+    return " ".join(text.split())
+
+
 def with_short(text: str, value: Any, most: int = VALUE) -> str:
     """The text, in which a long value is quoted as :func:`shown` does."""
     if isinstance(value, str) and len(value) > most:

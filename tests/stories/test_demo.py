@@ -134,7 +134,7 @@ class TestScreen:
         assert set(states.values()) == {"partial", "done"}
 
     def test_messages_pin_the_two_failed_rows(self, demo: Demo) -> None:
-        messages = demo.part("show_legacy --messages")
+        messages = demo.part("show_legacy --messages --all")
         failures = [line for line in messages if " failure " in line]
         assert failures == [
             "catalogue.ProductMigration failure \"K-00417\" price 'n/a'"
@@ -144,7 +144,7 @@ class TestScreen:
         ]
 
     def test_messages_name_each_reference_to_something_deleted(self, demo: Demo) -> None:
-        messages = demo.part("show_legacy --messages")
+        messages = demo.part("show_legacy --messages --all")
         warnings = [line for line in messages if " warning " in line]
         assert warnings == [
             'catalogue.ProductMigration warning "K-00150" labels 77'

@@ -147,13 +147,13 @@ class Command(LegacyCommand):
         if options["format"] == "json":
             self.print_document(report.plan_document(plan, states, would_run, compiled, open_))
         elif len(plan):
-            self.stdout.write(report.plan_table(plan, states, would_run, open_))
+            self.tell(report.plan_table(plan, states, would_run, open_))
             for each in compiled:
-                self.stdout.write(f"\n{each}")
+                self.tell(f"\n{each}")
             for sentence in reasons_not_split(would_run, options) if compiled else ():
-                self.stdout.write(sentence)
+                self.tell(sentence)
         else:
-            self.stdout.write("There are no migrations.")
+            self.tell("There are no migrations.")
 
     def _check(self, selected: Plan, whole: Plan, ledger: Ledger, options: dict[str, Any]) -> None:
         unfinished, relations = ledger.unfinished(), ledger.open_relations()
@@ -166,11 +166,11 @@ class Command(LegacyCommand):
             more = {"open_relations": counted} if counted else {}
             self.print_document({"pending": labels, **more})
         elif not labels:
-            self.stdout.write("Nothing is pending.")
+            self.tell("Nothing is pending.")
         else:
             broken = [unfinished[label] for label in labels if label in unfinished]
             for sentence in (*report.unfinished(broken), *report.open_relations(counted)):
-                self.stdout.write(sentence)
+                self.tell(sentence)
         if labels:
             raise CommandError(f"Pending: {', '.join(labels)}.", returncode=EXIT_FAILED)
 
@@ -184,17 +184,17 @@ class Command(LegacyCommand):
             self.print_document(report.run_document(done.run, done.steps, follow))
         elif options["verbosity"] > 0:
             if done.steps:
-                self.stdout.write(report.closing_table(done.steps))
+                self.tell(report.closing_table(done.steps))
             if done_before:
-                self.stdout.write(f"Done before and not run again: {done_before}.")
+                self.tell(f"Done before and not run again: {done_before}.")
             for sentence in report.afterwords(done.steps, done.run.options.get("limit")):
-                self.stdout.write(sentence)
+                self.tell(sentence)
             for sentence in report.consequences(done.steps, follow):
-                self.stdout.write(sentence)
+                self.tell(sentence)
             if not done.run.is_dry:
                 for sentence in report.open_relations(ledger.open_relations()):
-                    self.stdout.write(sentence)
-            self.stdout.write(_verdict(done))
+                    self.tell(sentence)
+            self.tell(_verdict(done))
         if done.error is not None:
             code = EXIT_USAGE if isinstance(done.error, SpecError) else EXIT_FAILED
             raise CommandError("\n".join(done.problems()), returncode=code) from done.error

@@ -62,9 +62,9 @@ class Command(LegacyCommand):
         if options["format"] == "json":
             self.print_document(report.plan_document(undoing))
         elif undoing.undos:
-            self.stdout.write(report.undo_table(undoing))
+            self.tell(report.undo_table(undoing))
         else:
-            self.stdout.write("There is nothing to roll back.")
+            self.tell("There is nothing to roll back.")
 
     def _agreed(self, undoing: RollbackPlan) -> bool:
         """Ask on stderr, since stdout belongs to the result."""

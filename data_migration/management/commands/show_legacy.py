@@ -13,6 +13,7 @@ from ...models import RowError
 from ...outcomes import MessageKind
 from ...plan.due import changed
 from ...plan.graph import Plan
+from ...reports import messages as told
 from ...reports import migrations as report
 from ..base import LegacyCommand, exit_codes
 
@@ -35,11 +36,14 @@ class Command(LegacyCommand):
         parser.add_argument(
             "--key", default="", metavar="KEY", help="only messages about this legacy key"
         )
+        parser.add_argument(
+            "--all", action="store_true", help="list every message instead of counting by cause"
+        )
 
     @exit_codes()
     def handle(self, *labels: str, **options: Any) -> None:
-        if (options["kind"] or options["key"]) and not options["messages"]:
-            raise SpecError("--kind and --key choose messages: add --messages.")
+        if (options["kind"] or options["key"] or options["all"]) and not options["messages"]:
+            raise SpecError("--kind, --key and --all are about messages: add --messages.")
         plan = self.plan(options["database"]).select(options["labels"])
         ledger = Ledger(options["database"])
         as_json = options["format"] == "json"
@@ -47,7 +51,7 @@ class Command(LegacyCommand):
             self._show_runs(ledger, options["labels"] and _labels(plan), as_json)
         elif options["messages"]:
             found = ledger.messages(_labels(plan), kind=options["kind"], key=options["key"])
-            self._show_messages(found, as_json)
+            self._show_messages(found, options)
         else:
             self._show_states(plan, ledger, as_json)
 
@@ -58,25 +62,32 @@ class Command(LegacyCommand):
             self.print_document(report.state_document(plan, ledger.states(), stale, waiting))
             return
         if running := lock_holder(ledger.database):
-            self.stdout.write(describe_run(running))
+            self.tell(describe_run(running))
         states = report.state_table(plan, ledger.states(), stale, waiting)
-        self.stdout.write(states if len(plan) else "There are no migrations.")
+        self.tell(states if len(plan) else "There are no migrations.")
 
     def _show_runs(self, ledger: Ledger, labels: list[str], as_json: bool) -> None:
         runs = ledger.runs(labels)
         if as_json:
             self.print_document(report.runs_document(runs))
         elif runs:
-            self.stdout.write(report.runs_table(runs))
+            self.tell(report.runs_table(runs))
         else:
             of = f" of {', '.join(labels)}" if labels else ""
-            self.stdout.write(f"There was no run{of} yet.")
+            self.tell(f"There was no run{of} yet.")
 
-    def _show_messages(self, messages: QuerySet[RowError], as_json: bool) -> None:
-        if as_json:
-            self.print_document(report.messages_document(messages))
+    def _show_messages(self, messages: QuerySet[RowError], options: dict[str, Any]) -> None:
+        if options["format"] == "json":
+            self.print_document(told.document(messages))
+        elif not messages.exists():
+            self.tell("No messages.")
+        elif options["all"] or options["key"]:
+            for line in told.one_by_one(messages, self.width):
+                self.tell(line)
         else:
-            self.stdout.write(report.messages_table(messages) if messages else "No messages.")
+            for line in told.by_cause(messages, self.width):
+                self.tell(line)
+            self.tell(told.summary(messages))
 
 
 def _labels(plan: Plan) -> list[str]:

@@ -81,7 +81,7 @@ code is 1, here and above: two rows failed, and no script should take that for s
     Stop(
         heading="What went wrong",
         text="Every failed row and every warning, with key, column and value.",
-        command="show_legacy --messages",
+        command="show_legacy --messages --all",
     ),
     Stop(
         heading="The two rows",

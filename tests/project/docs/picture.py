@@ -20,7 +20,7 @@ PICTURE = ROOT / "docs" / "images" / "demo.svg"
 COMMANDS = (
     "migrate_legacy --plan",
     "migrate_legacy --commit --on-error continue 2> rows-that-failed.txt",
-    "show_legacy --messages",
+    "show_legacy --messages --all",
 )
 CHARACTER, LINE, MARGIN = 7.2, 17, 18
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import json
 import re
+from typing import Any
 
 import pytest
+from django.core.management import call_command
 
 from data_migration.models import Run
 from tests.apps.library.fixtures import Library, library_fixture  # noqa: F401
@@ -184,19 +187,77 @@ def test_messages_name_key_column_value_and_cause(library: Library) -> None:
     library.change("UPDATE books SET genres = '1,77' WHERE id = 1")
     migrate("library", "--on-error", "continue")
 
-    lines = show("library", "--messages").out.splitlines()
+    lines = show("library", "--messages", "--all").out.splitlines()
 
     assert lines[0].split() == ["Migration", "Kind", "Key", "Column", "Value", "Cause"]
-    found = {tuple(line.split(maxsplit=5)) for line in lines[1:]}
-    title = next(line for line in found if line[2] == "5")
-    assert title[:5] == ("library.BookMigration", "failure", "5", "title", "NULL")
-    assert title[5].startswith("title may not be NULL (IntegrityError: ")
     label = "library.BookMigration"
-    assert found - {title} == {
+    *found, title = [tuple(line.split(maxsplit=5)) for line in lines[1:]]
+    assert found == [
         (label, "warning", "1", "genres", "77", "id = 77 matches no library.Genre"),
         (label, "failure", "2", "pages", "'many'", "“many” value must be an integer."),
         (label, "failure", "4", "author", "99", "id = 99 matches no library.Author"),
-    }
+    ]
+    assert title[:5] == (label, "failure", "5", "title", "NULL")
+    assert title[5].startswith("title may not be NULL (IntegrityError: ")
+
+
+def test_messages_are_told_by_cause_to_the_letter(library: Library) -> None:
+    library.change("UPDATE books SET genres = '1,77' WHERE id = 1")
+    library.change("UPDATE books SET pages = 'page ' || id WHERE id IN (2, 3, 5)")
+    library.hook("Member", hook_before_save)
+    migrate("library", "--commit", "--on-error", "continue")
+
+    result = show("library", "--messages")
+
+    line = hook_before_save.__code__.co_firstlineno + 2
+    assert (result.code, result.err) == (0, "")
+    assert result.out == (
+        "library.BookMigration\n"
+        "  3 failures (3 open), pages: “…” value must be an integer.\n"
+        "    for example key 5, value 'page 5'\n"
+        "  1 warning, genres: id = 77 matches no library.Genre\n"
+        "    key 1, value 77\n"
+        "library.MemberMigration\n"
+        f"  1 failure (1 open): hook_before_save, line {line}: ValueError: no address\n"
+        "    key 3\n"
+        "5 messages. One by one: manage.py show_legacy --messages --all\n"
+    )
+
+
+def hook_before_save(self: Any, instance: Any, row: dict[str, Any]) -> None:
+    if row["id"] == 3:
+        raise ValueError("no address")
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "utf-8"])
+@pytest.mark.parametrize("arguments", [[], ["--all"], ["--format", "json"]], ids=str)
+def test_where_stdout_is_not_utf_8_characters_are_spelled_out(
+    library: Library, encoding: str, arguments: list[str]
+) -> None:
+    library.change("UPDATE books SET pages = '€ é' WHERE id = 2")
+    migrate("library", "--on-error", "continue")
+    written = io.BytesIO()
+    stdout = io.TextIOWrapper(written, encoding=encoding)
+
+    call_command("show_legacy", "library", "--messages", *arguments, stdout=stdout)
+
+    stdout.flush()
+    text = written.getvalue().decode(encoding)
+    if "json" in arguments:
+        assert json.loads(text)["messages"][0]["value"] == "'€ é'"
+    else:
+        spelled = {"ascii": r"'\u20ac \xe9'", "latin-1": r"'\u20ac é'", "utf-8": "'€ é'"}
+        assert spelled[encoding] in text
+
+
+def test_messages_about_one_key_are_listed(library: Library) -> None:
+    library.change("UPDATE books SET pages = 'many' WHERE id IN (2, 3)")
+    migrate("library", "--on-error", "continue")
+
+    assert show("library", "--messages", "--key", "3").out == (
+        "Migration              Kind     Key  Column  Value   Cause\n"
+        "library.BookMigration  failure  3    pages   'many'  “many” value must be an integer.\n"
+    )
 
 
 def test_messages_as_json(library: Library) -> None:
@@ -274,7 +335,7 @@ def _query_of(migration: str) -> str:
     return str(getattr(spec, f"{migration}Migration").query).split(" ORDER ")[0]
 
 
-@pytest.mark.parametrize("option", [["--kind", "failure"], ["--key", "4"]])
+@pytest.mark.parametrize("option", [["--kind", "failure"], ["--key", "4"], ["--all"]])
 def test_filters_without_messages_are_refused(library: Library, option: list[str]) -> None:
     result = show("library", *option)
 

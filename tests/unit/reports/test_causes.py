@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from data_migration.admin.causes import causes, like
 from data_migration.models import MigrationState, RowError, Run, RunStep
+from data_migration.reports.causes import causes, like
 
 pytestmark = pytest.mark.django_db
 

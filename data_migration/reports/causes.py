@@ -11,7 +11,6 @@ from ..outcomes import MessageKind
 
 #: What makes two messages alike.
 LIKE = ("migration_id", "kind", "column", "pattern")
-_SHOWN = 20
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -38,8 +37,8 @@ class Cause:
         return self.cause != self.example.cause
 
 
-def causes(messages: QuerySet[RowError]) -> list[Cause]:
-    """The commonest causes first; two queries."""
+def causes(messages: QuerySet[RowError], *, most: int = 20) -> list[Cause]:
+    """The commonest causes first, at most so many; two queries."""
     is_open = Q(is_open=True, kind=MessageKind.FAILURE)
     groups = list(
         messages.order_by()
@@ -53,7 +52,7 @@ def causes(messages: QuerySet[RowError]) -> list[Cause]:
             first_cause=Min("cause"),
             last_cause=Max("cause"),
         )
-        .order_by("-rows", "-last")[:_SHOWN]
+        .order_by("-rows", "-last")[:most]
     )
     examples = RowError.objects.using(messages.db).select_related("migration", "step")
     example_of = examples.in_bulk([group["last"] for group in groups])
