@@ -165,7 +165,7 @@ def step_document(step: RunStep) -> dict[str, Any]:
     return {
         "migration": step.migration,
         "status": str(step.current_status),
-        **step.counts(),
+        **_counts_of_rows(step),
         "seconds": round(step.seconds, 3),
         "writer": str(step.writer),
         "writer_reason": step.writer_reason,
@@ -248,13 +248,15 @@ def state_table(
     rows = []
     for plan_step in plan:
         step = states.get(plan_step.label)
-        counts = _counts(step) if step else ["-"] * len(_COUNTS)
+        counts = _counts(step) if step and not step.run.is_rollback else ["-"] * len(_COUNTS)
         last = f"run {step.run_id}, {_moment(step.started_at)}" if step else "never"
         state = state_of(plan_step.label, plan, states, waiting)
         rows.append([plan_step.label, state, *counts, last])
     lines = [table(["Migration", "State", *_COUNTS, "Last run"], rows, text_columns=2)]
     labels = [plan_step.label for plan_step in plan]
-    lines += [states[label].error for label in labels if label in states and states[label].error]
+    known = [states[label] for label in labels if label in states]
+    lines += [step.error for step in known if step.error]
+    lines += [f"{step.migration}: {_undone(step)}" for step in known if step.run.is_rollback]
     lines += [
         f"{label}: the spec changed since it was applied. Rows that were imported stay as they"
         f" are until migrate_legacy {label} --update --commit compares them."
@@ -263,6 +265,18 @@ def state_table(
     ]
     lines += open_relations({label: waiting[label] for label in labels if label in waiting})
     return "\n".join(lines)
+
+
+def _undone(step: RunStep) -> str:
+    """What a rollback did to a migration; its step keeps the restored among the updated."""
+    done = f"{number_of(step.removed, 'object')} deleted, {step.updated} restored"
+    return f"rolled back by run {step.run_id}: {done}."
+
+
+def _counts_of_rows(step: RunStep) -> dict[str, int]:
+    """The counts for JSON: a rollback reads no row, so none of them was updated by it."""
+    counts = step.counts()
+    return {**counts, "updated": 0, "restored": step.updated} if step.run.is_rollback else counts
 
 
 def state_document(
@@ -283,10 +297,16 @@ def state_document(
                 "error": step.error if step else "",
                 "spec_changed": plan_step.label in changed,
                 **_where_any(open_relations=waiting.get(plan_step.label, {})),
-                **({name: getattr(step, name) for name in _COUNTS} if step else {}),
+                **(_state_counts(step) if step else {}),
             }
         )
     return {"migrations": migrations}
+
+
+def _state_counts(step: RunStep) -> dict[str, int]:
+    counts = _counts_of_rows(step)
+    undone = {"removed", "restored"} if step.run.is_rollback else set()
+    return {name: count for name, count in counts.items() if name in {*_COUNTS, *undone}}
 
 
 def _where_any(**counts: int | Mapping[str, int]) -> dict[str, Any]:
@@ -301,11 +321,19 @@ def runs_table(runs: Iterable[Run]) -> str:
     for run in runs:
         steps = list(run.steps.all())
         sums = [str(sum(getattr(step, name) for step in steps)) for name in _COUNTS]
+        if run.is_rollback:
+            sums = ["-"] * len(_COUNTS)
         rows.append(
             [str(run.pk), run.mode, str(run.current_status), _moment(run.started_at), *sums]
         )
     lines = [table(["Run", "Mode", "Status", "Started", *_COUNTS], rows, text_columns=4)]
     lines += [f"Run {run.pk}: {run.error}" for run in runs if run.error]
+    lines += [
+        f"{step.migration}: {_undone(step)}"
+        for run in runs
+        if run.is_rollback
+        for step in run.steps.all()
+    ]
     return "\n".join(lines)
 
 

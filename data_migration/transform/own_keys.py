@@ -29,7 +29,7 @@ def own_attrs(description: Column) -> list[tuple[str, str]]:
 
 
 def own_value(draft: Draft, attname: str, attr: str) -> Any:
-    instance = draft.instance or draft.existing
+    instance = draft.object
     if instance is not None:
         return getattr(instance, attname)
     value = draft.values.get(attname, draft.values.get(attr))

@@ -230,7 +230,9 @@ class _Deletion:
             images.keep_deleted(going, targets)
             part.step.removed += len({each.pk for _, each in going})
             for link, instance in pairs:
-                if instance and (reason := self._kept.get((part.model, instance.pk))):
+                if instance is None:
+                    continue
+                if reason := self._kept.get((part.model, instance.pk)):
                     _note(self._ledger, part, link, f"it stays: {_in_words(reason)}")
                     staying.add(link.key_hash)
         return [key_hash for key_hash in part.hashes if key_hash not in staying]

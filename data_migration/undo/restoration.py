@@ -82,7 +82,11 @@ class Restoration:
                     manager = getattr(model._base_manager.using(self._database).get(pk=pk), name)
                     to_python = manager.model._meta.pk.to_python
                     rows = manager.model._base_manager.using(self._database)
-                    manager.set(rows.filter(pk__in=[to_python(text) for text in texts]))
+                    targets = rows.filter(pk__in=[to_python(text) for text in texts])
+                    if formers is self._restored:
+                        manager.set(targets)
+                    else:  # what an object has that was just made, it got back from others
+                        manager.add(*targets)
 
     def _images_of(self, formers: _Formers) -> Iterator[tuple[type[Model], Image, Any]]:
         """Objects with what they were; what was changed last comes first."""

@@ -56,7 +56,7 @@ def _keys_of_hooks(draft: Draft, field: Any) -> list[Any]:
         return []
     if draft.existing is None and draft.instance is None:
         return []  # no hook saw it
-    key = field.target_field.to_python(getattr(draft.existing or draft.instance, field.attname))
+    key = field.target_field.to_python(getattr(draft.object, field.attname))
     given = draft.values.get(field.attname, draft.values.get(field.name))
     if isinstance(given, Model):
         given = getattr(given, field.target_field.attname)

@@ -129,6 +129,17 @@ class Category(models.Model):
     followers = models.ManyToManyField("self", symmetrical=False, related_name="followed")
 
 
+class Box(models.Model):
+    """An empty one is false, as whatever has a length is."""
+
+    name = models.CharField(max_length=50, unique=True)
+    inside = models.ForeignKey("self", models.CASCADE, null=True, related_name="holds")
+    beside = models.ManyToManyField("self", symmetrical=False)
+
+    def __len__(self) -> int:
+        return 0
+
+
 class Rooted(models.Model):
     """A tree whose roots name themselves."""
 

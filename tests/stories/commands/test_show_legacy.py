@@ -12,7 +12,8 @@ from django.core.management import call_command
 
 from data_migration.models import Run
 from tests.apps.library.fixtures import Library, library_fixture  # noqa: F401
-from tests.apps.library.testing import migrate, show, timeless
+from tests.apps.library.models import Author
+from tests.apps.library.testing import give, migrate, show, timeless
 
 pytestmark = pytest.mark.django_db
 
@@ -423,3 +424,28 @@ def test_an_unknown_label_is_refused(library: Library) -> None:
 
 def test_runs_and_messages_exclude_each_other(library: Library) -> None:
     assert show("--runs", "--messages").code == 2
+
+
+def test_after_a_rollback_the_objects_are_counted_and_no_rows(library: Library) -> None:
+    library.set("Author", allow_updates=True, search_attr="id")
+    Author.objects.create(id=1, name="mine")
+    migrate("library.AuthorMigration", "--commit")
+    give("rollback_legacy", "library.AuthorMigration", "--no-input")
+    run = Run.objects.latest("pk").pk
+
+    told = f"library.AuthorMigration: rolled back by run {run}: 2 objects deleted, 1 restored."
+    lines = timeless(show("library.AuthorMigration").out).splitlines()
+    cells = re.split(" {2,}", lines[1])
+    assert cells[1:] == ["pending", *["-"] * 7, f"run {run}, 2026-01-31 12:00"]
+    assert lines[2:] == [told]
+
+    lines = timeless(show("library.AuthorMigration", "--runs").out).splitlines()
+    assert re.split(" {2,}", lines[1])[1] == "rollback"
+    assert re.split(" {2,}", lines[1])[4:] == ["-"] * 7
+    assert lines[3:] == [told]
+
+    (state,) = json.loads(show("library.AuthorMigration", "--format", "json").out)["migrations"]
+    shown = {name: state[name] for name in ("read", "updated", "removed", "restored")}
+    assert shown == {"read": 0, "updated": 0, "removed": 2, "restored": 1}
+    runs = json.loads(show("library.AuthorMigration", "--runs", "--format", "json").out)["runs"]
+    assert runs[0]["migrations"][0]["restored"] == 1
