@@ -88,8 +88,8 @@ class LegacyCommand(OwnCommand):
 
     @property
     def width(self) -> int | None:
-        """How wide a line of the result may be; None where it goes into a file or a program."""
-        return shutil.get_terminal_size().columns if self.stdout.isatty() else None
+        """How wide a line of the result may be; None where that is nobody's terminal."""
+        return width_of(self.stdout)
 
     def print_rollback(self, done: Rollback, options: dict[str, Any]) -> None:
         """Tell what a rollback undid, in the format and as loudly as was asked."""
@@ -98,6 +98,11 @@ class LegacyCommand(OwnCommand):
         elif options["verbosity"] > 0:
             self.tell(report.undo_table(done.plan))
             self.tell(report.verdict(done))
+
+
+def width_of(stream: Any) -> int | None:
+    """How wide a line in the stream may be; None where it goes into a file or a program."""
+    return shutil.get_terminal_size().columns if stream.isatty() else None
 
 
 def encodable(text: str, stream: Any) -> str:

@@ -15,9 +15,8 @@ from django.db.models import Model
 from ..exceptions import SpecError
 from ..outcomes import NullMarks, OnConflict, Removed, WriterName
 from ..sources import connect
-from ..utils.masking import masked_error, masked_row
-from ..utils.redaction import redact, without_configured
 from .columns import Column
+from .failed_rows import told
 
 
 class Migration:
@@ -127,9 +126,7 @@ class Migration:
 
         When an override returns, the failed row is recorded and the next one is processed.
         """
-        cause = redact(masked_error(exception, row, cls.sensitive_columns))
-        shown = without_configured(str(masked_row(row, cls.sensitive_columns)))
-        sys.stderr.write(f"{cls.__name__}: {cause}\n  row: {shown}\n")
+        sys.stderr.write(told(cls.__name__, exception, row, cls.sensitive_columns))
         raise exception
 
 

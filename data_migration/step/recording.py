@@ -24,6 +24,8 @@ from ..writers import describe
 from .context import StepContext
 from .earlier import Earlier
 
+#: So many failed rows of a step are told as they come, by the default hook; then they are counted.
+TOLD = 3
 #: What an earlier run may have counted without a link that tells it.
 _UNTRACED = frozenset({Outcome.UNCHANGED, Outcome.SKIPPED})
 
@@ -133,9 +135,17 @@ class Recorder:
 
     def _call_hook(self, draft: Draft, error: Exception) -> Exception | None:
         """What the hook raises: the error itself, one of its own, or nothing."""
+        own = self._has_own_error_hook
+        failed = self._step.failed + self._elsewhere()
+        if not own and failed > TOLD:  # all that the default does is to tell
+            if failed == TOLD + 1:
+                self._progress.give_way()
+                self._options.warn(
+                    f"{self._step.migration}: further failed rows are told by cause at the end."
+                )
+            return error
         self._progress.give_way()
         # A hook may write (a log table, say); what it writes before it raises must not stay.
-        own = self._has_own_error_hook
         try:
             with transaction.atomic(using=self._options.database) if own else nullcontext():
                 self._migration.hook_error_creating_instance(error, draft.row)

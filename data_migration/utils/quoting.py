@@ -51,5 +51,6 @@ def one_line(text: str) -> str:
 def with_short(text: str, value: Any, most: int = VALUE) -> str:
     """The text, in which a long value is quoted as :func:`shown` does."""
     if isinstance(value, str) and len(value) > most:
-        text = text.replace(value, shown(value, most).strip("'\""))
+        short = shown(value, most)
+        text = text.replace(repr(value), short).replace(value, short.strip("'\""))
     return shortened(text)

@@ -54,7 +54,7 @@ def test_a_hook_that_is_not_overridden_does_nothing(hook: str) -> None:
 def test_a_failed_row_is_told_on_stderr_and_raised(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(ValueError, match="no"):
         subclass().hook_error_creating_instance(*ARGUMENTS["hook_error_creating_instance"])
-    assert capsys.readouterr().err == "Sub: no\n  row: {'id': 7}\n"
+    assert capsys.readouterr().err == "Sub: ValueError: no\n  row: id = 7\n"
 
 
 # ---------------------------------------------------------------- forms of a hook

@@ -11,15 +11,18 @@ from django.core.management.base import CommandError, CommandParser
 from ...exceptions import SpecError
 from ...launch import jobs
 from ...ledger import FINISHED, Ledger
+from ...models import RowError
 from ...options import MaxErrors, RunOptions
-from ...outcomes import Mode, OnError, RunStatus
+from ...outcomes import MessageKind, Mode, OnError, RunStatus
 from ...plan.due import pending, waiting
 from ...plan.graph import Plan
 from ...progress import Progress, for_stream
+from ...reports import messages as told
 from ...reports import migrations as report
 from ...run.runner import Import
 from ...run.stopping import stop_on_signals
 from ...step.compilation import CompiledStep, explain
+from ...step.recording import TOLD
 from ...utils.redaction import without_configured
 from ...utils.wording import number_of
 from ..base import (
@@ -30,6 +33,7 @@ from ..base import (
     exit_codes,
     positive,
     say,
+    width_of,
 )
 from ..workers import crew_options, reasons_not_split, refuse_workers
 
@@ -195,6 +199,10 @@ class Command(LegacyCommand):
                 for sentence in report.open_relations(ledger.open_relations()):
                     self.tell(sentence)
             self.tell(_verdict(done))
+        if options["verbosity"] > 0 and any(step.failed > TOLD for step in done.steps):
+            rows = RowError.objects.using(ledger.database).filter(step__run=done.run)
+            for line in told.by_cause(rows.filter(kind=MessageKind.FAILURE), width_of(sys.stderr)):
+                say(line)
         if done.error is not None:
             code = EXIT_USAGE if isinstance(done.error, SpecError) else EXIT_FAILED
             raise CommandError("\n".join(done.problems()), returncode=code) from done.error

@@ -267,6 +267,48 @@ def test_on_error_continue_keeps_the_good_rows_and_counts_the_bad(
     }
 
 
+def test_of_many_failed_rows_the_first_are_told_and_all_are_counted_by_cause(
+    library: Library,
+) -> None:
+    library.change("UPDATE books SET pages = 'page ' || id WHERE id < 6")
+    library.change("UPDATE books SET author_id = 99 WHERE id = 6")
+
+    result = migrate("library", "--on-error", "continue", "--exclude", LABELS[3])
+
+    row = "title = 'Book {0}', pages = 'page {0}', author = {1}, genres = '1,2'"
+    assert (result.code, result.err) == (
+        1,
+        "BookMigration: column 'pages', value 'page 1': “page 1” value must be an integer.\n"
+        f"  row: id = 1, {row.format(1, 2)}\n"
+        "BookMigration: column 'pages', value 'page 2': “page 2” value must be an integer.\n"
+        f"  row: id = 2, {row.format(2, 3)}\n"
+        "BookMigration: column 'pages', value 'page 3': “page 3” value must be an integer.\n"
+        f"  row: id = 3, {row.format(3, 1)}\n"
+        "library.BookMigration: further failed rows are told by cause at the end.\n"
+        "library.BookMigration\n"
+        "  5 failures, pages: “…” value must be an integer.\n"
+        "    for example key 5, value 'page 5'\n"
+        "  1 failure, author: id = 99 matches no library.Author\n"
+        "    key 6, value 99\n"
+        "CommandError: 6 rows failed. See: manage.py show_legacy --messages\n",
+    )
+
+
+def test_a_hook_of_the_spec_gets_every_failed_row(library: Library) -> None:
+    library.change("UPDATE books SET pages = 'many'")
+    got: list[int] = []
+
+    def hook_error_creating_instance(self: Any, exception: Exception, row: dict[str, Any]) -> None:
+        got.append(row["id"])
+
+    library.hook("Book", hook_error_creating_instance)
+    result = migrate("library")
+
+    assert got == [1, 2, 3, 4, 5, 6]
+    assert "further failed rows" not in result.err
+    assert "  6 failures, pages: “many” value must be an integer.\n" in result.err
+
+
 def test_one_failed_row_is_told_in_the_singular(library: Library) -> None:
     library.spoil_members()
 

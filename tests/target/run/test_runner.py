@@ -228,7 +228,7 @@ def test_the_default_error_hook_reports_the_row_on_stderr(library: Library) -> N
     lines = migrate("library.MemberMigration").err.splitlines()
 
     assert lines[0].startswith("MemberMigration: ")
-    assert lines[-2] == "  row: {'id': 3, 'email': 'member1@example.org'}"
+    assert lines[-2] == "  row: id = 3, email = 'member1@example.org'"
 
 
 # ------------------------------------------------------------------ every row is counted
