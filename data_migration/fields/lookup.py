@@ -6,7 +6,7 @@ from collections.abc import Collection
 from typing import Any
 
 from django.core.exceptions import FieldDoesNotExist
-from django.db.models import ForeignKey, ForeignObjectRel, Model, QuerySet
+from django.db.models import ForeignKey, ForeignObjectRel, ManyToManyField, Model, QuerySet
 
 
 def field_of(model: type[Model], name: str) -> Any:
@@ -29,6 +29,33 @@ def target_field_of(field: Any) -> Any:
     while isinstance(field, ForeignKey):
         field = field.target_field
     return field
+
+
+def has_column(field: Any) -> bool:
+    """Whether the field is stored in its model's table; some that are not say they were."""
+    return bool(field.concrete) and not (field.many_to_many or field.one_to_many)
+
+
+def takes_objects(field: Any) -> bool:
+    """Whether an object may be assigned to a relation that is kept in the columns of others.
+
+    A generic foreign key is one.
+    """
+    return (
+        field.is_relation
+        and not (field.many_to_many or field.one_to_many)
+        and hasattr(type(getattr(field.model, field.name, None)), "__set__")
+    )
+
+
+def has_djangos_joins(field: Any) -> bool:
+    """Whether it is one side of a ``ManyToManyField``; packages have relations of their own."""
+    return isinstance(getattr(field, "field", field), ManyToManyField)
+
+
+def takes_keys(model: type[Model], name: str) -> bool:
+    """Whether the manager ``name`` of an object takes keys of its targets, not objects alone."""
+    return has_djangos_joins(field_of(model, name))
 
 
 def table_of(model: type[Model], database: str) -> QuerySet[Any]:

@@ -8,7 +8,7 @@ from typing import Any
 from django.db.models import ManyToManyField, Model, Q
 from django.db.models.fields.reverse_related import ManyToManyRel
 
-from ..fields.lookup import field_of
+from ..fields.lookup import field_of, has_djangos_joins
 from .inserting import TableInsert, has_own_way
 
 
@@ -68,7 +68,7 @@ def join_table(
     if isinstance(field, ManyToManyField) and not field.remote_field.symmetrical:
         ends = field.m2m_field_name(), field.m2m_reverse_field_name()
         through = field.remote_field.through
-    elif isinstance(field, ManyToManyRel):
+    elif isinstance(field, ManyToManyRel) and has_djangos_joins(field):
         ends = field.field.m2m_reverse_field_name(), field.field.m2m_field_name()
         through = field.field.remote_field.through
     else:

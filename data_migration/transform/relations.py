@@ -328,7 +328,9 @@ def _assigned(field: Any, with_instances: bool) -> tuple[str, bool]:
         return field.m2m_reverse_target_field_name(), False
     if isinstance(field, ManyToManyRel):
         return field.field.m2m_target_field_name(), False
-    return "pk", True  # the other side of a foreign key takes objects only
+    # The other side of a foreign key takes objects only. Where it is many, and for the relations
+    # of other packages, keys are compared and kept, and who writes them looks for the objects.
+    return "pk", bool(field.one_to_one)
 
 
 def _is_blank(key: Any) -> bool:

@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator
 from typing import Any
 
-from django.db.models import Field, ForeignKey, ManyToManyField
+from django.db.models import Field, ForeignKey
 
 from ..exceptions import UnknownColumn
 from ..fields.converters import Conversion
-from ..fields.lookup import field_of
+from ..fields.lookup import field_of, has_column, takes_objects
 from ..fields.losses import Changed
 from ..rows.drafts import Draft, Note
 from ..spec.columns import Column, as_key
@@ -167,7 +167,7 @@ class Transform:
             return None
         if not isinstance(field, Field):
             return column, None
-        if isinstance(field, ManyToManyField) or field.generated:
+        if field.generated or not (has_column(field) or takes_objects(field)):
             raise self._unknown(column)
         name = field.attname if column == "pk" else column
         return name, Conversion(field, column, database=self._database)

@@ -7,7 +7,7 @@ from typing import Any
 
 from django.db.models import ManyToManyField, Model
 
-from ..fields.lookup import field_of
+from ..fields.lookup import field_of, has_djangos_joins
 from ..tables.joins import JoinTable, join_table
 
 
@@ -48,7 +48,7 @@ def all_targets(
     # The names by which an object reaches its many-to-manys, from both sides.
     names = [field.name for field in model._meta.many_to_many]
     for relation in model._meta.related_objects:
-        if relation.many_to_many and (name := relation.get_accessor_name()):
+        if has_djangos_joins(relation) and (name := relation.get_accessor_name()):
             names.append(name)
     for name in names:
         for pk, targets in targets_of(instances, name, database=database).items():

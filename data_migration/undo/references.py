@@ -5,6 +5,7 @@ A *group* are the primary keys of the objects by their (concrete) model.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from types import MappingProxyType
 from typing import Any, NamedTuple
@@ -13,6 +14,7 @@ from django.apps import apps
 from django.db import connections
 from django.db.models import ForeignObjectRel, Model
 
+from ..fields.lookup import has_djangos_joins
 from ..utils.chunks import query_chunks
 
 Group = Mapping[type[Model], Collection[Any]]
@@ -55,17 +57,34 @@ def references(
     """
     members = _with_parents(group, database)
     tables = set(connections[database].introspection.table_names())
+    along = _going_along(members, tables, database)
     for model in sorted(members, key=lambda model: model._meta.label):
         own_ends = {*own, *_own_ends(model)}
         for source in _sources(model, own, database):
             if source.model._meta.db_table not in tables or source.end in own_ends:
                 continue
-            inside = members.get(source.by_model, ())
+            inside = {*members.get(source.by_model, ())}
+            if not source.is_generic:
+                inside |= along.get(source.by_model, set())
             changing = put_back.get(source.by_model, {})
             for chunk in query_chunks(members[model], database):
                 for by_pk, pk in source.rows(chunk):
                     if by_pk not in inside and source.name not in changing.get(by_pk, ()):
                         yield Reference(model, pk, source.by_model, by_pk, source.name)
+
+
+def _going_along(members: Group, tables: set[str], database: str) -> dict[Any, set[Any]]:
+    """The keys of what goes with the objects by a generic relation, by model.
+
+    Whether it may go is asked of the objects, not of whatever else it refers to.
+    """
+    along: dict[Any, set[Any]] = defaultdict(set)
+    for model, pks in members.items():
+        for source in _generics(model, database):
+            is_there = source.model._meta.db_table in tables
+            for chunk in query_chunks(pks, database) if is_there else ():
+                along[source.model].update(by_pk for by_pk, _ in source.rows(chunk))
+    return along
 
 
 def _with_parents(group: Group, database: str) -> dict[type[Model], set[Any]]:
@@ -109,29 +128,46 @@ def join_end(model: type[Model], name: str) -> JoinEnd | None:
     field: Any
     for field in model._meta.many_to_many:
         if field.name == name:
-            return field.remote_field.through, field.m2m_field_name()
+            return field.remote_field.through, _own_end(field)
     for relation in model._meta.related_objects:
-        if relation.many_to_many and relation.get_accessor_name() == name:
+        if has_djangos_joins(relation) and relation.get_accessor_name() == name:
             field = relation.field
             return field.remote_field.through, field.m2m_reverse_field_name()
     return None
+
+
+def _own_end(relation: Any) -> str:
+    """The field of the join model that refers to the object whose many-to-many it is."""
+    if has_djangos_joins(relation):
+        return str(relation.m2m_field_name())
+    # One of django-taggit: a foreign key, or the number of a generic one.
+    model, through = relation.model, relation.remote_field.through
+    for field in model._meta.private_fields:
+        if field.related_model is through and hasattr(field, "object_id_field_name"):
+            return str(field.object_id_field_name)
+    return next((f.name for f in through._meta.fields if f.related_model is model), "")
 
 
 class _Source(NamedTuple):
     """Rows of ``model`` refer to the objects; they speak for objects of ``by_model``."""
 
     model: type[Model]
-    end: JoinEnd | None
+    end: JoinEnd
     by_model: type[Model]
     name: str
     #: Keys of the objects -> (key of the one that refers, key of the object).
     rows: Callable[[list[Any]], Iterable[tuple[Any, Any]]]
+    is_generic: bool = False
 
 
 def _sources(model: type[Model], own: Collection[JoinEnd], database: str) -> Iterator[_Source]:
     for relation in model._meta.get_fields(include_parents=False, include_hidden=True):
         if isinstance(relation, ForeignObjectRel) and not relation.many_to_many:
             yield _foreign_key(relation.field, own, database)
+    yield from _generics(model, database)
+
+
+def _generics(model: type[Model], database: str) -> Iterator[_Source]:
     if apps.is_installed("django.contrib.contenttypes"):
         for field in model._meta.private_fields:
             if hasattr(field, "bulk_related_objects"):
@@ -167,7 +203,7 @@ def _other_end(field: Any) -> tuple[str, str] | None:
     m2m = next((m2m for m2m in m2ms if m2m.remote_field.through is through), None)
     if m2m is None:
         return None
-    this, that = m2m.m2m_field_name(), m2m.m2m_reverse_field_name()
+    this, that = _own_end(m2m), m2m.m2m_reverse_field_name()
     if field.name == that:
         return this, m2m.name
     accessor: Any = m2m.remote_field.get_accessor_name()
@@ -190,4 +226,6 @@ def _generic(model: type[Model], relation: Any, database: str) -> _Source:
         for by_pk, pk in found.values_list("pk", by_id).iterator():
             yield by_pk, known[str(pk)]
 
-    return _Source(source, None, source._meta.concrete_model, by_id, rows)
+    return _Source(
+        source, (source, by_id), source._meta.concrete_model, by_id, rows, is_generic=True
+    )

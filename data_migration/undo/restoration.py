@@ -11,7 +11,7 @@ from typing import Any
 from django.db import connections
 from django.db.models import Model
 
-from ..fields.lookup import table_of
+from ..fields.lookup import field_of, table_of
 from ..fields.primary_keys import pk_from_text
 from ..ledger.images import Image, former_values, merged
 from ..utils.chunks import query_chunks
@@ -80,8 +80,9 @@ class Restoration:
             for model, image, pk in self._images_of(formers):
                 for name, texts in sorted(image.m2m.items()):
                     manager = getattr(model._base_manager.using(self._database).get(pk=pk), name)
-                    to_python = manager.model._meta.pk.to_python
-                    rows = manager.model._base_manager.using(self._database)
+                    related = field_of(model, name).related_model
+                    to_python = related._meta.pk.to_python
+                    rows = related._base_manager.using(self._database)
                     targets = rows.filter(pk__in=[to_python(text) for text in texts])
                     if formers is self._restored:
                         manager.set(targets)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from django.db.models import Model
+from django.db.models import ManyToManyField, Model
 
 from ..exceptions import RowFailure
 from ..fields.digests import UNKNOWN, FieldDigests, targets_digest
@@ -62,8 +62,8 @@ class Conflicts:
         digest = self._written(draft.link).get(name, UNKNOWN)
         if digest in (UNKNOWN, targets_digest(stored)):
             return wanted
-        relation = getattr(field_of(self._model, name), "remote_field", None)
-        if getattr(relation, "symmetrical", False):
+        field = field_of(self._model, name)
+        if isinstance(field, ManyToManyField) and field.remote_field.symmetrical:
             return list({*stored, *wanted})  # the rows at the other end write here as well
         shown = sorted(map(str, stored))
         self._note(draft, name, sorted(map(str, wanted)), shown)

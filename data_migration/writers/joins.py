@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Collection
 from typing import Any
 
 from django.db.models import Model
 
+from ..fields.lookup import field_of, takes_keys
 from ..rows.drafts import Draft
 from ..tables.joins import JoinTable, join_table
 from .conflicts import Conflicts
@@ -49,7 +51,9 @@ class ManagerJoins(Joins):
 
     def add(self, draft: Draft, name: str) -> None:
         """Make one many-to-many of an object that was just created."""
-        if targets := draft.m2m.get(name):
+        if keys := draft.m2m.get(name):
+            is_keyed = takes_keys(type(draft.object), name)
+            targets = keys if is_keyed else _objects(draft.object, name, keys)
             getattr(draft.object, name).add(*targets)
 
     def update(self, drafts: list[Draft]) -> set[Draft]:
@@ -61,9 +65,12 @@ class ManagerJoins(Joins):
         manager = getattr(draft.object, name)
         before = set(manager.values_list("pk", flat=True))
         wanted = self.wanted(draft, name, before)
-        # Not set(), which would look again, and take out what a person has added meanwhile.
-        manager.remove(*before - wanted)
-        manager.add(*wanted - before)
+        if takes_keys(type(draft.object), name):
+            # Not set(), which would look again, and take out what a person has added meanwhile.
+            manager.remove(*before - wanted)
+            manager.add(*wanted - before)
+        elif before != wanted:
+            manager.set(_objects(draft.object, name, wanted))
         return _is_touched(draft, name, before, set(manager.values_list("pk", flat=True)))
 
 
@@ -124,6 +131,14 @@ class ThroughJoins(Joins):
                     self._model, name, database=self._database, by_copy=self._by_copy
                 )
         return {name: self._tables[name] for name in names}
+
+
+def _objects(instance: Model, name: str, keys: Collection[Any]) -> list[Any]:
+    """The targets with these keys, for a manager that takes nothing else."""
+    # Not the manager's own model: django-taggit's says that of the instance.
+    related = field_of(type(instance), name).related_model
+    rows = related._base_manager.using(instance._state.db)
+    return list(rows.filter(pk__in=keys))
 
 
 def _is_touched(draft: Draft, name: str, before: set[Any], after: set[Any]) -> bool:
