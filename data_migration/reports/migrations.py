@@ -107,6 +107,15 @@ def consequences(
                 )
 
 
+def filled_relations(found: Mapping[str, int]) -> Iterator[str]:
+    """One sentence for each migration with relations that a run has filled, by its label."""
+    for label, number in found.items():
+        relations, targets = (
+            ("relation", "its target") if number == 1 else ("relations", "their targets")
+        )
+        yield f"{label}: {number} {relations} of earlier runs got {targets}."
+
+
 def open_relations(found: Mapping[str, Mapping[str, int]]) -> Iterator[str]:
     """One sentence for each migration with relations that are still to be filled."""
     for label, columns in found.items():

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from django.db import transaction
@@ -34,11 +34,15 @@ from .target import require_target
 
 @dataclass(frozen=True, slots=True)
 class Import:
-    """An import that came to its end: its run, a step for each migration, what ended it early."""
+    """An import that came to its end: its run, a step for each migration, what ended it early.
+
+    ``filled`` are the relations of rows of earlier runs that got their targets, by label.
+    """
 
     run: Run
     steps: list[RunStep]
     error: BaseException | None
+    filled: Mapping[str, int] = field(default_factory=dict)
 
     def problems(self) -> list[str]:
         """Each sentence that says what went wrong with the run, once, in order."""
@@ -101,6 +105,7 @@ class Runner:
         self.removal = Removal(whole, ledger, options)
         self._error: BaseException | None = None
         self._not_done: set[str] = set()
+        self._filled: dict[str, int] = {}
         self._connections: list[Any] = []
         #: The processes that share the work, of this run only; None for this one alone.
         self._crew: Crew | None = crew_for(options)
@@ -110,7 +115,7 @@ class Runner:
         with self.ledger.lock.beating(self.run, self._live):
             self._execute_steps()
             self._save_what_was_rolled_back()
-            done = Import(self.run, self.steps, self._error)
+            done = Import(self.run, self.steps, self._error, self._filled)
             statuses = {step.status for step in self.steps}
             for status in (RunStatus.INTERRUPTED, RunStatus.FAILED, RunStatus.PARTIAL):
                 if status in statuses:
@@ -127,13 +132,17 @@ class Runner:
             with rare_collections(), self._around_the_run():
                 for plan_step, step in zip(self.plan, self.steps, strict=True):
                     self._run_step(plan_step, step)
-                fill_deferred(self.whole, self.ledger, self.options, self.run, self.steps)
+                self._filled = fill_deferred(
+                    self.whole, self.ledger, self.options, self.run, self.steps
+                )
                 self.removal.settle()
                 if self.options.mode == Mode.ATOMIC:
                     for step in self.steps:
                         self.ledger.store_step(step)
         except BaseException as error:
             self._error = error
+            if self.options.mode != Mode.COMMIT:
+                self._filled = {}  # rolled back
         finally:
             self.removal.close()
             for connection in {id(each): each for each in self._connections}.values():

@@ -46,17 +46,21 @@ CHUNK = 500
 
 def fill_deferred(
     plan: Plan, ledger: Ledger, options: RunOptions, run: Run, steps: Sequence[RunStep]
-) -> None:
+) -> dict[str, int]:
     """Fill what can be filled of all migrations in ``plan``, whichever run left it open.
 
     ``steps`` are those of ``run``, which is going on. Commits chunk by chunk in a committed run,
-    else works in the run's own transaction.
+    else works in the run's own transaction. Returns how many relations were filled of rows that
+    earlier runs wrote, by label.
     """
+    filled: dict[str, int] = {}
     outstanding = Outstanding(ledger)
     started = {step.migration: step for step in steps if step.started_at is not None}
     for plan_step, column, state in _open(plan, ledger.database):
         each = _Pass(plan_step, column, state, ledger, options, outstanding, run=run.pk)
-        each.run(started.get(plan_step.label))
+        if number := each.run(started.get(plan_step.label)):
+            filled[plan_step.label] = filled.get(plan_step.label, 0) + number
+    return filled
 
 
 def _open(plan: Plan, database: str) -> Iterator[tuple[PlanStep, str, MigrationState]]:
@@ -124,9 +128,12 @@ class _Pass:
         self._warns = described.skip_missing and not described.deferred
         self._writer = LateRelation(self._relation, model, database=ledger.database)
 
-    def run(self, step: RunStep | None) -> None:
-        """Go through the open rows; ``step`` is the migration's own of this run, if it has one."""
-        last = 0
+    def run(self, step: RunStep | None) -> int:
+        """Go through the open rows; ``step`` is the migration's own of this run, if it has one.
+
+        Returns how many relations are filled of rows that earlier runs wrote.
+        """
+        last = filled = 0
         while rows := self._open.page(self._relation.column, after=last, size=CHUNK):
             last = rows[-1].pk
             with (
@@ -134,10 +141,18 @@ class _Pass:
                 if step is not None and self._mode == Mode.COMMIT
                 else transaction.atomic(using=self._database)
             ):
-                self._warn(step, self._fill(rows, step))
+                drafts, changed = self._fill(rows, step)
+                self._warn(step, drafts)
+            filled += sum(not draft.deferred and self._is_older(draft, step) for draft in changed)
+        return filled
 
-    def _fill(self, rows: list[DeferredRelation], step: RunStep | None) -> list[Draft]:
-        """Fill one chunk; returns the drafts with something to warn of."""
+    def _is_older(self, draft: Draft, step: RunStep | None) -> bool:
+        return step is None if draft.link is None else bool(draft.link.run != self._number)
+
+    def _fill(
+        self, rows: list[DeferredRelation], step: RunStep | None
+    ) -> tuple[list[Draft], set[Draft]]:
+        """Fill one chunk; returns the drafts with something to warn of, and those that changed."""
         drafts = {self._draft(row): row for row in rows}
         pk_of = pk_from_text(self._objects.model)
         # A person may be filling the same relations: who comes second sees what the first did.
@@ -158,7 +173,7 @@ class _Pass:
         self._close(drafts)
         if self._warns:
             self._tell([draft for draft in there if draft.deferred], step)
-        return [draft for draft in there if draft.notes]
+        return [draft for draft in there if draft.notes], changed
 
     def _draft(self, row: DeferredRelation) -> Draft:
         value, columns = key_of_text(row.value), self._relation.columns

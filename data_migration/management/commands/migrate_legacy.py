@@ -195,6 +195,8 @@ class Command(LegacyCommand):
                 self.tell(sentence)
             for sentence in report.consequences(done.steps, follow):
                 self.tell(sentence)
+            for sentence in report.filled_relations(done.filled):
+                self.tell(sentence)
             if not done.run.is_dry:
                 for sentence in report.open_relations(ledger.open_relations()):
                     self.tell(sentence)
@@ -224,7 +226,7 @@ def log_query(label: str, query: str) -> None:
 
 def _verdict(done: Import) -> str:
     run = [step for step in done.steps if step.status != RunStatus.SKIPPED]
-    if not run:
+    if not run and not done.filled:
         return "Nothing to do."
     if done.run.is_dry:
         return f"Rehearsal (run {done.run.pk}): nothing was written. Write with --commit."

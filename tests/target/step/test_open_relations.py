@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from data_migration import is_a
-from data_migration.models import DeferredRelation, RowError, RunStep
+from data_migration.models import DeferredRelation, RowError, RowLink, RunStep
 from data_migration.outcomes import MessageKind
 from tests.apps.ledger.data_migration_spec import NodeMigration as Nodes
 from tests.apps.ledger.data_migration_spec import OrderMigration as Orders
@@ -328,6 +328,31 @@ class TestWhatIsTold:
         assert sentence in result.out
         migrate(STAFF, "--commit")
         assert len(warnings()) == 3
+
+    def test_the_run_that_fills_them_says_so(self, shop: Keyed) -> None:
+        migrate(STAFF, "--commit")
+        filled = migrate(STORES, "--commit").out
+        assert f"{STAFF}: 3 relations of earlier runs got their targets.\n" in filled
+        assert "got" not in migrate(STORES, STAFF, "--commit").out
+
+    def test_a_run_that_only_fills_does_something(self, shop: Keyed) -> None:
+        migrate(*BOTH, "--commit")
+        staff = Staff.objects.get(name="Ada")
+        Staff.objects.filter(pk=staff.pk).update(store=None)
+        link = RowLink.objects.get(migration__label=STAFF, key="9001")
+        DeferredRelation.objects.create(  # as a run leaves it that is killed before its end
+            migration_id=link.migration_id,
+            column="store",
+            object_pk=str(staff.pk),
+            value="101",
+            key_hash=link.key_hash,
+            key=link.key,
+            row_number=1,
+        )
+        result = migrate(*BOTH, "--commit")
+        assert f"{STAFF}: 1 relation of earlier runs got its target.\n" in result.out
+        assert result.out.endswith(": committed.\n")
+        assert stores() == ALL
 
     def test_the_state_tells_it(self, shop: Keyed) -> None:
         migrate(STAFF, "--commit")
