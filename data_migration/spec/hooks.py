@@ -9,6 +9,8 @@ from .migration import Migration
 
 Hook = Callable[..., Any]
 
+#: The hook whose writes may be committed before the first row is read.
+BEFORE_ALL = "hook_before_all"
 #: The hooks that see rows and decide what becomes of them.
 ROW_HOOKS = (
     "hook_before_transformation",

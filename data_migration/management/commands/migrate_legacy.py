@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
@@ -11,7 +12,7 @@ from django.core.management.base import CommandError, CommandParser
 from ...exceptions import SpecError
 from ...launch import jobs
 from ...ledger import FINISHED, Ledger
-from ...models import RowError
+from ...models import RowError, RunStep
 from ...options import MaxErrors, RunOptions
 from ...outcomes import MessageKind, Mode, OnError, RunStatus
 from ...plan.due import pending, waiting
@@ -21,6 +22,8 @@ from ...reports import messages as told
 from ...reports import migrations as report
 from ...run.runner import Import
 from ...run.stopping import stop_on_signals
+from ...spec.discovery import discover
+from ...spec.hooks import BEFORE_ALL, OwnHooks
 from ...step.compilation import CompiledStep, explain
 from ...step.recording import TOLD
 from ...utils.redaction import without_configured
@@ -237,9 +240,20 @@ def _verdict(done: Import) -> str:
     broken_off = [step for step in run if step.status not in FINISHED]
     partly = [each.migration for each in broken_off if each.created + each.updated]
     kept = [*finished, *(f"a part of {label}" for label in partly)]
+    kept += _written_beforehand(each for each in broken_off if each.migration not in partly)
     if not kept:
         return f"Run {done.run.pk}: nothing was written."
     return f"Run {done.run.pk}: committed {', '.join(kept)}."
+
+
+def _written_beforehand(steps: Iterable[RunStep]) -> list[str]:
+    """Hooks whose writes were committed before the rows of their steps, none of which was."""
+    migrations = discover()
+    return [
+        f"what {BEFORE_ALL} of {step.migration} wrote"
+        for step in steps
+        if step.commits_batches and BEFORE_ALL in OwnHooks(migrations[step.migration])
+    ]
 
 
 def _run_options(options: dict[str, Any]) -> RunOptions:

@@ -71,7 +71,13 @@ class Command(LegacyCommand):
         say(report.undo_table(undoing))
         sys.stderr.write(report.question(undoing))
         sys.stderr.flush()
-        answer = sys.stdin.readline()
+        try:
+            answer = sys.stdin.readline() if sys.stdin else ""
+        except (KeyboardInterrupt, UnicodeDecodeError):
+            answer = "no"
+        # Only what a person has typed to its end ends the line of the question on the screen.
+        if not answer.endswith("\n") or not sys.stdin.isatty():
+            say("")
         if answer.strip().lower() in ("y", "yes"):
             return True
         if not answer:

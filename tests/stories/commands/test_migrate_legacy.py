@@ -218,6 +218,27 @@ def test_the_first_bad_row_ends_the_run_and_earlier_migrations_stay(library: Lib
     )
 
 
+def test_what_a_hook_wrote_before_the_first_row_is_told_to_be_kept(library: Library) -> None:
+    from tests.apps.library.models import Author
+
+    def hook_before_all(self: Any) -> None:
+        Author.objects.create(pk=77, name="of the hook")
+
+    library.hook("Genre", hook_before_all)
+    library.change("UPDATE genres SET name = NULL WHERE id = 1")
+
+    result = migrate("library.GenreMigration", "--commit")
+
+    assert Author.objects.filter(pk=77).exists()
+    assert result.out.endswith(
+        f"Run {last_run().pk}: committed what hook_before_all of {LABELS[1]} wrote.\n"
+    )
+    library.set("Genre", legacy_key=())
+    Author.objects.all().delete()
+    assert migrate("library.GenreMigration", "--commit").out.endswith(": nothing was written.\n")
+    assert not Author.objects.exists()
+
+
 def test_atomic_is_all_or_nothing(library: Library) -> None:
     library.spoil_books()
 

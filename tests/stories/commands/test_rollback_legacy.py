@@ -139,7 +139,7 @@ def test_it_asks_with_the_counts_first(shop: Path, monkeypatch: pytest.MonkeyPat
         "ledger.OrderMigration        4         0          0\n"
         "Total                        4         0          0\n"
         "Delete 4 objects, restore 0 and forget 0 links without an object to undo,"
-        " of 1 migration? [y/N] "
+        " of 1 migration? [y/N] \n"
     )
     assert result.out.splitlines()[-1].endswith(": rolled back 1 migration, pending again.")
     assert not Order.objects.exists()
@@ -152,7 +152,32 @@ def test_anything_but_yes_is_no(shop: Path, monkeypatch: pytest.MonkeyPatch, sai
     result = roll_back("ledger.OrderMigration")
 
     assert (result.code, result.out) == (1, "")
-    assert result.err.endswith("CommandError: Nothing was rolled back.\n")
+    assert result.err.endswith(" [y/N] \nCommandError: Nothing was rolled back.\n")
+    assert Order.objects.count() == 4
+
+
+class Stdin(io.StringIO):
+    """A terminal at which somebody types, or presses Ctrl-C."""
+
+    def isatty(self) -> bool:
+        return True
+
+    def readline(self, size: int = -1, /) -> str:
+        if text := super().readline(size):
+            return text
+        raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize(("typed", "shown"), [("n\n", ""), ("", "\n")], ids=["no", "Ctrl-C"])
+def test_on_a_terminal_an_answer_ends_the_line_by_itself(
+    shop: Path, monkeypatch: pytest.MonkeyPatch, typed: str, shown: str
+) -> None:
+    monkeypatch.setattr("sys.stdin", Stdin(typed))
+
+    result = roll_back("ledger.OrderMigration")
+
+    assert (result.code, result.out) == (1, "")
+    assert result.err.endswith(f" [y/N] {shown}CommandError: Nothing was rolled back.\n")
     assert Order.objects.count() == 4
 
 
@@ -164,7 +189,9 @@ def test_without_a_terminal_it_says_what_to_say(
     result = roll_back("ledger.OrderMigration")
 
     assert (result.code, result.out) == (2, "")
-    assert result.err.endswith("Nobody answered. Without a terminal, say --no-input.\n")
+    assert result.err.endswith(
+        " [y/N] \nCommandError: Nobody answered. Without a terminal, say --no-input.\n"
+    )
     assert Order.objects.count() == 4
 
 
