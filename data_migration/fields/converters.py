@@ -129,6 +129,10 @@ def key_conversion(
     return convert_key
 
 
+#: What drivers return for bytes.
+_BYTES = (bytes, bytearray, memoryview)
+
+
 def _refuse(sentence: str) -> ValidationError:
     return ValidationError(sentence)
 
@@ -150,7 +154,7 @@ def _array(values: Any, convert: Conversion) -> Any:
 def _text(value: Any, field: models.Field[Any, Any]) -> Any:
     if isinstance(value, JSONText):
         value = str(value)
-    elif isinstance(value, (bytes, bytearray, memoryview)):
+    elif isinstance(value, _BYTES):
         value = bytes(value).decode()
     elif isinstance(value, float) and value.is_integer():
         value = repr(value).removesuffix(".0")  # as the servers write it
@@ -167,10 +171,11 @@ def _text(value: Any, field: models.Field[Any, Any]) -> Any:
 
 
 def _file(value: Any, field: models.Field[Any, Any]) -> Any:
-    return bytes(value).decode() if isinstance(value, (bytes, bytearray, memoryview)) else value
+    return bytes(value).decode() if isinstance(value, _BYTES) else value
 
 
 def _whole_number(value: Any, field: models.Field[Any, Any]) -> Any:
+    _is_number(value)
     # int() would cut 7.5 down to 7 without a word.
     if isinstance(value, (float, Decimal)) and value != int(value):
         raise ValueError("a whole number is needed")
@@ -180,9 +185,10 @@ def _whole_number(value: Any, field: models.Field[Any, Any]) -> Any:
 
 
 def _real(value: Any, field: models.Field[Any, Any]) -> Any:
+    _is_number(value)
     digits = _digits(value)
     number = field.to_python(digits)
-    if isinstance(value, (bytes, bytearray, memoryview)):
+    if isinstance(value, _BYTES):
         return Loss.BYTES_AS_DIGITS(number)
     if not isinstance(value, (float, bool)):
         exact = Decimal(digits)
@@ -199,13 +205,14 @@ def _shown(number: float) -> Decimal:
 
 
 def _decimal(value: Any, field: Any) -> Any:
+    _is_number(value)
     if isinstance(value, float):
         value = _REAL.create_decimal_from_float(value)
     number = field.to_python(_digits(value))
-    if (unit := _unit(field)) is None:
-        return number
-    kept = number.quantize(unit, None, _WIDE)
-    return number if kept == number else Loss.DECIMAL_PLACES(kept, field.decimal_places)
+    kept = number if (unit := _unit(field)) is None else number.quantize(unit, None, _WIDE)
+    if kept != number:
+        return Loss.DECIMAL_PLACES(kept, field.decimal_places)
+    return Loss.BYTES_AS_DIGITS(number) if isinstance(value, _BYTES) else number
 
 
 #: Digits beyond the 15th are noise of the binary fraction: 0.1 + 0.2 is 0.30000000000000004.
@@ -219,9 +226,15 @@ def _unit(field: Any) -> Decimal | None:
     return None if places is None else Decimal(1).scaleb(-places)
 
 
+def _is_number(value: Any) -> None:
+    """Refuse what Python makes a number of although it is none: a UUID, a list of digits."""
+    if not isinstance(value, (int, float, Decimal, str, *_BYTES)):
+        raise _refuse(f"a {type(value).__name__} is no number")
+
+
 def _digits(value: Any) -> Any:
     """A number, or a text that is one to everybody: Python would read 1_000 too."""
-    if isinstance(value, (bytes, bytearray, memoryview)):
+    if isinstance(value, _BYTES):
         value = bytes(value).decode("ascii")
     if isinstance(value, str) and "_" in value:
         raise _refuse("a number has no underscores")
@@ -230,8 +243,10 @@ def _digits(value: Any) -> Any:
 
 def _boolean(value: Any, field: models.Field[Any, Any]) -> Any:
     # What MySQL's drivers make of BIT(1).
-    if isinstance(value, (bytes, bytearray, memoryview)) and bytes(value) in _BITS:
+    if isinstance(value, _BYTES) and bytes(value) in _BITS:
         return _BITS[bytes(value)]
+    if isinstance(value, (list, tuple, dict)):  # an empty one would be NULL
+        raise _refuse("a list or an object is neither true nor false")
     try:
         return field.to_python(value)
     except ValidationError as error:
@@ -275,7 +290,7 @@ def _binary(value: Any, field: models.Field[Any, Any]) -> Any:
     # to_python would read text as base64, which is meant for fixtures; bytes(3) is three zeros.
     if isinstance(value, str):
         return value.encode()
-    if not isinstance(value, (bytes, bytearray, memoryview)):
+    if not isinstance(value, _BYTES):
         raise TypeError("bytes or text are needed")
     return bytes(value)
 
@@ -291,6 +306,8 @@ def _time(value: Any, field: models.Field[Any, Any]) -> Any:
         if not isinstance(value, dt.datetime):
             raise _refuse("a date is no time of day")
         return Loss.DATE(value.time())
+    if isinstance(value, str) and value.isdigit() and len(value) not in _LENGTHS_OF_TIMES:
+        raise _refuse("digits are a time of day where they are four or six, such as 0830")
     made = field.to_python(value)
     if isinstance(value, str):
         if _OFFSET.search(value):
@@ -299,6 +316,7 @@ def _time(value: Any, field: models.Field[Any, Any]) -> Any:
     return Loss.TIME_ZONE(made.replace(tzinfo=None)) if made.tzinfo is not None else made
 
 
+_LENGTHS_OF_TIMES = (len("0830"), len("083000"))
 _OFFSET = re.compile(r"([+-]\d[\d:]*|[zZ])$")
 
 
@@ -334,10 +352,12 @@ def _date(value: Any, field: models.Field[Any, Any]) -> Any:
 
 def _uuid(value: Any, field: models.Field[Any, Any]) -> Any:
     # MySQL has no such type: BINARY(16) is the usual stand-in.
-    if isinstance(value, (bytes, bytearray, memoryview)):
+    if isinstance(value, _BYTES):
         if len(bytes(value)) != _BYTES_OF_A_UUID:
             raise _refuse(f"a UUID has 16 bytes, and these are {len(bytes(value))}")
         return uuid.UUID(bytes=bytes(value))
+    if isinstance(value, bool):
+        raise _refuse("a boolean is no UUID")
     return field.to_python(value)
 
 
@@ -346,7 +366,7 @@ _BYTES_OF_A_UUID = 16
 
 def _address(value: Any, field: models.Field[Any, Any]) -> Any:
     """An address, or its text; Django would take the text of anything."""
-    if isinstance(value, (bytes, bytearray, memoryview)):
+    if isinstance(value, _BYTES):
         with suppress(ValueError):
             value = bytes(value).decode("ascii")
             ipaddress.ip_address(value)
@@ -368,6 +388,8 @@ def _duration(value: Any, field: models.Field[Any, Any]) -> Any:
     _no_number(value, "duration", "or timedelta(seconds=...) in hook_before_transformation")
     if not isinstance(value, (str, dt.timedelta)):
         raise _refuse(f"a {type(value).__name__} is no duration")
+    if value == "":
+        raise _refuse("an empty text is no duration. Say NULL in its place")
     made = field.to_python(value)
     return _second(value, made) if isinstance(value, str) else made
 

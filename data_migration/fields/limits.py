@@ -79,14 +79,23 @@ def _of_real(field: Any, database: Database) -> Limit | None:
 
 
 def _of_decimal(field: Any, database: Database) -> Limit | None:
-    if not database.keeps_decimals_as_floats or (field.max_digits or 16) <= 15:
+    """SQLite takes decimals of any length, of which Django cannot read the longer ones."""
+    if not database.keeps_decimals_as_floats or field.max_digits is None:
         return None
+    digits = field.max_digits - field.decimal_places
+    bound = Decimal(10) ** digits
+    is_long = field.max_digits > _REAL.prec
+
+    def holds(values: Sequence[Decimal]) -> bool:
+        return -bound < min(values) and max(values) < bound and not is_long
 
     def keep(value: Decimal) -> Any:
+        if not -bound < value < bound:
+            raise ValidationError(f"the field keeps {digits} digits before the decimal point")
         kept = _REAL.create_decimal_from_float(float(value))
-        return value if kept == value else Loss.DECIMAL_DIGITS(kept)
+        return Loss.DECIMAL_DIGITS(kept) if is_long and kept != value else value
 
-    return Limit(lambda values: all(type(keep(value)) is Decimal for value in values), keep)
+    return Limit(holds, keep)
 
 
 #: Django takes 15 digits of a floating-point number.

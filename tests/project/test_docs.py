@@ -29,6 +29,7 @@ from data_migration.sources import ENGINES
 from data_migration.sources.base import Source
 from tests.project.docs import picture, replay
 from tests.support.paths import ROOT
+from tests.target.fields.accepted import ACCEPTED
 
 COMMANDS = ("migrate_legacy", "show_legacy", "rollback_legacy", "prune_legacy")
 DOCS = ROOT / "docs"
@@ -115,6 +116,16 @@ def test_every_loss_of_a_value_is_documented_and_every_documented_one_is_a_loss(
     text = section(page("reference/values"), "Values that no driver can give")
     named = re.findall(r"^   \* - ``([A-Z_]+)``$", text, re.MULTILINE)
     assert named == [each.name for each in Unequal]
+
+
+def test_everything_that_is_taken_for_the_same_value_is_documented() -> None:
+    text = section(page("reference/values"), "Taken for the same")
+    lines = re.findall(
+        r"^   \* - ``([a-z ]+)``\n     - (.*?)\n     - ", text, re.MULTILINE | re.DOTALL
+    )
+    told = {kind: set(re.findall(r"``(\w+)``", fields)) for kind, fields in lines}
+    accepted = {kind: {each.__name__ for each in fields} for kind, fields in ACCEPTED.items()}
+    assert told == {kind: names for kind, names in accepted.items() if names}
 
 
 def test_every_public_name_is_documented() -> None:

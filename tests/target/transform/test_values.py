@@ -190,6 +190,15 @@ def test_blanks_that_a_server_would_cut_are_told() -> None:
         assert Product.objects.get().sku == "a" * 20
 
 
+@pytest.mark.parametrize("price", [Decimal("1234567.00"), 10**9, "1e12"])
+def test_decimal_that_is_too_long_is_refused_by_every_target(price: Any) -> None:
+    """SQLite would keep it, and Django not read it."""
+    rows = [{"id": 1, "sku": "a", "price": price}, {"id": 2, "sku": "b", "price": 999999}]
+    result = migrate(ProductMigration, rows)
+    assert [(key, column) for key, column, _ in result.told] == [("1", "price")]
+    assert [each.price for each in Product.objects.all()] == [999999]
+
+
 def test_what_is_no_number_never_becomes_null() -> None:
     class EverythingMigration(Migration):
         model = Everything
