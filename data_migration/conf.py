@@ -62,6 +62,13 @@ class Settings:
         return self._get("LOCK_TIMEOUT", 60.0)
 
     @property
+    def source_timeout(self) -> float:
+        """``DATA_MIGRATION_SOURCE_TIMEOUT``: seconds without an answer of a legacy server after
+        which it is given up.
+        """
+        return self._get("SOURCE_TIMEOUT", 3600.0)
+
+    @property
     def background(self) -> str:
         """``DATA_MIGRATION_BACKGROUND``: who carries out runs that are started from the admin.
 

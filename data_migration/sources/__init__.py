@@ -6,6 +6,7 @@ Drivers are imported when a source that needs them is opened, never before: they
 from __future__ import annotations
 
 from difflib import get_close_matches
+from functools import partial
 from typing import Any
 
 from ..conf import settings
@@ -15,6 +16,7 @@ from . import alias, mysql, odbc, postgresql, sqlite
 from .base import SETTING, Engine, Source, cannot_connect
 from .reader import Reader
 from .streaming import close_connection, is_apart
+from .waiting import patiently_connected
 
 __all__ = ["ENGINES", "Reader", "close_connection", "connect", "is_apart"]
 
@@ -41,8 +43,11 @@ def connect(name: str) -> Any:
     source = Source(name, sources[name])
     engine = _engine(source)
     source.check(engine)
+    call = partial(engine.connect, source)
     try:
-        return engine.connect(source)
+        if engine is sqlite or (engine is alias and alias.is_file(source)):
+            return call()  # a connection of SQLite's stays in its thread
+        return patiently_connected(call, source.connect_timeout)
     except (SpecError, MissingDriver):
         raise
     except TypeError as error:

@@ -16,6 +16,7 @@ from ..exceptions import SpecError
 from . import mysql, postgresql, sqlite
 from .base import Source, prepared
 from .sessions import prepare_postgresql
+from .waiting import CONNECT_TIMEOUT
 
 KEYS = frozenset({"ALIAS"})
 REQUIRED: tuple[str, ...] = ("ALIAS",)
@@ -36,6 +37,9 @@ def connect(source: Source) -> Any:
         name = str(wrapper.settings_dict["NAME"])
         if not name.startswith("file:") and not Path(name).is_file():
             raise FileNotFoundError(f"there is no file {name}")
+    if wrapper.vendor in _CONNECTED_IN_TIME:
+        options = {"connect_timeout": CONNECT_TIMEOUT, **wrapper.settings_dict["OPTIONS"]}
+        wrapper.settings_dict = {**wrapper.settings_dict, "OPTIONS": options}
     wrapper.connect()
     if wrapper.vendor == "postgresql":
         # Django has chosen UTC for the session, unless DATABASES say more.
@@ -44,6 +48,15 @@ def connect(source: Source) -> Any:
         return prepared(wrapper.connection, lambda opened: _postgresql(opened, chosen))
     prepare = _PREPARE.get(wrapper.vendor)  # None for one without a read-only mode that we know
     return prepared(wrapper.connection, prepare) if prepare else wrapper.connection
+
+
+def is_file(source: Source) -> bool:
+    """Whether the alias is that of a SQLite database."""
+    config = connections.settings.get(source.get("ALIAS"), {})
+    return "sqlite" in str(config.get("ENGINE", ""))
+
+
+_CONNECTED_IN_TIME = ("mysql", "postgresql")
 
 
 def _postgresql(connection: Any, chosen: Collection[str]) -> None:

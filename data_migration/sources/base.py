@@ -9,6 +9,7 @@ from typing import Any, Protocol
 from ..exceptions import MissingDriver, SourceError, SpecError
 from ..utils.redaction import redact
 from ..utils.wording import words
+from .waiting import CONNECT_TIMEOUT
 
 SETTING = "DATA_MIGRATION_SOURCES"
 DISTRIBUTION = "django-migrate-legacy"
@@ -46,6 +47,15 @@ class Source:
         if not isinstance(options, Mapping):
             raise SpecError(f"{self.where}: OPTIONS must be a dict, not {type(options).__name__}.")
         return dict(options)
+
+    @property
+    def connect_timeout(self) -> float:
+        """Seconds that OPTIONS give the server to answer, or the default."""
+        chosen = self.options.get("connect_timeout", CONNECT_TIMEOUT)
+        try:
+            return float(chosen)
+        except (TypeError, ValueError):  # the driver will say what it is
+            return CONNECT_TIMEOUT
 
     def get(self, key: str, default: Any = None) -> Any:
         """A value of the entry; an empty one counts as missing."""

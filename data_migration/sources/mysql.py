@@ -17,6 +17,7 @@ from typing import Any
 from ..rows.remarks import Remark, Unequal
 from .base import SERVER_KEYS, Source, import_driver, prepared
 from .sessions import prepare_mysql
+from .waiting import CONNECT_TIMEOUT
 
 KEYS = SERVER_KEYS
 REQUIRED: tuple[str, ...] = ("NAME",)
@@ -45,7 +46,12 @@ def connect(source: Source) -> Any:
     from MySQLdb.converters import conversions  # noqa: PLC0415 - optional driver
 
     converters = {**conversions, FIELD_TYPE.BIT: lambda value: int.from_bytes(value, "big")}
-    arguments = {"charset": "utf8mb4", "conv": converters, **source.renamed(_NAMES)}
+    arguments = {
+        "charset": "utf8mb4",
+        "conv": converters,
+        "connect_timeout": CONNECT_TIMEOUT,
+        **source.renamed(_NAMES),
+    }
     if "port" in arguments:
         arguments["port"] = int(arguments["port"])
     connection = driver.connect(**{**arguments, **source.options})

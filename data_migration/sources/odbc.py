@@ -16,6 +16,7 @@ from ..conf import settings
 from ..exceptions import SpecError
 from .base import SERVER_KEYS, Source, import_driver, prepared
 from .sessions import prepare_mysql, prepare_postgresql
+from .waiting import CONNECT_TIMEOUT
 
 KEYS = SERVER_KEYS
 #: The standard lists more, but some drivers do not take the braces off again.
@@ -34,7 +35,7 @@ def connect(source: Source) -> Any:
     """Open the connection and make it read-only in the way its database has."""
     driver = import_driver(source, "odbc", "pyodbc")
     text = connection_string(source, driver.dataSources())
-    connection = driver.connect(text, readonly=True, autocommit=False)
+    connection = driver.connect(text, readonly=True, autocommit=False, timeout=CONNECT_TIMEOUT)
     _read_text_whole(connection, driver)
     return prepared(connection, lambda opened: _make_read_only(opened, driver))
 
@@ -65,7 +66,8 @@ def _defaults(driver: str) -> Mapping[str, Any]:
     if "POSTGRES" in driver:
         return {"USEDECLAREFETCH": 1, "FETCH": settings.batch_size}
     if "MARIADB" in driver:
-        return {"FORWARDONLY": 1, "STREAMRS": 1}  # streams from Connector/ODBC 3.2 on
+        # Streams from Connector/ODBC 3.2 on; does not know the time-out of ODBC itself.
+        return {"FORWARDONLY": 1, "STREAMRS": 1, "CONN_TIMEOUT": CONNECT_TIMEOUT}
     if "MYSQL" in driver:
         return {"NO_CACHE": 1, "FORWARD_CURSOR": 1}
     if "SQLITE" in driver:

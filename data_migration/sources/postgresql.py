@@ -17,6 +17,7 @@ from ..fields.json_text import JSONText, has_long_number
 from ..rows.remarks import Remark, Unequal
 from .base import SERVER_KEYS, Source, import_driver, prepared
 from .sessions import prepare_postgresql
+from .waiting import CONNECT_TIMEOUT
 
 KEYS = SERVER_KEYS
 REQUIRED: tuple[str, ...] = ("NAME",)
@@ -26,7 +27,8 @@ _NAMES = {"NAME": "dbname", "USER": "user", "PASSWORD": "password", "HOST": "hos
 def connect(source: Source) -> Any:
     """Open a session that can only read and sees one snapshot."""
     driver = import_driver(source, "postgresql", "psycopg2", "psycopg")
-    connection = driver.connect(**{**source.renamed(_NAMES), **source.options})
+    defaults = {"connect_timeout": CONNECT_TIMEOUT, **source.renamed(_NAMES)}
+    connection = driver.connect(**{**defaults, **source.options})
     return prepared(connection, _prepare)
 
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, suppress
-from typing import Any
+from functools import partial
+from typing import Any, TypeVar
 
-from ..exceptions import SourceError
+from ..exceptions import DataMigrationError, SourceError
 from ..rows.remarks import Remark
 from ..utils.redaction import redact
 from ..utils.wording import printable_cause, words
@@ -16,7 +17,10 @@ from . import streaming
 from .narrowing import Narrowed, Params, highest, statement
 from .rows import Make, Rows, fetcher, maker
 from .variables import Variables
+from .waiting import NoAnswer, patiently
 from .watching import let_lists_be_long, watching, zone_problem
+
+T = TypeVar("T")
 
 _QUERY_SHOWN = 300
 _NUMBERED = re.compile(r"(.+):\d+")
@@ -25,16 +29,20 @@ _NUMBERED = re.compile(r"(.+):\d+")
 class Reader:
     """Reads one query; ``label`` is the migration's, for messages.
 
-    Everything the driver raises becomes a SourceError that says what was tried.
+    Everything the driver raises becomes a SourceError that says what was tried. ``meanwhile`` is
+    called now and then while the database is waited for; what it raises ends the wait.
     """
 
-    def __init__(self, connection: Any, label: str) -> None:
+    def __init__(
+        self, connection: Any, label: str, meanwhile: Callable[[], object] = bool
+    ) -> None:
         self.connection = connection
         self.label = label
         self.columns: tuple[str, ...] = ()
         self.rows_read = 0
         self._cursor: Any = None
         self._exhausted = False
+        self._meanwhile = meanwhile
         self._variables = Variables(connection)
         #: The remarks on rows that were fetched since it was last looked at.
         self._found: list[Remark] = []
@@ -50,7 +58,9 @@ class Reader:
         counting = f"SELECT COUNT(*) FROM (\n{statement(query)}\n) AS counted"
         try:
             self._settle(query)
-            return int(_value(self.connection, counting, params))
+            return int(self._ask(partial(_value, self.connection, counting, params)))
+        except DataMigrationError:
+            raise
         except Exception:  # reading the query will say what is wrong with it
             return None
 
@@ -59,7 +69,9 @@ class Reader:
         narrowed, params = highest(self.connection, query, params, column)
         try:
             self._settle(query)
-            return _value(self.connection, narrowed, params)
+            return self._ask(partial(_value, self.connection, narrowed, params))
+        except DataMigrationError:
+            raise
         except Exception as error:
             raise self._refused(narrowed, error) from printable_cause(error)
 
@@ -79,8 +91,10 @@ class Reader:
             self._check_zone(text)
             cursor = streaming.streaming_cursor(self.connection)
             with watching(cursor) as self._found:
-                description = _describe(self.connection, cursor, text, params)
-        except SourceError:
+                description = self._ask(
+                    partial(_describe, self.connection, cursor, text, params), cursor
+                )
+        except DataMigrationError:
             raise
         except Exception as error:
             raise self._refused(query, error) from printable_cause(error)
@@ -99,6 +113,15 @@ class Reader:
         streaming.settle(self.connection)
         self._variables.restore(query)
 
+    def _ask(self, call: Callable[[], T], cursor: Any = None) -> T:
+        """``call()``, which the legacy database has to answer to the ``cursor``."""
+        try:
+            return patiently(self.connection, call, self._meanwhile, cursor)
+        except NoAnswer as error:
+            raise SourceError(
+                f"{self.label}: the legacy database gives {words(error)}. {_ADVICE_SILENT}"
+            ) from error
+
     def _check_zone(self, query: str) -> None:
         if problem := zone_problem(self.connection, query):
             raise SourceError(f"{self.label}: {problem}.")
@@ -109,7 +132,9 @@ class Reader:
         make: Make | None = None
         while (wanted := size if limit is None else min(size, limit - self.rows_read)) > 0:
             try:
-                fetched = fetch(wanted)
+                fetched = self._ask(partial(fetch, wanted), self._cursor)
+            except DataMigrationError:
+                raise
             except Exception as error:
                 advice, said = _ADVICE_STOPPED, str(error).lower()
                 if isinstance(error, UnicodeDecodeError) or "could not decode" in said:
@@ -171,6 +196,10 @@ _ADVICE_CLOSED = (
     "open_db_connection() has to open a new one where it keeps one."
 )
 _ADVICE_STOPPED = "Check that the legacy database still runs, then run the same command again."
+_ADVICE_SILENT = (
+    "Look whether it still runs, and whether the query waits for a lock. If it needs that long, "
+    "raise DATA_MIGRATION_SOURCE_TIMEOUT; then run the same command again."
+)
 _ADVICE_DECODING = (
     "The text is not in the encoding that the connection assumes. Name the right one in the "
     "OPTIONS of the source: charset for mysql, client_encoding for postgresql, text_factory for "

@@ -12,6 +12,8 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, closing, contextmanager, nullcontext, suppress
 from typing import Any
 
+from .waiting import is_given_up
+
 _numbers = itertools.count(1)
 
 
@@ -139,6 +141,8 @@ def close_cursor(connection: Any, cursor: Any, *, exhausted: bool) -> None:
     mysqlclient reads the rest of an unbuffered result when its cursor is closed or collected,
     but not once the connection is closed; so the cursor is kept with the connection until then.
     """
+    if is_given_up(connection):
+        return
     if not exhausted and hasattr(connection, "data_migration_unread"):
         connection.data_migration_unread.append(cursor)
         return
@@ -147,7 +151,9 @@ def close_cursor(connection: Any, cursor: Any, *, exhausted: bool) -> None:
 
 
 def close_connection(connection: Any) -> None:
-    """Close a connection; never raises."""
+    """Close a connection, unless its driver is busy with it for ever; never raises."""
+    if is_given_up(connection):
+        return
     with suppress(Exception):
         connection.close()
     _unread(connection).clear()

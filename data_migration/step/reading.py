@@ -33,11 +33,18 @@ Keep = Callable[[Any], Any]
 
 
 @contextmanager
-def opened(label: str, migration: Migration, hooks: Hooks, keep_open: Keep) -> Iterator[QueryFeed]:
+def opened(
+    label: str,
+    migration: Migration,
+    hooks: Hooks,
+    keep_open: Keep,
+    meanwhile: Callable[[], object] = bool,
+) -> Iterator[QueryFeed]:
     """The feed of a migration, closed at the end.
 
     ``keep_open`` receives a connection that a spec opened by itself, since it may hand out the
-    same one to several migrations. Raises :exc:`SourceError` when it cannot be opened.
+    same one to several migrations. ``meanwhile`` is called now and then while the legacy database
+    is waited for, and may end that by raising. Raises :exc:`SourceError` when it cannot be opened.
     """
     try:
         connection = migration.open_db_connection()
@@ -48,7 +55,9 @@ def opened(label: str, migration: Migration, hooks: Hooks, keep_open: Keep) -> I
             f"{label}: open_db_connection() failed: {words(error)}. Check the connection settings"
             " in the spec, and that the legacy database is running."
         ) from printable_cause(error)
-    feed = QueryFeed(Reader(connection, label), migration.query or "", migration.query_params)
+    feed = QueryFeed(
+        Reader(connection, label, meanwhile), migration.query or "", migration.query_params
+    )
     try:
         yield feed
     finally:

@@ -87,7 +87,11 @@ class StepRunner:
             whole.enter_context(self._transaction())
             self._migration.hook_before_all()
             with opened(
-                self._context.label, self._migration, self._context.hooks, self._keep_open
+                self._context.label,
+                self._migration,
+                self._context.hooks,
+                self._keep_open,
+                meanwhile=self._end_if_asked,
             ) as feed:
                 reading = Reading(self._context, self._messages, feed)
                 if self._coordinator is not None and self._coordinator.divide(
@@ -182,6 +186,9 @@ class StepRunner:
 
     def _after_batch(self, rows: int) -> None:
         self._progress.advance(rows, self._step.failed)
+        self._end_if_asked()
+
+    def _end_if_asked(self) -> None:
         if self._options.should_stop():
             raise Interrupted(f"{self._step.migration} was stopped. {what_is_kept(self._step)}")
 
