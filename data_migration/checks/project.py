@@ -17,6 +17,7 @@ _NUMBERS: dict[str, tuple[str, tuple[type, ...]]] = {
     "batch_size": ("a whole number above zero", (int,)),
     "relation_cache_size": ("a whole number above zero", (int,)),
     "progress_interval": ("a number of seconds above zero", (int, float)),
+    "source_timeout": ("a number of seconds above zero", (int, float)),
     "heartbeat_interval": ("a number of seconds above zero", (int, float)),
     "lock_timeout": ("a number of seconds above zero", (int, float)),
 }
