@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import shutil
 import sys
 from collections.abc import Iterator
@@ -80,11 +81,20 @@ class LegacyCommand(OwnCommand):
         text = json.dumps(document, indent=2, ensure_ascii=False)
         if encodable(text, self.stdout) != text:
             text = json.dumps(document, indent=2)
-        self.stdout.write(text)
+        self.tell(text)
 
     def tell(self, text: str) -> None:
-        """A part of the result. What stdout's encoding has no form for is spelled out."""
-        self.stdout.write(encodable(text, self.stdout))
+        """A part of the result. What stdout's encoding has no form for is spelled out.
+
+        Where nobody reads on, as behind ``| head``, the rest is dropped: a run is over by then,
+        and its exit code counts.
+        """
+        try:
+            self.stdout.write(encodable(text, self.stdout))
+        except BrokenPipeError:
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nowhere, self.stdout.fileno())
+            os.close(nowhere)
 
     @property
     def width(self) -> int | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import re
 from typing import Any
 
@@ -249,6 +250,20 @@ def test_where_stdout_is_not_utf_8_characters_are_spelled_out(
     else:
         spelled = {"ascii": r"'\u20ac \xe9'", "latin-1": r"'\u20ac é'", "utf-8": "'€ é'"}
         assert spelled[encoding] in text
+
+
+def test_where_nobody_reads_on_nothing_is_said_of_it(
+    library: Library, capsys: pytest.CaptureFixture[str]
+) -> None:
+    library.change("UPDATE books SET pages = 'many' WHERE id < 5")
+    migrate("library", "--on-error", "continue")
+    read, write = os.pipe()
+    os.close(read)
+
+    with os.fdopen(write, "w", buffering=1) as stdout:
+        call_command("show_legacy", "library", "--messages", "--all", stdout=stdout)
+
+    assert capsys.readouterr().err == ""
 
 
 def test_messages_about_one_key_are_listed(library: Library) -> None:
