@@ -48,8 +48,10 @@ _WRITING = ("pre_save", "get_placeholder", "get_placeholder_sql")
 
 
 def is_clock(field: Any) -> bool:
-    """Whether Django overwrites the field with the current time."""
-    return bool(getattr(field, "auto_now", False) or getattr(field, "auto_now_add", False))
+    """Whether saving an object overwrites the field with a time: Django's way or a package's."""
+    if getattr(field, "auto_now", False) or getattr(field, "auto_now_add", False):
+        return True
+    return isinstance(field, fields.DateField) and not _are_djangos(field, ("pre_save",))
 
 
 def kind_of(field: Any) -> Kind | None:

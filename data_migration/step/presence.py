@@ -21,8 +21,9 @@ class Presence:
         self._pk_of = pk_from_text(model)
         self._rows = model._base_manager.using(database).order_by()
         self._database = database
-        #: Whether the keys of a batch were numbers next to each other so far.
-        self._is_dense = True
+        #: Whether the keys of a batch were numbers next to each other so far. A key that refers to
+        #: the row of a parent has no ranges.
+        self._is_dense = not model._meta.pk.is_relation
 
     def gone(self, texts: Iterable[str | None]) -> set[str]:
         """Those that lead to no object."""

@@ -6,12 +6,12 @@ only follows it.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import Any
 
-from django.db.models import Field, ForeignKey
+from django.db.models import Field, ForeignKey, Model
 
-from ..exceptions import UnknownColumn
+from ..exceptions import ConversionError, UnknownColumn
 from ..fields.converters import Conversion
 from ..fields.lookup import field_of, has_column, takes_objects
 from ..fields.losses import Changed
@@ -24,9 +24,35 @@ from .legacy_targets import Linked
 from .relations import RelationColumn
 from .savepoints import HookSavepoints
 
+
+class ObjectsOnly:
+    """In place of a :class:`Conversion` for a relation that is kept in the columns of others."""
+
+    own_type: type | None = None
+
+    def __init__(self, field: Any, column: str) -> None:
+        names = (getattr(field, name, "") for name in ("ct_field", "fk_field"))
+        self._columns = " and ".join(filter(None, names)) or "the columns that it is made of"
+        self._column = column
+
+    def __call__(self, value: Any) -> Any:
+        """The object. Raises :exc:`ConversionError` for anything else."""
+        if value is None or isinstance(value, Model):
+            return value
+        raise ConversionError(
+            f"{self._column} has no column of its own and takes an object: give {self._columns},"
+            " or put the object into the row in hook_before_transformation()",
+            column=self._column,
+            value=value,
+        )
+
+    def of_all(self, values: Sequence[Any]) -> list[Any]:
+        return list(map(self, values))
+
+
 #: Where a column's value goes: (keyword argument, how it becomes the field's; None as it is);
 #: None: not a plain value.
-Action = tuple[str, Conversion | None] | None
+Action = tuple[str, Conversion | ObjectsOnly | None] | None
 
 
 class Transform:
@@ -169,6 +195,8 @@ class Transform:
             return column, None
         if field.generated or not (has_column(field) or takes_objects(field)):
             raise self._unknown(column)
+        if not has_column(field):
+            return column, ObjectsOnly(field, column)
         name = field.attname if column == "pk" else column
         return name, Conversion(field, column, database=self._database)
 

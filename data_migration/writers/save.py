@@ -57,8 +57,10 @@ class SaveWriter(Writer):
         for draft in drafts:
             given = self._given_times(draft.existing)
             self._save(draft.existing, update_fields=draft.changes.fields)
-            changed = {name: given[name] for name in draft.changes.fields if name in given}
-            self._restore(draft.existing, changed)
+            # A model may save its clock with whatever else it saves, as those of
+            # django-model-utils do.
+            named = {*draft.changes.fields, *draft.values}
+            self._restore(draft.existing, {name: given[name] for name in given if name in named})
 
     def _save(self, instance: Any, **options: Any) -> None:
         accepted = signature(instance.save).parameters
