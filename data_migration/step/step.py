@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from typing import Protocol
 
-from django.core.management.color import no_style
-from django.db import DataError, transaction
+from django.db import transaction
 
 from ..exceptions import Interrupted
 from ..ledger import LinkBook, Messages, StepLedger
@@ -15,6 +14,7 @@ from ..outcomes import Mode, RunStatus
 from ..progress import Progress
 from ..sources.feed import Feed
 from ..sources.query import QueryFeed
+from ..tables import go_on_above
 from ..undo.removal import Removal
 from ..utils.databases import database_of
 from .assembly import Links, assemble
@@ -198,17 +198,13 @@ class StepRunner:
         A rehearsal has to find what a commit would find, and deferred constraints speak up only
         at a commit, which it never reaches. A step in batches has had its commits.
         """
-        database = database_of(self._context.database)
-        connection = database.connection
+        step, database = self._step, database_of(self._context.database)
         model = self._migration.model
         models = [model, *model._meta.all_parents]
-        if wrote_keys or self._step.passed:  # an interrupted run did not get to the sequences
-            with connection.cursor() as cursor:
-                for statement in connection.ops.sequence_reset_sql(no_style(), models):
-                    # PostgreSQL refuses to go below 1: keys of zero and less leave it where it is.
-                    with suppress(DataError), transaction.atomic(using=self._context.database):
-                        cursor.execute(statement)
+        # An interrupted run did not get to the sequences.
+        if wrote_keys or step.created or step.updated or step.passed:
+            go_on_above(models, database=self._context.database)
         if not database.checks_keys_at_once and not self._step.commits_batches:
             tables = [m._meta.db_table for m in models]
             tables += [f.m2m_db_table() for f in model._meta.many_to_many]
-            connection.check_constraints(table_names=tables)
+            database.connection.check_constraints(table_names=tables)

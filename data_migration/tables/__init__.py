@@ -14,6 +14,7 @@ from ..fields.stock import copy_refusal, is_stock
 from .forms import Unsuitable
 from .inserting import Meanwhile, TableInsert, has_own_way, nothing
 from .new_keys import NewKeys
+from .sequences import go_on_above
 
 __all__ = [
     "Meanwhile",
@@ -21,6 +22,7 @@ __all__ = [
     "TableInsert",
     "Unsuitable",
     "copy_refusal",
+    "go_on_above",
     "has_own_way",
     "is_stock",
     "nothing",
