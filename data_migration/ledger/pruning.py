@@ -11,6 +11,7 @@ from django.db.models import Exists, OuterRef, Q, QuerySet
 from ..models import BeforeImage, RowError, Run
 from ..outcomes import LinkKind, RunStatus
 from ..utils.chunks import chunks
+from ..utils.sessions import writing
 from .messages import open_failures
 from .runs import Ledger
 
@@ -32,7 +33,7 @@ def prune(before: datetime, *, database: str) -> Pruned:
     open, links, and the before-images that a rollback of a whole migration needs: those of
     objects that were there before it.
     """
-    with transaction.atomic(using=database):
+    with writing(database), transaction.atomic(using=database):
         waiting = open_failures(database).filter(step__run=OuterRef("pk"))
         telling = {step.run_id for step in Ledger(database).states().values()}
         old = Run.objects.using(database).filter(~Exists(waiting), finished_at__lt=before)

@@ -16,6 +16,7 @@ from .. import migrations
 from ..exceptions import LedgerError
 from ..models import MigrationState, RowError, RowLink, Run, RunStep
 from ..outcomes import MessageKind, Mode, RunKind, RunStatus
+from ..utils.sessions import writing
 from .deferrals import open_relations
 from .lock import Lock
 from .messages import Message, Messages, messages_of, open_failures
@@ -174,7 +175,7 @@ class Ledger(StepLedger):
         """
         steps = list(steps)
         self.lock.refuse_second()
-        with transaction.atomic(using=self.database):
+        with writing(self.database), transaction.atomic(using=self.database):
             if queued is not None:
                 run = claim_run(queued, database=self.database)
             else:

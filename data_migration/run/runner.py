@@ -26,6 +26,7 @@ from ..step.recording import Recorder, what_is_kept
 from ..step.step import StepRunner
 from ..undo.removal import Removal
 from ..utils.collector import rare_collections
+from ..utils.sessions import writing
 from ..utils.wording import error_text
 from ..workers import Crew, RangeCoordinator, crew_for
 from .rehearsal import rehearse
@@ -76,7 +77,9 @@ def run_import(
         options=options.recorded(),
         queued=queued,
     )
-    return Runner(run, plan, options, ledger, progress or Progress(), whole or plan).execute()
+    runner = Runner(run, plan, options, ledger, progress or Progress(), whole or plan)
+    with writing(options.database):
+        return runner.execute()
 
 
 class Runner:

@@ -204,6 +204,7 @@ class _Literals(_Way):
         longest = self._db.longest_statement
         assert longest is not None
         for rows in _values(columns, longest // _BYTES_OF_A_CHARACTER - len(sql)):
+            self._db.refuse_too_long(sql + rows)
             yield sql + rows, None
 
 

@@ -90,7 +90,7 @@ def _mysql(connection: Any, cursor: Any, model: Any) -> Raising:
                 yield f"SELECT SETVAL({sequence}, %s)", [highest]
 
 
-def _columns_of_numbers(model: Any) -> set[str]:
+def _columns_of_numbers(model: Any) -> set[str | None]:
     return {
         field.column
         for field in model._meta.local_concrete_fields

@@ -17,6 +17,7 @@ from ..models import Run, RunStep
 from ..outcomes import Mode, RunKind, RunStatus
 from ..plan.graph import Plan
 from ..utils.redaction import redact
+from ..utils.sessions import writing
 from ..utils.wording import words
 from .deletion import delete
 from .planner import plan_rollback
@@ -53,7 +54,7 @@ def roll_back(
         (), kind=RunKind.ROLLBACK, mode=Mode.ROLLBACK, options=options, queued=queued
     )
     # Steps are recorded with what they did, so a refused or killed rollback has none.
-    with ledger.lock.beating(run, dict), _announced(run, ledger):
+    with writing(ledger.database), ledger.lock.beating(run, dict), _announced(run, ledger):
         try:
             with transaction.atomic(using=ledger.database):
                 ledger.lock.check()

@@ -7,14 +7,25 @@ that writes it.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from decimal import ROUND_HALF_EVEN, ROUND_HALF_UP
 from functools import cached_property
 from typing import Any, ClassVar
 
-from django.db import Error, OperationalError, connections
+from django.db import DataError, Error, OperationalError, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import Field, QuerySet
+
+
+class TooLong(DataError):
+    """A statement of more bytes than the server takes; it was not sent."""
+
+    def __init__(self, length: int, limit: int) -> None:
+        super().__init__(
+            f"the row makes a statement of {length:,} bytes, and the server of the new database"
+            f" takes less than max_allowed_packet = {limit:,}. Raise that on the server, or"
+            " shorten the value"
+        )
 
 
 class Database:
@@ -120,6 +131,13 @@ class Database:
             return True  # psycopg's errors say so without a SQLSTATE
         return self._is_fault(error.__cause__ or error)
 
+    def is_locked(self, error: Exception) -> bool:
+        """Whether others kept the only writer from beginning: a moment later it may."""
+        return False
+
+    def refuse_too_long(self, statement: str, params: Any = ()) -> None:
+        """Raise :exc:`TooLong` for a statement on which the server would close the connection."""
+
     def is_deadlock(self, error: BaseException | None) -> bool:
         """Whether two transactions waited for each other, and this one has to begin again."""
         while error is not None:
@@ -176,6 +194,17 @@ class MySQL(Database):
             cursor.execute("SELECT @@max_allowed_packet")
             return int(cursor.fetchone()[0])
 
+    def refuse_too_long(self, statement: str, params: Any = ()) -> None:
+        values = list(params.values() if isinstance(params, Mapping) else params)
+        texts = [each for each in values if isinstance(each, (str, bytes))]
+        weight = len(statement) + sum(map(len, texts)) + _BYTES_OF_A_NUMBER * len(values)
+        if weight * _BYTES_OF_A_CHARACTER < self.longest_statement:
+            return
+        raw = self.connection.connection
+        length = len(statement.encode(raw.encoding)) + sum(len(raw.literal(v)) for v in values)
+        if length + _BYTES_OF_A_PACKET > self.longest_statement:
+            raise TooLong(length, self.longest_statement)
+
     def without_transactions(self, tables: Collection[str]) -> dict[str, str]:
         names = ", ".join(["%s"] * len(tables))
         with self.connection.cursor() as cursor:
@@ -198,6 +227,12 @@ class MySQL(Database):
         return cause.args[0] if cause.args else None
 
 
+#: At most: UTF-8 takes up to four, an escape two; other values are written like numbers.
+_BYTES_OF_A_CHARACTER, _BYTES_OF_A_NUMBER = 4, 40
+#: What a packet has beside its statement, measured on MariaDB 10.11.
+_BYTES_OF_A_PACKET = 2
+
+
 class SQLite(Database):
     has_one_writer = True
     decimal_rounding = ROUND_HALF_EVEN  # by Django
@@ -212,6 +247,9 @@ class SQLite(Database):
             return {}
         advice = "PRAGMA journal_mode is OFF: take it out of the init_command in OPTIONS"
         return dict.fromkeys(tables, advice)
+
+    def is_locked(self, error: Exception) -> bool:
+        return str(self._code(error.__cause__ or error)).startswith("SQLITE_BUSY")
 
     def _is_fault(self, cause: BaseException) -> bool:
         is_told = any(words in str(cause) for words in _SQLITE_WORDS)

@@ -21,6 +21,7 @@ from ..step.reading import Keep
 from ..step.recording import what_is_kept
 from ..utils.collector import rare_collections
 from ..utils.databases import database_of
+from ..utils.sessions import writing
 from ..utils.wording import error_text
 from .range_reading import LetGo, read_range
 
@@ -59,7 +60,7 @@ def work_on(step: int, database: str, keep_open: Keep, *, should_stop: Stop = ne
 def _work(row: StepRange, database: str, should_stop: Stop, keep_open: Keep) -> str:
     ledger = RangeLedger(row, database=database)
     step = ledger.step
-    with ledger.beating(), rare_collections():
+    with writing(database), ledger.beating(), rare_collections():
         try:
             plan_step = _plan_step(row, database)
             options = RunOptions.from_recorded(

@@ -16,6 +16,7 @@ from django.db.models import Field, ForeignKey
 from ..exceptions import RowFailure
 from ..fields.stock import is_clock
 from ..rows.drafts import Draft, Note
+from ..utils.databases import TooLong
 from ..utils.wording import hook_of
 
 
@@ -37,6 +38,8 @@ def _described(draft: Draft, database: str) -> Note:
         return Note(error.column, error.value, error.cause)
     cause = f"{hook_of(error)}{type(error).__name__}: {' '.join(str(error).split())}"
     instance = draft.object
+    if isinstance(error, TooLong) and instance is not None:
+        return Note(*_longest(draft, instance), hook_of(error) + str(error))
     if instance is None or not isinstance(error, (Error, ValueError, ArithmeticError)):
         return Note("", None, cause)
     field, why = next(_suspects(draft, instance, error, database), (None, ""))
@@ -45,6 +48,17 @@ def _described(draft: Draft, database: str) -> Note:
     column = next((name for name in (field.name, field.attname) if name in draft.row), "")
     value = draft.row[column] if column else getattr(instance, field.attname)
     return Note(column or field.name, value, f"{why} ({cause})")
+
+
+def _longest(draft: Draft, instance: Any) -> tuple[str, Any]:
+    """The column with the longest value, and the value."""
+
+    def length(field: Field[Any, Any]) -> int:
+        value = getattr(instance, field.attname)
+        return len(value if isinstance(value, (str, bytes)) else str(value))
+
+    field = max(instance._meta.concrete_fields, key=length)
+    return field.name, getattr(instance, field.attname)
 
 
 def _suspects(

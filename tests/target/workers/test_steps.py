@@ -384,3 +384,26 @@ def test_what_a_dead_coordinator_did_not_count_is_counted_by_the_run_that_takes_
 
     step.refresh_from_db()
     assert (step.status, step.read, step.created) == ("interrupted", 60, 60)
+
+
+@pytest.mark.skipif(connection.vendor != "mysql", reason="modes are MySQL's")
+def test_a_worker_is_strict_where_the_server_is_not(share: Share) -> None:
+    def own_mode() -> str:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT @@SESSION.sql_mode")
+            return str(cursor.fetchone()[0])
+
+    before = own_mode()
+    with connection.cursor() as cursor:
+        cursor.execute("SET SESSION sql_mode = ''")
+    try:
+        rows = customers(range(40))
+        rows[7] = {"nr": 7, "name": "x" * 41}
+        share(CustomerMigration, rows)
+        assert own_mode() == ""
+    finally:
+        with connection.cursor() as cursor:
+            cursor.execute("SET SESSION sql_mode = %s", [before])
+
+    assert Customer.objects.count() == 39
+    assert list(RowError.objects.values_list("key", "column")) == [("7", "name")]

@@ -1,0 +1,146 @@
+"""The session of a run in its target database: strict, a writer from its beginning, patient.
+
+What a project's own connections are like is its own affair. While a run uses one, what is written
+arrives as it is, or its row fails.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from typing import Any
+
+from django.db import Error, OperationalError, connections
+from django.db.backends.signals import connection_created
+
+from .databases import database_of
+
+#: How long a run waits until others let it write, in seconds, and how long between two tries.
+PATIENCE, PAUSE = 60.0, 0.05
+
+
+def writing(alias: str) -> AbstractContextManager[None]:
+    """While the block lasts, this thread's connection to the database is one for writing."""
+    connection = connections[alias]
+    session = _SESSIONS.get(connection.vendor)
+    return nullcontext() if session is None else session(connection)
+
+
+@contextmanager
+def _prepared(connection: Any, prepare: Callable[[], None]) -> Iterator[None]:
+    """``prepare`` is called now, and whenever the connection is opened again in the block."""
+
+    def again(connection: Any, **of_signal: Any) -> None:
+        if connection is ours:
+            prepare()
+
+    ours = connection
+    connection.ensure_connection()
+    connection_created.connect(again, weak=False)
+    try:
+        prepare()
+        yield
+    finally:
+        connection_created.disconnect(again)
+
+
+# ------------------------------------------------------------------ MySQL, MariaDB
+
+#: Modes of which one is enough (MySQL, "Strict SQL Mode").
+_STRICT = frozenset({"STRICT_TRANS_TABLES", "STRICT_ALL_TABLES"})
+
+
+@contextmanager
+def _mysql(connection: Any) -> Iterator[None]:
+    """Strict, since the server cuts texts and clips numbers in any other mode.
+
+    No statement is sent that is longer than a packet: the server closes the connection on it.
+    """
+    database = database_of(connection.alias)
+    former: list[str] = []
+
+    def make_strict() -> None:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT @@SESSION.sql_mode")
+            (mode,) = cursor.fetchone()
+            if not _STRICT.intersection(mode.split(",")):
+                former.append(mode)
+                strict = ",".join(filter(None, (mode, "STRICT_TRANS_TABLES")))
+                cursor.execute("SET SESSION sql_mode = %s", [strict])
+        assert database.longest_statement is not None  # known before anything is measured
+
+    def measure(execute: Any, sql: Any, params: Any, many: bool, context: Any) -> Any:
+        for each in params if many else (params,):
+            database.refuse_too_long(sql, each or ())
+        return execute(sql, params, many, context)
+
+    with _prepared(connection, make_strict):
+        try:
+            with connection.execute_wrapper(measure):
+                yield
+        finally:
+            # Of a lost connection nothing is left to put back.
+            with suppress(Error), connection.cursor() as cursor:
+                for mode in former[-1:]:
+                    cursor.execute("SET SESSION sql_mode = %s", [mode])
+
+
+# ------------------------------------------------------------------ SQLite
+
+
+@contextmanager
+def _sqlite(connection: Any) -> Iterator[None]:
+    """A transaction begins as a writer's, and waits until it may.
+
+    One that begins as a reader is refused at once when it comes to write and somebody else has
+    written since, however long it would wait.
+    """
+    database = database_of(connection.alias)
+    former: list[tuple[str | None, int]] = []
+
+    def prepare() -> None:
+        mode = connection.transaction_mode
+        former.append((mode, int(_raw(connection, "PRAGMA busy_timeout"))))
+        if mode in (None, "DEFERRED"):
+            connection.transaction_mode = "IMMEDIATE"
+
+    def wait(execute: Any, sql: Any, params: Any, many: bool, context: Any) -> Any:
+        if connection.in_atomic_block:
+            return execute(sql, params, many, context)
+        _raw(connection, f"PRAGMA busy_timeout = {former[-1][1]}")
+        deadline = time.monotonic() + PATIENCE
+        while True:
+            try:
+                result = execute(sql, params, many, context)
+            except OperationalError as error:
+                if not database.is_locked(error) or time.monotonic() > deadline:
+                    raise
+                time.sleep(PAUSE)
+            else:
+                break
+        if str(sql).startswith("BEGIN"):
+            # Of the COMMIT, which has to wait for readers: it cannot be tried again.
+            _raw(connection, f"PRAGMA busy_timeout = {round(PATIENCE * 1000)}")
+        return result
+
+    with _prepared(connection, prepare):
+        try:
+            with connection.execute_wrapper(wait):
+                yield
+        finally:
+            if connection.connection is not None:
+                connection.transaction_mode, timeout = former[-1]
+                _raw(connection, f"PRAGMA busy_timeout = {timeout}")
+
+
+def _raw(connection: Any, statement: str) -> Any:
+    """Past Django's cursors, which would call the wrappers again."""
+    row = connection.connection.execute(statement).fetchone()
+    return None if row is None else row[0]
+
+
+_SESSIONS: dict[str, Callable[[Any], AbstractContextManager[None]]] = {
+    "mysql": _mysql,
+    "sqlite": _sqlite,
+}
