@@ -7,10 +7,15 @@ work.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Iterator
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
+
+
+#: Seconds. What takes longer is not begun while a transaction is open, which would last as long.
+_LONG = 0.5
 
 
 class Ahead(Generic[T]):
@@ -24,17 +29,25 @@ class Ahead(Generic[T]):
         self._held: list[T] = []
         self._error: BaseException | None = None
         self._is_over = False
+        self._seconds = 0.0
+
+    def fetch_if_quick(self) -> None:
+        """Make the next item now, unless the last one took long: a slow source stays slow."""
+        if self._seconds < _LONG:
+            self.fetch()
 
     def fetch(self) -> None:
         """Make the next item now; raises nothing: what it raises comes in its turn."""
         if self._held or self._is_over or self._error is not None:
             return
+        begun = time.monotonic()
         try:
             self._held.append(next(self._items))
         except StopIteration:
             self._is_over = True
         except BaseException as error:
             self._error = error
+        self._seconds = time.monotonic() - begun
 
     def __iter__(self) -> Iterator[T]:
         while True:

@@ -47,7 +47,7 @@ def assemble(
     *,
     links: Links | None,
     record: Record,
-) -> tuple[Iterable[Batch], Pipeline]:
+) -> tuple[Ahead[Batch], Pipeline]:
     """The batches that the rows in ``groups`` come in, and the pipeline for them.
 
     ``links`` is None where rows have no key. Raises :exc:`SpecError` for an updateable migration
@@ -64,7 +64,7 @@ def assemble(
         transform if transforms_ahead else None,
     )
     batches = Ahead(map(preparation, groups))
-    fetch_ahead = batches.fetch if feed.is_apart(connections[database]) else nothing
+    fetch_ahead = batches.fetch_if_quick if feed.is_apart(connections[database]) else nothing
     memory: Memory
     if links is None:
         conflicts, memory = None, NoMemory(fetch_ahead)

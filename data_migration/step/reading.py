@@ -92,8 +92,12 @@ class Reading:
             and not (options.full or options.retry_failed)
         )
 
-    def begin(self) -> None:
-        """Open the feed, so that its columns are known; the step learns how many rows come."""
+    def open(self) -> None:
+        """Open the feed, so that its columns are known; the step learns how many rows come.
+
+        Counting and executing may take long, so no transaction should be open. What is written
+        about it is left to :meth:`begin_pass`.
+        """
         if self._options.retry_failed:
             # All of them, or those of the chosen messages.
             self._failed = (
@@ -104,23 +108,25 @@ class Reading:
             self._step.total = len(self._failed)
             self._feed.look()
             return
-        self._begin_pass()
+        self._measure()
         self._feed.open()
 
-    def begin_elsewhere(self) -> None:
+    def look(self) -> None:
         """The same where other processes read the rows: of the feed come its columns only."""
-        self._begin_pass()
+        self._measure()
         self._feed.look()
 
-    def _begin_pass(self) -> None:
-        """Begin a pass over all rows, or go on with one.
+    def _measure(self) -> None:
+        self._take_mark(self._migration.high_water)
+        self._step.total = self._count()
+
+    def begin_pass(self) -> None:
+        """Begin a pass over all rows, or go on with one; failed rows are read in none.
 
         The spec that it began with is remembered: if it changes on the way, that is told.
         """
-        self._take_mark(self._migration.high_water)
-        self._step.total = self._count()
         state = self._state
-        if state.pass_run is None:
+        if self._failed is None and state.pass_run is None:
             applies = self._updates or not state.is_read
             begin_pass(
                 state,
@@ -169,7 +175,7 @@ class Reading:
         return total if self._options.limit is None else min(total, self._options.limit)
 
     def batches(self, size: int) -> Iterator[Rows]:
-        """The rows, at most ``size`` at once; needs :meth:`begin` before."""
+        """The rows, at most ``size`` at once; needs :meth:`open` before."""
         if self._failed is None:
             yield from self._feed.rows(size, self._options.limit)
         else:

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
-from typing import Protocol
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext, suppress
+from typing import Any, Protocol
 
-from django.db import transaction
+from django.db import connections, transaction
 
-from ..exceptions import Interrupted
+from ..exceptions import Interrupted, SourceError
 from ..ledger import LinkBook, Messages, StepLedger
 from ..outcomes import Mode, RunStatus
 from ..progress import Progress
 from ..sources.feed import Feed
 from ..sources.query import QueryFeed
+from ..spec.legacy_key import key_columns_of
 from ..tables import go_on_above
 from ..undo.removal import Removal
 from ..utils.databases import database_of
@@ -82,10 +83,13 @@ class StepRunner:
         self._step.writer_reason = compiler.choice.reason
 
     def run(self) -> None:
-        """Run the hooks and every row. Raises what stops the step."""
+        """Run the hooks and every row. Raises what stops the step.
+
+        Of a committed step nothing that may take long is done in a transaction: the source is
+        opened, the rows are counted and the query is executed before one begins.
+        """
         with exits_fail(self._step, self._options), ExitStack() as whole:
-            whole.enter_context(self._transaction())
-            self._migration.hook_before_all()
+            is_begun = self._call_first_hook(whole)
             with opened(
                 self._context.label,
                 self._migration,
@@ -93,14 +97,17 @@ class StepRunner:
                 self._keep_open,
                 meanwhile=self._end_if_asked,
             ) as feed:
+                if is_begun and self._is_keyed(feed):
+                    whole.close()
+                    is_begun = False
                 reading = Reading(self._context, self._messages, feed)
                 if self._coordinator is not None and self._coordinator.divide(
                     self._context, feed, is_incremental=reading.is_incremental
                 ):
                     pipeline = None
-                    self._read_elsewhere(self._coordinator, feed, reading, whole)
+                    self._read_elsewhere(self._coordinator, feed, reading)
                 else:
-                    pipeline = self._read_here(feed, reading, whole)
+                    pipeline = self._read_here(feed, reading, whole, is_begun=is_begun)
             with self._batch():
                 if pipeline is not None:
                     settle(pipeline, self._context.batch_size)
@@ -115,27 +122,65 @@ class StepRunner:
                 self._ledger.finish_step(self._step, status)
             self._removal.read_to_end(self._step)
 
+    @property
+    def _commits(self) -> bool:
+        return self._options.mode == Mode.COMMIT
+
+    def _call_first_hook(self, whole: ExitStack) -> bool:
+        """Call ``hook_before_all``; whether a transaction goes on in ``whole`` after it.
+
+        In a committed step one does where the hook wrote something, and the rows may be without
+        a key: they are kept together, or not at all.
+        """
+        hook = self._migration.hook_before_all
+        if self._commits and "hook_before_all" not in self._context.hooks:
+            hook()
+            return False
+        whole.enter_context(self._transaction())
+        statements: list[str] = []
+
+        def note(execute: Any, sql: str, *given: Any) -> Any:
+            statements.append(sql)
+            return execute(sql, *given)
+
+        with connections[self._context.database].execute_wrapper(note):
+            hook()
+        if self._commits and (self._migration.legacy_key or not statements):
+            whole.close()
+            return False
+        return True
+
+    def _is_keyed(self, feed: Feed) -> bool:
+        """Whether a committed step surely has a key, as far as a look at the columns tells."""
+        if not self._commits or self._migration.legacy_key is not None:
+            return False
+        with suppress(SourceError):  # executing the query tells
+            feed.look()
+            return bool(key_columns_of(self._context.label, self._migration, feed.columns))
+        return False
+
     def _transaction(self) -> AbstractContextManager[None]:
-        if self._options.mode == Mode.COMMIT:
+        if self._commits:
             return self._ledger.committing(self._step)
         return transaction.atomic(using=self._context.database)
 
     def _batch(self) -> AbstractContextManager[None]:
         return self._transaction() if self._step.commits_batches else nullcontext()
 
-    def _read_elsewhere(
-        self, coordinator: Coordinator, feed: Feed, reading: Reading, whole: ExitStack
-    ) -> None:
-        reading.begin_elsewhere()
+    def _read_elsewhere(self, coordinator: Coordinator, feed: Feed, reading: Reading) -> None:
+        reading.look()
         self._compile(feed)
         feed.close()
-        coordinator.hand_out(self._context)
-        whole.close()  # what hook_before_all wrote, and the ranges, are there for the workers
+        with self._transaction():
+            reading.begin_pass()
+            coordinator.hand_out(self._context)
         with self._progressing():
             coordinator.watch(self._context, self._messages, self._progress)
 
-    def _read_here(self, feed: Feed, reading: Reading, whole: ExitStack) -> Pipeline:
-        reading.begin()
+    def _read_here(
+        self, feed: Feed, reading: Reading, whole: ExitStack, *, is_begun: bool
+    ) -> Pipeline:
+        reading.open()
         compiled = self._compile(feed)
         batches, pipeline = assemble(
             self._context,
@@ -146,11 +191,15 @@ class StepRunner:
             links=self._links(reading) if compiled.key else None,
             record=self._record,
         )
+        batches.fetch()  # many a query begins to work when its first row is fetched
+        if not is_begun:
+            whole.enter_context(self._transaction())
+        reading.begin_pass()
         if not compiled.key:
             reading.refuse_a_part()
             self._messages.close_all()  # every row is read again
         if self._step.commits_batches:
-            whole.close()  # what hook_before_all wrote is kept from here on
+            whole.close()
         loop = BatchLoop(
             pipeline, self._batch, is_due=lambda: self._ledger.is_silent, after=self._after_batch
         )
