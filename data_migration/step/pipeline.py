@@ -155,6 +155,7 @@ class Pipeline:
             new = [draft for draft in portion if draft.resumes is None]
             self._instances(new)
             self.writer.write([draft for draft in new if draft.outcome is None])
+        self.writer.write_put_off()
         self._resume([d for d in drafts if d.resumes is not None and d.error is None])
         self.memory.keep(drafts)
         if self._transform.defers:

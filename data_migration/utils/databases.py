@@ -116,6 +116,10 @@ class Database:
         """The lowest and the highest number that a column of ``field`` takes."""
         return self.connection.ops.integer_field_range(field.get_internal_type())
 
+    def deferred_constraints(self, tables: Collection[str]) -> list[str]:
+        """What the tables have that is checked at the commit, but for foreign keys; quoted."""
+        return []
+
     def without_transactions(self, tables: Collection[str]) -> dict[str, str]:
         """The tables whose rows stay when a transaction is rolled back: why, and what to do."""
         return {}
@@ -170,6 +174,18 @@ class PostgreSQL(Database):
     cuts_blanks = True
     share_lock = " FOR SHARE"
     short_wait = "SET LOCAL lock_timeout = '1s'"
+
+    def deferred_constraints(self, tables: Collection[str]) -> list[str]:
+        quote = self.connection.ops.quote_name
+        with self.connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT format('%%I.%%I', own.nspname, con.conname) FROM pg_constraint con"
+                " JOIN pg_namespace own ON own.oid = con.connamespace"
+                " WHERE con.condeferred AND con.contype <> 'f'"
+                " AND con.conrelid IN (SELECT to_regclass(each) FROM unnest(%s::text[]) AS each)",
+                [[quote(table) for table in tables]],
+            )
+            return [name for (name,) in cursor.fetchall()]
 
 
 class MySQL(Database):

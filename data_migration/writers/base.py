@@ -17,6 +17,7 @@ from ..transform.savepoints import raise_if_swallowed
 from ..utils.databases import database_of
 from .changes import changed_fields, named_values
 from .conflicts import Conflicts
+from .deferred import DeferredConstraints
 from .hook_keys import HookKeys
 from .joins import Joins
 
@@ -51,12 +52,16 @@ class Writer(ABC):
         self.joins = self.make_joins(conflicts)
         self.hooks = hooks
         self._hook_keys = HookKeys(self.model, database=database, hooks=hooks)
+        self._deferred = DeferredConstraints(self.model, database=database)
+        #: Rows that nothing but a deferred constraint refuses.
+        self._put_off: list[Draft] = []
 
     @abstractmethod
     def write(self, drafts: list[Draft]) -> None:
-        """Write the drafts; each ends with an outcome. Needs a transaction around it.
+        """Write the drafts; each ends with an outcome, or waits for :meth:`write_put_off`.
 
-        Raises what the database raises when the fault is not that of a row.
+        Needs a transaction around it. Raises what the database raises when the fault is not that
+        of a row.
         """
 
     @abstractmethod
@@ -86,7 +91,62 @@ class Writer(ABC):
                 self._create(new)
             if len(new) < len(drafts):
                 self._update([draft for draft in drafts if draft.existing is not None])
+            self._deferred.check()
             self._hook_keys.check(drafts)
+
+    def attempt(self, drafts: list[Draft]) -> Exception | None:
+        """Write together; what the database or a hook says against it."""
+        before = self._what_hooks_may_change(drafts)
+        try:
+            self.write_together(drafts)
+        except Exception as error:
+            self.raise_if_fault_of_database(error)
+            self.undo(drafts)
+            # A bad row stays as its hooks left it, for the diagnosis.
+            if len(drafts) > 1 or self._deferred.refused(error):
+                for now, then in before:
+                    now.clear()
+                    now.update(then)
+            return error
+        return None
+
+    def _what_hooks_may_change(self, drafts: list[Draft]) -> list[tuple[dict[str, Any], ...]]:
+        """Instances and rows with a copy of each: a hook that runs again has to find the same."""
+        if self.hooks.after_save is None and self.hooks.update_existing is None:
+            return []
+        if len(drafts) == 1 and not self._deferred:
+            return []
+        objects = [draft.object for draft in drafts]
+        found = [vars(each) for each in objects if each is not None]
+        found += [draft.raw or draft.row for draft in drafts]
+        return [(each, each.copy()) for each in found]
+
+    def refuse(self, draft: Draft, error: Exception) -> None:
+        """The draft cannot be written by itself: it fails, unless others may make way for it."""
+        if self._deferred.refused(error):
+            self._put_off.append(draft)
+        else:
+            self.fail(draft, error)
+
+    def write_put_off(self) -> None:
+        """Write the rows that others of their batch had to make way for, as an exchange of two.
+
+        All together, or else each when its place is free: a chain of moves has an end.
+        """
+        left, self._put_off = self._put_off, []
+        if len(left) > 1 and self.attempt(left) is None:
+            return
+        errors: dict[Draft, Exception] = {}
+        while left:
+            before = len(left)
+            for _ in range(2):  # there and back, since a chain is free at one of its ends
+                tried = {draft: self.attempt([draft]) for draft in reversed(left)}
+                errors = {draft: error for draft, error in tried.items() if error is not None}
+                left = list(errors)
+            if len(left) == before:
+                break
+        for draft, error in errors.items():
+            self.fail(draft, error)
 
     def _create(self, drafts: list[Draft]) -> None:
         saved = [draft for draft in drafts if draft.is_saved]

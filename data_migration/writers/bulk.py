@@ -9,7 +9,7 @@ from typing import Any
 from ..fields.lookup import table_of
 from ..fields.primary_keys import is_set
 from ..fields.stock import is_clock, is_plain, is_stock
-from ..outcomes import WriterName
+from ..outcomes import Outcome, WriterName
 from ..rows.drafts import Draft
 from ..spec.migration import Migration
 from ..tables import Unsuitable
@@ -53,24 +53,9 @@ class BulkWriter(Writer):
 
     def _write_or_halve(self, drafts: list[Draft]) -> None:
         """Write together; when that fails, each half by itself, down to the bad rows."""
-        error = self._try(drafts)
+        error = self.attempt(drafts)
         if error is not None:
             self._halve(drafts, error)
-
-    def _try(self, drafts: list[Draft]) -> Exception | None:
-        """Write together; what the database or a hook says against it."""
-        before = self._what_hooks_may_change(drafts)
-        try:
-            self.write_together(drafts)
-        except Exception as error:
-            self.raise_if_fault_of_database(error)
-            self.undo(drafts)
-            if len(drafts) > 1:  # a bad row stays as its hooks left it, for the diagnosis
-                for now, then in before:
-                    now.clear()
-                    now.update(then)
-            return error
-        return None
 
     def _halve(self, drafts: list[Draft], error: Exception) -> None:
         """Find the bad rows among drafts that cannot be written together.
@@ -79,24 +64,17 @@ class BulkWriter(Writer):
         known to fail. So a bad row costs one INSERT for each halving, and two at most.
         """
         if len(drafts) == 1:
-            self.fail(drafts[0], error)
+            self.refuse(drafts[0], error)
             return
         first, second = drafts[: len(drafts) // 2], drafts[len(drafts) // 2 :]
         self._write_or_halve(first)
-        is_known = len(second) > 1 and all(draft.error is None for draft in first)
+        is_known = len(second) > 1 and all(
+            draft.outcome not in (None, Outcome.FAILED) for draft in first
+        )
         if is_known:
             self._halve(second, error)
         else:
             self._write_or_halve(second)
-
-    def _what_hooks_may_change(self, drafts: list[Draft]) -> list[tuple[dict[str, Any], ...]]:
-        """Instances and rows with a copy of each: a hook that runs again has to find the same."""
-        if self.hooks.after_save is None and self.hooks.update_existing is None:
-            return []
-        objects = [draft.object for draft in drafts]
-        found = [vars(each) for each in objects if each is not None]
-        found += [draft.raw or draft.row for draft in drafts]
-        return [(each, each.copy()) for each in found]
 
     def create(self, drafts: list[Draft]) -> None:
         """Insert past Django where nothing speaks against it; a row by itself goes through it.

@@ -31,12 +31,8 @@ class SaveWriter(Writer):
 
     def write(self, drafts: list[Draft]) -> None:
         for draft in drafts:
-            try:
-                self.write_together([draft])
-            except Exception as error:
-                self.raise_if_fault_of_database(error)
-                self.undo([draft])
-                self.fail(draft, error)
+            if error := self.attempt([draft]):
+                self.refuse(draft, error)
 
     def create(self, drafts: list[Draft]) -> None:
         for draft in drafts:

@@ -214,3 +214,18 @@ class Bounded(models.Model):
                 fields=["name"], condition=models.Q(low__gte=5), name="one_high_of_a_name"
             ),
         ]
+
+
+class Seat(models.Model):
+    """People may change places: who sits where is checked at the commit, by PostgreSQL."""
+
+    name = models.CharField(max_length=20)
+    row = models.IntegerField(default=1)
+    place = models.IntegerField()
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(
+                fields=["row", "place"], name="one_each", deferrable=models.Deferrable.DEFERRED
+            )
+        ]

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Mapping
 from contextlib import closing
+from types import MappingProxyType
 from typing import Any
 
 import pytest
@@ -69,7 +71,10 @@ class Reading:
 
 
 def run(
-    *parts: type, mode: Mode = Mode.COMMIT, options: dict[str, Any] = {}, **attributes: Any
+    *parts: type,
+    mode: Mode = Mode.COMMIT,
+    options: Mapping[str, Any] = MappingProxyType({}),
+    **attributes: Any,
 ) -> tuple[Import, Asked]:
     """Import with a migration of these parts and attributes, and tell what it asked."""
     cls = type("M", (*parts, BrandMigration), {"asked": [], **attributes})
