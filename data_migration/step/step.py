@@ -88,6 +88,7 @@ class StepRunner:
         Of a committed step nothing that may take long is done in a transaction: the source is
         opened, the rows are counted and the query is executed before one begins.
         """
+        dangling = self._dangling_keys()
         with exits_fail(self._step, self._options), ExitStack() as whole:
             is_begun = self._call_first_hook(whole)
             with opened(
@@ -112,7 +113,9 @@ class StepRunner:
                 if pipeline is not None:
                     settle(pipeline, self._context.batch_size)
                 self._migration.hook_after_all()
-                self._settle_database(pipeline is None or pipeline.writer.wrote_keys)
+                self._settle_database(
+                    pipeline is None or pipeline.writer.wrote_keys, dangling_before=dangling
+                )
                 self._record.check_max_errors(self._step.read)
                 reading.end()
                 is_partial = (
@@ -165,7 +168,29 @@ class StepRunner:
         return transaction.atomic(using=self._context.database)
 
     def _batch(self) -> AbstractContextManager[None]:
-        return self._transaction() if self._step.commits_batches else nullcontext()
+        if self._step.commits_batches:
+            return self._transaction()
+        rehearses_commit = self._options.mode == Mode.REHEARSAL and self._step.has_key
+        return self._checked() if rehearses_commit else nullcontext()
+
+    @contextmanager
+    def _checked(self) -> Iterator[None]:
+        """A batch of a rehearsal ends with what its commit would check."""
+        yield
+        database = database_of(self._context.database)
+        if database.checks_keys_when_told:
+            database.connection.check_constraints()
+
+    def _dangling_keys(self) -> set[tuple[Any, ...]]:
+        """The keys in the database that lead nowhere; none where no commit would find them.
+
+        Only where code of the project runs beside the rows, since every table is read for that.
+        """
+        others = {"open_db_connection", "hook_row_count"}
+        own_code = self._context.hooks.names - others or self._compiler.choice.writer.is_row_by_row
+        if self._options.mode != Mode.REHEARSAL or not own_code:
+            return set()
+        return database_of(self._context.database).dangling_keys()
 
     def _read_elsewhere(self, coordinator: Coordinator, feed: Feed, reading: Reading) -> None:
         reading.look()
@@ -241,7 +266,7 @@ class StepRunner:
         if self._options.should_stop():
             raise Interrupted(f"{self._step.migration} was stopped. {what_is_kept(self._step)}")
 
-    def _settle_database(self, wrote_keys: bool) -> None:
+    def _settle_database(self, wrote_keys: bool, *, dangling_before: set[tuple[Any, ...]]) -> None:
         """Sequences go on above the keys that were written; foreign keys are checked now.
 
         A rehearsal has to find what a commit would find, and deferred constraints speak up only
@@ -256,4 +281,5 @@ class StepRunner:
         if not database.checks_keys_at_once and not self._step.commits_batches:
             tables = [m._meta.db_table for m in models]
             tables += [f.m2m_db_table() for f in model._meta.many_to_many]
+            tables += sorted({key[0] for key in self._dangling_keys() - dangling_before})
             database.connection.check_constraints(table_names=tables)

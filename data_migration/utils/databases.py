@@ -116,6 +116,10 @@ class Database:
         """The lowest and the highest number that a column of ``field`` takes."""
         return self.connection.ops.integer_field_range(field.get_internal_type())
 
+    def dangling_keys(self) -> set[tuple[Any, ...]]:
+        """Foreign keys that lead nowhere and that only a commit would count, the table first."""
+        return set()
+
     def deferred_constraints(self, tables: Collection[str]) -> list[str]:
         """What the tables have that is checked at the commit, but for foreign keys; quoted."""
         return []
@@ -263,6 +267,10 @@ class SQLite(Database):
             return {}
         advice = "PRAGMA journal_mode is OFF: take it out of the init_command in OPTIONS"
         return dict.fromkeys(tables, advice)
+
+    def dangling_keys(self) -> set[tuple[Any, ...]]:
+        with self.connection.cursor() as cursor:
+            return set(cursor.execute("PRAGMA foreign_key_check").fetchall())
 
     def is_locked(self, error: Exception) -> bool:
         return str(self._code(error.__cause__ or error)).startswith("SQLITE_BUSY")

@@ -18,6 +18,8 @@ from .databases import database_of
 
 #: How long a run waits until others let it write, in seconds, and how long between two tries.
 PATIENCE, PAUSE = 60.0, 0.05
+#: How long it lets others in at most: SQLite looks again after a tenth of a second.
+LET_IN = 0.12
 
 
 def writing(alias: str) -> AbstractContextManager[None]:
@@ -96,7 +98,6 @@ def _sqlite(connection: Any) -> Iterator[None]:
     One that begins as a reader is refused at once when it comes to write and somebody else has
     written since, however long it would wait.
     """
-    database = database_of(connection.alias)
     former: list[tuple[str | None, int]] = []
 
     def prepare() -> None:
@@ -105,33 +106,66 @@ def _sqlite(connection: Any) -> Iterator[None]:
         if mode in (None, "DEFERRED"):
             connection.transaction_mode = "IMMEDIATE"
 
-    def wait(execute: Any, sql: Any, params: Any, many: bool, context: Any) -> Any:
-        if connection.in_atomic_block:
-            return execute(sql, params, many, context)
-        _raw(connection, f"PRAGMA busy_timeout = {former[-1][1]}")
-        deadline = time.monotonic() + PATIENCE
-        while True:
-            try:
-                result = execute(sql, params, many, context)
-            except OperationalError as error:
-                if not database.is_locked(error) or time.monotonic() > deadline:
-                    raise
-                time.sleep(PAUSE)
-            else:
-                break
-        if str(sql).startswith("BEGIN"):
-            # Of the COMMIT, which has to wait for readers: it cannot be tried again.
-            _raw(connection, f"PRAGMA busy_timeout = {round(PATIENCE * 1000)}")
-        return result
-
     with _prepared(connection, prepare):
         try:
-            with connection.execute_wrapper(wait):
+            with connection.execute_wrapper(_Turns(connection, timeout=former[-1][1])):
                 yield
         finally:
             if connection.connection is not None:
                 connection.transaction_mode, timeout = former[-1]
                 _raw(connection, f"PRAGMA busy_timeout = {timeout}")
+
+
+class _Turns:
+    """Statements outside of a transaction, and its beginning, wait until others have written.
+
+    Who waits for a SQLite file looks at it ten times a second, and finds it taken each time where
+    one transaction follows another at once. So where others write as well, a run lets them in
+    between. ``timeout`` is that of the project, in milliseconds.
+    """
+
+    def __init__(self, connection: Any, *, timeout: int) -> None:
+        self._connection = connection
+        self._database = database_of(connection.alias)
+        self._timeout = timeout
+        self._version: Any = None
+        self._others_write = False
+        self._begun = time.monotonic()
+
+    def __call__(self, execute: Any, sql: Any, params: Any, many: bool, context: Any) -> Any:
+        if self._connection.in_atomic_block:
+            return execute(sql, params, many, context)
+        begins = str(sql).startswith("BEGIN")
+        _raw(self._connection, f"PRAGMA busy_timeout = {self._timeout}")
+        if begins:
+            self._let_others()
+        deadline = time.monotonic() + PATIENCE
+        while True:
+            try:
+                result = execute(sql, params, many, context)
+            except OperationalError as error:
+                if not self._database.is_locked(error) or time.monotonic() > deadline:
+                    raise
+                time.sleep(PAUSE)
+            else:
+                break
+        if begins:
+            self._begun = time.monotonic()
+            # Of the COMMIT, which has to wait for readers: it cannot be tried again.
+            _raw(self._connection, f"PRAGMA busy_timeout = {round(PATIENCE * 1000)}")
+        return result
+
+    def _let_others(self) -> None:
+        try:  # it changes with what other connections commit
+            version = _raw(self._connection, "PRAGMA data_version")
+        except self._connection.Database.OperationalError:  # somebody writes just now
+            self._others_write = True
+            return
+        if self._version not in (None, version):
+            self._others_write = True
+        self._version = version
+        if self._others_write:
+            time.sleep(min(LET_IN, (time.monotonic() - self._begun) / 4))
 
 
 def _raw(connection: Any, statement: str) -> Any:

@@ -10,7 +10,7 @@ from typing import Any
 import django
 import pytest
 from django.core import mail
-from django.db import transaction
+from django.db import connection, transaction
 
 from data_migration.models import RowError, Run
 from tests.apps.library.fixtures import (
@@ -20,6 +20,7 @@ from tests.apps.library.fixtures import (
     counts,
     library_fixture,  # noqa: F401
 )
+from tests.apps.library.models import Book
 from tests.apps.library.testing import make_project, migrate
 from tests.support.legacy import sqlite
 
@@ -163,3 +164,54 @@ def test_other_databases_that_hooks_touch_are_rolled_back_too(
     assert not touched()
     assert project.run("migrate_legacy", "job", "--commit", "--no-progress").code == 0
     assert touched()
+
+
+# ------------------------------------------------------------------ what a commit would find
+
+late = pytest.mark.skipif(connection.vendor == "mysql", reason="MySQL checks each row at once")
+
+
+@late
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("arguments", [(), ("--commit",), ("--commit", "--atomic")])
+def test_a_key_that_a_hook_lets_lead_nowhere_in_another_table_is_found(
+    library: Library, arguments: tuple[str, ...]
+) -> None:
+    def hook_after_all(self: Any) -> None:
+        Book.objects.create(title="nobody's", author_id=4711)
+
+    library.hook("Genre", hook_after_all)
+    result = migrate("library.GenreMigration", *arguments)
+
+    assert result.code == 1
+    assert "IntegrityError: " in result.err
+    assert counts() == NOTHING | ({"Genre": 2} if arguments == ("--commit",) else {})
+
+
+@pytest.mark.skipif(connection.vendor != "postgresql", reason="checked by PostgreSQL when told")
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("arguments", [(), ("--commit",)])
+def test_so_is_one_whose_target_comes_with_a_later_batch(
+    library: Library, arguments: tuple[str, ...]
+) -> None:
+    def hook_before_transformation(self: Any, row: dict[str, Any]) -> None:
+        if row["id"] == 1:
+            Book.objects.create(title="early", author_id=3)
+
+    library.hook("Author", hook_before_transformation)
+    result = migrate("library.AuthorMigration", "--batch-size", "1", *arguments)
+
+    assert result.code == 1
+    assert "IntegrityError: " in result.err
+
+
+@pytest.mark.skipif(connection.vendor != "sqlite", reason="SQLite counts them at the commit")
+@pytest.mark.django_db(transaction=True)
+def test_what_led_nowhere_before_is_not_blamed_on_a_rehearsal(library: Library) -> None:
+    def hook_after_all(self: Any) -> None: ...
+
+    with connection.constraint_checks_disabled():
+        Book.objects.create(title="nobody's", author_id=4711)
+    library.hook("Genre", hook_after_all)
+    assert migrate("library.GenreMigration").code == 0
+    Book.objects.all().delete()

@@ -515,4 +515,3 @@ def test_plain_lines_where_there_is_no_terminal(job: Project) -> None:
     assert re.search(
         r"^\[2/3\] job\.SecondMigration  50%  10/20 rows  [\d,]+ rows/s  0s left$", err, re.M
     )
-

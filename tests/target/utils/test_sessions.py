@@ -9,7 +9,6 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -164,11 +163,11 @@ def test_what_just_fits_is_written() -> None:
 
 
 @contextmanager
-def as_projects_have_it() -> Iterator[None]:
-    """Without the transaction_mode of the tests' own settings, and with a short patience."""
+def as_projects_have_it(timeout: int = 50) -> Iterator[None]:
+    """Without the transaction_mode of the tests' own settings; ``timeout`` in milliseconds."""
     connection.ensure_connection()
     before, connection.transaction_mode = connection.transaction_mode, None  # type: ignore[attr-defined]
-    execute("PRAGMA busy_timeout = 50")
+    execute(f"PRAGMA busy_timeout = {timeout}")
     try:
         yield
     finally:
@@ -265,6 +264,26 @@ def test_patience_has_an_end(monkeypatch: pytest.MonkeyPatch) -> None:
         other.execute("ROLLBACK")
 
 
+@only_sqlite
+@pytest.mark.django_db(transaction=True)
+def test_only_where_others_write_they_are_let_in(monkeypatch: pytest.MonkeyPatch) -> None:
+    slept: list[float] = []
+    monkeypatch.setattr(sessions.time, "sleep", slept.append)
+    with as_projects_have_it(), closing(site()) as other, writing("default"):
+
+        def write() -> None:
+            for _ in range(3):
+                with transaction.atomic():
+                    Log.objects.create(text=f"ours {Log.objects.count()}")
+
+        write()
+        assert slept == []
+        other.execute("INSERT INTO shop_log (text) VALUES ('theirs')")
+        write()
+    assert len(slept) == 3
+    assert max(slept) <= sessions.LET_IN
+
+
 WRITING_SITE = """
 import sqlite3, sys, time
 site = sqlite3.connect(sys.argv[1], isolation_level=None, timeout=5)
@@ -280,12 +299,12 @@ while True:
 @only_sqlite
 @pytest.mark.django_db(transaction=True)
 def test_a_site_that_writes_all_the_time_and_a_run_do_not_hinder_each_other(
-    writer: str, tmp_path: Path
+    writer: str,
 ) -> None:
     name = str(connection.settings_dict["NAME"])
     rows = [{"id": n, "sku": str(n), "name": "x"} for n in range(1, 2001)]
     with (
-        as_projects_have_it(),
+        as_projects_have_it(timeout=5000),
         subprocess.Popen(
             [sys.executable, "-c", WRITING_SITE, name], stdout=subprocess.PIPE, text=True
         ) as other,
