@@ -48,8 +48,9 @@ class Import:
     def problems(self) -> list[str]:
         """Each sentence that says what went wrong with the run, once, in order."""
         told = [step.error for step in self.steps if step.error]
-        if self.error is not None and not told:
-            told = [error_text(self.error, "The run")]
+        broken_off = (RunStatus.FAILED, RunStatus.INTERRUPTED)
+        if self.error is not None and not any(step.status in broken_off for step in self.steps):
+            told.insert(0, error_text(self.error, "The run"))
         return list(dict.fromkeys(told))
 
 
