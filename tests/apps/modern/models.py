@@ -44,5 +44,5 @@ class Slot(models.Model):
             models.UniqueConstraint(
                 fields=["place"], deferrable=models.Deferrable.DEFERRED, name="modern_place"
             ),
-            models.CheckConstraint(condition=Q(room__gte=F("id") * 0), name="modern_room"),
+            models.CheckConstraint(condition=Q(room__gte=F("place") * 0), name="modern_room"),
         ]

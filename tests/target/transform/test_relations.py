@@ -392,6 +392,8 @@ def _naive(attr: str, value: Any) -> Any:
     """What a loop over the rows with ``get()`` would find; ``missing`` where it would raise."""
     if value is None or (value == "" and attr != "code"):
         return None
+    if isinstance(value, float) and attr != "number":
+        value = f"{value:.0f}"  # a whole number has no point in a text
     try:
         return Brand.objects.get(**{attr: value}).pk
     except (Brand.DoesNotExist, Brand.MultipleObjectsReturned, ValueError, TypeError):
