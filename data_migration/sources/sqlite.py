@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import codecs
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 from ..exceptions import SpecError
+from ..rows.remarks import Remark, Unequal
 from .base import Source, prepared
 
 KEYS = frozenset({"NAME", "OPTIONS"})
@@ -66,3 +68,34 @@ def _decoder(source: Source, factory: Any) -> Callable[[bytes], Any]:
             'Give a function from bytes to text, or an encoding such as "latin-1".'
         ) from error
     return lambda data: data.decode(encoding)
+
+
+@contextmanager
+def watched(found: list[Remark]) -> Iterator[None]:
+    """Let what is executed inside put into ``found`` what ``detect_types`` cannot convert.
+
+    Python has one set of converters for all connections, and a cursor looks them up when it
+    executes: so they are other ones for that moment, and do the same with all else.
+    """
+    converters = sqlite3.converters
+    own = dict(converters)
+    converters.update((name, _telling(convert, found)) for name, convert in own.items())
+    try:
+        yield
+    finally:
+        converters.update(own)
+
+
+def _telling(convert: Callable[[bytes], Any], found: list[Remark]) -> Callable[[bytes], Any]:
+    def told(data: bytes) -> Any:
+        try:
+            value = convert(data)
+        except Exception:  # whatever a project's own converter makes of a wrong value
+            value = Unequal.BEYOND_PYTHON(text := data.decode("utf-8", "replace"), text)
+        if value is None:  # Django's
+            value = Unequal.IMPOSSIBLE_DATE(None, data.decode("utf-8", "replace"))
+        if type(value) is Remark:
+            found.append(value)
+        return value
+
+    return told

@@ -10,7 +10,7 @@ from typing import Any
 from django.utils.timezone import get_default_timezone
 
 from ..rows.remarks import Remark
-from . import mysql, postgresql
+from . import mysql, postgresql, sqlite
 from .narrowing import MYSQL_DRIVERS, driver_of
 from .streaming import is_a
 
@@ -30,6 +30,10 @@ def watching(cursor: Any) -> Iterator[list[Remark]]:
         postgresql.watch_psycopg(real, found)
     elif is_a(real, "MySQLdb.cursors", "BaseCursor"):
         with mysql.watched(real.connection, found):
+            yield found
+        return
+    elif is_a(real, "sqlite3", "Cursor"):
+        with sqlite.watched(found):
             yield found
         return
     yield found

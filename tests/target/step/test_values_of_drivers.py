@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import datetime as dt
+import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -136,6 +138,23 @@ class TestWhatPythonCannotHave:
         assert migrate_source(migration, retry_failed=True).counts == {"failed": 1}
         execute(postgresql_url, "UPDATE person SET date = '1044-03-15' WHERE id = 1")
         assert migrate_source(migration, retry_failed=True).counts == {"created": 1}
+
+
+def test_what_detect_types_cannot_convert_is_a_failed_row(
+    legacy_sources: dict[str, Any], sqlite_file: Path
+) -> None:
+    with closing(sqlite3.connect(sqlite_file)) as connection:
+        connection.executescript(
+            "CREATE TABLE person (id int, date date);"
+            "INSERT INTO person VALUES (1, '2004-02-31'), (2, '2004-01-31'), (3, NULL)"
+        )
+    options = {"detect_types": sqlite3.PARSE_DECLTYPES}
+    source = {"ENGINE": "sqlite", "NAME": sqlite_file, "OPTIONS": options}
+    legacy_sources["legacy"] = source
+    result = migrate_source(everything("SELECT id, date FROM person"))
+    assert result.counts == {"created": 2, "failed": 1}
+    assert result.told == [("1", "date", "'2004-02-31'")]
+    assert values("date") == {2: dt.date(2004, 1, 31), 3: None}
 
 
 class TestWhatComesAsSomethingElse:
