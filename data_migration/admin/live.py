@@ -17,6 +17,7 @@ from ..ledger import ACTIVE
 from ..models import RowError, Run, RunStep
 from ..outcomes import MessageKind, RunStatus
 from ..progress import duration
+from ..utils.quoting import shortened
 
 #: So many failures are sent at once; the messages page has the others.
 _FAILURES = 20
@@ -181,7 +182,11 @@ def document(run: Run, database: str, after: int) -> dict[str, Any]:
             for bar in found
         ],
         "failures": [
-            {"id": each.pk, "where": f"{each.step.migration}, {each.where}", "cause": each.cause}
+            {
+                "id": each.pk,
+                "where": f"{each.step.migration}, {each.where}",
+                "cause": shortened(each.cause),
+            }
             for each in new
         ],
     }

@@ -15,7 +15,7 @@ from django.test.utils import CaptureQueriesContext
 from data_migration.models import RowError, Run
 from tests.apps.library.fixtures import EVERYTHING, Library, counts
 from tests.apps.library.testing import migrate
-from tests.unit.admin.conftest import MESSAGES, STATUS
+from tests.unit.admin.conftest import MESSAGES, RUNS, STATUS
 
 pytestmark = pytest.mark.django_db
 
@@ -267,6 +267,16 @@ def test_markup_in_a_row_is_text_on_every_page(
         assert "1414" not in text
     answer = starter.get(f"/admin/data_migration/run/{imported.pk}/live/")
     assert answer.headers["Content-Type"] == "application/json"
+
+
+def test_causes_that_an_earlier_version_kept_make_no_endless_pages(
+    starter: Client, imported: Run
+) -> None:
+    message = RowError.objects.get(key="4")
+    RowError.objects.update(cause="x" * 3_000_000, pattern="")
+    for address in (MESSAGES, f"{MESSAGES}?like={message.pk}", f"{RUNS}{imported.pk}/"):
+        assert len(starter.get(address).content) < 100_000
+    assert len(starter.get(f"{RUNS}{imported.pk}/live/").content) < 20_000
 
 
 def test_markup_in_what_is_asked_for_is_text(starter: Client, imported: Run) -> None:
