@@ -164,6 +164,32 @@ class Images:
             yield Image._make((key_hash.hex, *head, former or None, deferred, number))
 
 
+def beneath(instance: Any, before: Mapping[str, Any]) -> dict[str, Any]:
+    """What an image keeps of a new child of a parent's row that was there, by field name.
+
+    The key of that row says so, and stands with those values of it that the child has changed.
+    """
+    meta = instance._meta
+    changed = {
+        name: value
+        for name, value in before.items()
+        if getattr(instance, meta.get_field(name).attname) != value
+    }
+    links = {link.name: getattr(instance, link.attname) for link in _parent_links(type(instance))}
+    return links | changed
+
+
+def had_parent(model: type[Model], image: Image | None) -> bool:
+    """Whether the image says that the object's row in a parent's table was there before it."""
+    if image is None or image.link is not None or image.is_deleted:
+        return False
+    return any(link.name in image.values for link in _parent_links(model))
+
+
+def _parent_links(model: type[Model]) -> list[Any]:
+    return [link for link in model._meta.parents.values() if link is not None]
+
+
 def merged(images: Sequence[Image]) -> Image:
     """One image of what the object was before the oldest of ``images``, which come in order.
 

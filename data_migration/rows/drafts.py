@@ -53,7 +53,8 @@ class Draft:
     needs is still to come; ``has_late_m2m`` says the same of many-to-many rows alone.
 
     *Written*: a new object is an ``instance`` where somebody needs one, else its ``values`` are
-    written as they are; ``is_saved`` says that ``hook_before_save`` has saved it. ``pk`` is its
+    written as they are; ``beneath`` is what rows in its parents' tables had that were there before
+    it, by field name; ``is_saved`` says that ``hook_before_save`` has saved it. ``pk`` is its
     primary key then, and ``has_key`` whether that came with the row. Of an existing object there
     are ``changes``, and ``conflicts`` with what a person changed. ``digests`` are
     those of the object's fields (:mod:`data_migration.fields.digests`).
@@ -74,6 +75,7 @@ class Draft:
     waiting = False
     has_late_m2m = False
     instance: Any = None
+    beneath: Mapping[str, Any] | None = None
     is_saved = False
     pk: Any = None
     has_key = False

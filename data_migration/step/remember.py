@@ -8,6 +8,7 @@ from typing import Any
 from ..fields.digests import FieldDigests
 from ..fields.lookup import stored_values
 from ..fields.primary_keys import is_in_key, is_set, pk_to_text
+from ..ledger import images
 from ..ledger.deferrals import Deferral, DeferralBook
 from ..ledger.images import Images, Snapshot
 from ..ledger.links import Link, LinkBook
@@ -193,7 +194,13 @@ def _values(draft: Draft) -> Mapping[str, Any]:
 
 
 def snapshot(draft: Draft) -> Snapshot:
-    """The existing object as it was before, with the link as it is."""
+    """The existing object as it was before, with the link as it is.
+
+    Of a new child whose parent was there before: what it changed of the parent.
+    """
+    if draft.existing is None and draft.beneath is not None:
+        before = images.beneath(draft.instance, draft.beneath)
+        return Snapshot(draft.identity.hash, draft.instance, before, {}, draft.link)
     assert draft.existing is not None, "what is new has no former values"
     changes = draft.changes
     return Snapshot(
@@ -202,8 +209,10 @@ def snapshot(draft: Draft) -> Snapshot:
 
 
 def _leaves_an_image(draft: Draft) -> bool:
-    """Whether an object that was there before was changed, or taken over."""
-    return draft.existing is not None and (draft.link is None or draft.outcome == Outcome.UPDATED)
+    """Whether an object that was there before was changed, or taken over, or has a child now."""
+    if draft.existing is None:
+        return draft.beneath is not None and draft.outcome == Outcome.CREATED
+    return draft.link is None or draft.outcome == Outcome.UPDATED
 
 
 def _unsettled(draft: Draft) -> int:

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 from typing import Any
 
 from django.db import connections
 from django.db.models import Field, Model
+from django.db.models.deletion import Collector
 
 from ..fields.lookup import table_of
 from ..utils.chunks import query_chunks
 from .references import Group
 
 
-def delete(group: Group, *, database: str) -> None:
+def delete(group: Group, *, database: str, uncovered: Group = MappingProxyType({})) -> None:
     """Delete the objects as ``QuerySet.delete()`` does it, dependants first.
+
+    Of ``uncovered`` objects the rows in their parents' tables stay.
 
     Signals are sent. Where objects refer to each other in a circle, their nullable relations are
     emptied first. Sequences are left alone. Needs a transaction around it. Raises Django's
@@ -26,17 +30,27 @@ def delete(group: Group, *, database: str) -> None:
         _empty(model, [field], group[model], database)
     for model in models:
         *levels, circle = _levels(model, set(group[model]), database)
+        staying = set(uncovered.get(model, ()))
         for pks in levels:
-            _delete(model, pks, database)
+            _delete(model, pks - staying, database)
+            _delete(model, pks & staying, database, keep_parents=True)
         if circle:
             _empty(model, _relations_to_itself(model), circle, database)
             with connections[database].constraint_checks_disabled():  # where none may be NULL
                 _delete(model, circle, database)
 
 
-def _delete(model: type[Model], pks: Iterable[Any], database: str) -> None:
+def _delete(
+    model: type[Model], pks: Iterable[Any], database: str, *, keep_parents: bool = False
+) -> None:
     for chunk in query_chunks(pks, database):
-        model._base_manager.using(database).filter(pk__in=chunk).delete()
+        objects = model._base_manager.using(database).filter(pk__in=chunk)
+        if keep_parents:  # which QuerySet.delete() cannot be told
+            collector = Collector(using=database, origin=objects)
+            collector.collect(objects, keep_parents=True)
+            collector.delete()
+        else:
+            objects.delete()
 
 
 def _in_order(models: Iterable[type[Model]]) -> tuple[list[type[Model]], list[tuple[Any, Any]]]:

@@ -22,7 +22,7 @@ from ..utils.wording import words
 from .deletion import delete
 from .planner import plan_rollback
 from .restoration import Restoration
-from .rollback_plan import RollbackPlan, deleted_by
+from .rollback_plan import RollbackPlan, deleted_by, uncovered_by
 from .selection import Selection
 
 
@@ -93,6 +93,7 @@ def _undo(plan: RollbackPlan, run: Run, ledger: Ledger) -> list[RunStep]:
         # Relations first, so that no deletion takes along what only the run made refer to it;
         # the rest after it, since it may need what is unique.
         restoration.restore(relations=True)
+        restoration.restore_parents()
         _delete(plan, ledger.database)
         restoration.recreate()
         restoration.restore(relations=False)
@@ -114,7 +115,7 @@ def _undo(plan: RollbackPlan, run: Run, ledger: Ledger) -> list[RunStep]:
 
 def _delete(plan: RollbackPlan, database: str) -> None:
     try:
-        delete(deleted_by(plan.undos), database=database)
+        delete(deleted_by(plan.undos), database=database, uncovered=uncovered_by(plan.undos))
     except (ProtectedError, RestrictedError) as error:
         kept = getattr(error, "protected_objects", None) or error.restricted_objects  # type: ignore[union-attr]
         named = sorted(f"{each._meta.label} {each.pk}" for each in kept)

@@ -138,12 +138,17 @@ class Judge:
                     yield Shared(model, link.pk, link)
 
     def referred_to(
-        self, group: Group, writers: Iterable[LinksToGo], put_back: PutBack = MappingProxyType({})
+        self,
+        group: Group,
+        writers: Iterable[LinksToGo],
+        put_back: PutBack = MappingProxyType({}),
+        uncovered: Group = MappingProxyType({}),
     ) -> Iterator[Reference]:
         """Those of the group, or their parents, that something refers to which stays.
 
         The join rows that ``writers`` wrote go with their objects, from whichever side.
-        ``put_back`` are the fields of objects that stay which will not be as they are now.
+        ``put_back`` are the fields of objects that stay which will not be as they are now;
+        ``uncovered`` those of the group that leave their parents behind.
         """
         own = {
             end
@@ -152,7 +157,9 @@ class Judge:
             for name in layout
             if (end := join_end(writer.model, name)) is not None
         }
-        return references(group, database=self._database, own=own, put_back=put_back)
+        return references(
+            group, database=self._database, own=own, put_back=put_back, uncovered=uncovered
+        )
 
     def owners(self, reference: Reference) -> list[str]:
         """The migrations that have the object which refers."""

@@ -8,7 +8,7 @@ from django.db.models import Max
 
 from ..fields.primary_keys import pk_from_text, pk_to_text
 from ..ledger import FINISHED, Ledger, Link
-from ..ledger.images import Image, merged
+from ..ledger.images import Image, had_parent, merged
 from ..models import RunStep
 from ..outcomes import LinkKind, Mode, RunKind
 from ..plan.graph import Plan
@@ -17,7 +17,7 @@ from ..utils.databases import database_of
 from .former_targets import FormerTargets
 from .judge import Candidate, Judge
 from .refusals import Refusal, Refusals
-from .rollback_plan import Former, RollbackPlan, Undo, deleted_by, put_back_by
+from .rollback_plan import Former, RollbackPlan, Undo, deleted_by, put_back_by, uncovered_by
 from .selection import Part, Selection, parts_of, unknown_labels
 
 _CHUNK = 1000
@@ -95,6 +95,12 @@ class _Planner:
             image = merged(own) if own else None
             if pk not in stored:
                 undo.forgotten += 1
+            elif had_parent(part.model, image):
+                assert image is not None, "the image says so"
+                undo.deleted.add(pk)
+                undo.uncovered[pk] = former = Former.of(image)
+                of_child = {field.name for field in part.model._meta.local_fields}
+                candidates.append(Candidate(link, stored[pk], former.names | of_child))
             elif _was_created(link, image, part.run):
                 undo.deleted.add(pk)
                 candidates.append(Candidate(link, stored[pk]))
@@ -145,7 +151,9 @@ class _Planner:
         for shared in self._judge.shared(group):
             why = f"{shared.link.state.label} has it for its key {shared.link.key}"
             self._refuse_object(undos, shared.model, shared.pk, why)
-        for reference in self._judge.referred_to(group, writers, put_back_by(undos)):
+        for reference in self._judge.referred_to(
+            group, writers, put_back_by(undos), uncovered_by(undos)
+        ):
             owners = [] if self.refusals.is_full else self._judge.owners(reference)
             self._refuse_object(undos, reference.model, reference.pk, reference.told(owners))
         for refusal in self._targets.missing(undos):

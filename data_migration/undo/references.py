@@ -48,14 +48,15 @@ def references(
     database: str,
     own: Collection[JoinEnd] = (),
     put_back: PutBack = MappingProxyType({}),
+    uncovered: Group = MappingProxyType({}),
 ) -> Iterator[Reference]:
     """What outside of the group refers to its objects.
 
     The rows of an object's own many-to-manys go with it, and those of ``own``, which a migration
-    wrote from the other side. What is ``put_back`` refers to nothing any more. A table that the
-    database does not have is left alone.
+    wrote from the other side. What is ``put_back`` refers to nothing any more. Of ``uncovered``
+    objects the parents' rows stay. A table that the database does not have is left alone.
     """
-    members = _with_parents(group, database)
+    members = _with_parents(group, uncovered, database)
     tables = set(connections[database].introspection.table_names())
     along = _going_along(members, tables, database)
     for model in sorted(members, key=lambda model: model._meta.label):
@@ -87,11 +88,12 @@ def _going_along(members: Group, tables: set[str], database: str) -> dict[Any, s
     return along
 
 
-def _with_parents(group: Group, database: str) -> dict[type[Model], set[Any]]:
+def _with_parents(group: Group, uncovered: Group, database: str) -> dict[type[Model], set[Any]]:
     """The group with the rows that its objects have in the tables of their parents."""
     members: dict[type[Model], set[Any]] = {}
     for model, pks in group.items():
         members.setdefault(model, set()).update(pks)
+        pks = set(pks).difference(uncovered.get(model, ()))
         for parent in model._meta.all_parents:
             link = model._meta.get_ancestor_link(parent)
             parents = members.setdefault(parent, set())

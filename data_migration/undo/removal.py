@@ -16,7 +16,7 @@ from django.db import Error, transaction
 from ..exceptions import DataMigrationError, LedgerError, SpecError
 from ..ledger import Link, LinkBook, Message, StepLedger
 from ..ledger.forgetting import forget_deleted
-from ..ledger.images import Images
+from ..ledger.images import Images, had_parent
 from ..models import RunStep
 from ..options import RunOptions
 from ..outcomes import MessageKind, Mode, OnConflict, Removed, RunStatus
@@ -174,6 +174,8 @@ class _Deletion:
         self._ledger = ledger
         self._database = ledger.database
         self._group: dict[Any, set[Any]] = defaultdict(set)
+        #: Those of the group whose rows in their parents' tables were there before, and stay.
+        self._uncovered: dict[Any, set[Any]] = defaultdict(set)
         #: Why an object stays, by its model and primary key.
         self._kept: dict[tuple[Any, Any], Reason] = {}
 
@@ -184,6 +186,7 @@ class _Deletion:
             for pairs in part.objects(to_delete=True):
                 there = [Candidate(link, each) for link, each in pairs if each is not None]
                 self._group[part.model].update(each.instance.pk for each in there)
+                self._uncovered[part.model].update(_uncovered(part, there))
                 if part.migration.on_conflict != OnConflict.OVERWRITE:
                     against += self._judge.edited(part, there)
         # Of an edited object that another row has, the row is what is told.
@@ -193,7 +196,7 @@ class _Deletion:
             self._keep(referred_to)
         forgotten = [(part.book, self._remember(part)) for part in self._parts]
         try:
-            delete(self._group, database=self._database)
+            delete(self._group, database=self._database, uncovered=self._uncovered)
         except Error as error:
             raise LedgerError(
                 "Nothing was deleted: the target database does not let go of objects whose rows"
@@ -211,7 +214,9 @@ class _Deletion:
     def _referred_to(self) -> dict[tuple[Any, Any], Reason]:
         """The objects of the group that something refers to which stays, maybe to their parent."""
         found: dict[tuple[Any, Any], Reason] = {}
-        for reference in self._judge.referred_to(self._group, self._parts):
+        for reference in self._judge.referred_to(
+            self._group, self._parts, uncovered=self._uncovered
+        ):
             of, pk = reference.model, reference.pk
             models = [model for model in self._group if issubclass(model, of)]
             meant = [(model, pk) for model in models if pk in self._group[model]]
@@ -236,6 +241,18 @@ class _Deletion:
                     _note(self._ledger, part, link, f"it stays: {_in_words(reason)}")
                     staying.add(link.key_hash)
         return [key_hash for key_hash in part.hashes if key_hash not in staying]
+
+
+def _uncovered(part: GoneRows, candidates: Sequence[Candidate]) -> Iterator[Any]:
+    """The primary keys of the objects that have a row in a parent's table from before them."""
+    if not part.model._meta.parents:
+        return
+    book = part.book
+    images = Images(book.state, database=book.database).find([x.link.key_hash for x in candidates])
+    for link, instance, _ in candidates:
+        kept = images.get(link.key_hash, ())
+        if any(had_parent(part.model, each) for each in kept if each.object_pk == link.object_pk):
+            yield instance.pk
 
 
 def _in_words(reason: Reason) -> str:

@@ -30,10 +30,12 @@ class Restoration:
         self._database = database
         self._restored: dict[Any, list[tuple[Part, Mapping[Any, Former]]]] = defaultdict(list)
         self._recreated: dict[Any, list[tuple[Part, Mapping[Any, Former]]]] = defaultdict(list)
+        self._uncovered: dict[Any, list[tuple[Part, Mapping[Any, Former]]]] = defaultdict(list)
         # In the order of the plan: what is created again may refer to what comes before it.
         for undo in reversed(undos):
             self._restored[undo.part.model].append((undo.part, undo.restored))
             self._recreated[undo.part.model].append((undo.part, undo.recreated))
+            self._uncovered[undo.part.model].append((undo.part, undo.uncovered))
 
     @contextmanager
     def unchecked(self) -> Iterator[None]:
@@ -62,6 +64,18 @@ class Restoration:
             if values:
                 table_of(model, self._database).filter(pk=pk).update(**values)
 
+    def restore_parents(self) -> None:
+        """Give the parents of children that go what the children changed of them."""
+        for model, image, pk in self._images_of(self._uncovered):
+            inherited = {
+                name: value
+                for name, value in image.values.items()
+                if model._meta.get_field(name) not in model._meta.local_fields
+            }
+            if inherited:
+                rows = table_of(model, self._database).filter(pk=pk)
+                rows.update(**former_values(model, inherited))
+
     def recreate(self) -> None:
         """Create again what a run deleted, as it was, with its primary key.
 
@@ -72,6 +86,9 @@ class Restoration:
             for each in (*model._meta.all_parents, model):
                 names = {field.attname for field in each._meta.local_concrete_fields}
                 row = each(**{name: value for name, value in values.items() if name in names})
+                is_parent = each is not model
+                if is_parent and table_of(each, self._database).filter(pk=row.pk).exists():
+                    continue  # it had been there before its child, and stayed
                 row.save_base(raw=True, using=self._database, force_insert=True)
 
     def restore_m2m(self) -> None:

@@ -28,12 +28,14 @@ class Former(NamedTuple):
 class Undo:
     """What is undone of one migration; objects by primary key. Each link is in one count.
 
-    ``restored`` are objects that are there, ``recreated`` those that a run deleted. ``forgotten``
-    links have no object to delete or to put back.
+    ``uncovered`` are those of the ``deleted`` whose rows in their parents' tables were there
+    before them, and stay. ``restored`` are objects that are there, ``recreated`` those that a run
+    deleted. ``forgotten`` links have no object to delete or to put back.
     """
 
     part: Part
     deleted: set[Any] = field(default_factory=set)
+    uncovered: dict[Any, Former] = field(default_factory=dict)
     restored: dict[Any, Former] = field(default_factory=dict)
     recreated: dict[Any, Former] = field(default_factory=dict)
     forgotten: int = 0
@@ -89,4 +91,12 @@ def put_back_by(undos: Iterable[Undo]) -> dict[type[Any], dict[Any, frozenset[st
         names = found[undo.part.model]
         for pk, former in undo.restored.items():
             names[pk] = names.get(pk, frozenset()) | former.names
+    return found
+
+
+def uncovered_by(undos: Iterable[Undo]) -> dict[type[Any], set[Any]]:
+    """The primary keys of those deleted objects whose parents' rows stay, by model."""
+    found: dict[type[Any], set[Any]] = defaultdict(set)
+    for undo in undos:
+        found[undo.part.model] |= undo.uncovered.keys()
     return found

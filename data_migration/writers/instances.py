@@ -15,6 +15,7 @@ from ..spec.migration import Migration
 from ..transform.savepoints import HookSavepoints
 from .changes import apply_to_existing, changed_fields, named_values
 from .conflicts import Conflicts
+from .parents import ParentRows
 
 
 class Instances:
@@ -38,6 +39,7 @@ class Instances:
         self._updates_by_hook = hooks.update_existing is not None
         parents = migration.model._meta.all_parents
         self._parent_keys = [p._meta.pk.attname for p in parents if p._meta.pk is not None]
+        self._parent_rows = ParentRows(migration.model, database=database)
         self._savepoints = HookSavepoints(database)
         self._conflicts = conflicts
         self._only_existing = only_existing
@@ -60,6 +62,8 @@ class Instances:
     def _prepare(self, draft: Draft) -> None:
         if draft.existing is None:
             draft.instance = instance = self._model(**draft.values)
+            if self._parent_keys:
+                self._parent_rows.complete(draft)
             if self._is_kept(draft, instance):
                 draft.is_saved = not instance._state.adding
                 # It may have come under the name that it has in a parent's table.
