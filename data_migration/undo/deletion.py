@@ -44,13 +44,14 @@ def _delete(
     model: type[Model], pks: Iterable[Any], database: str, *, keep_parents: bool = False
 ) -> None:
     for chunk in query_chunks(pks, database):
-        objects = model._base_manager.using(database).filter(pk__in=chunk)
+        rows = model._base_manager.using(database)
         if keep_parents:  # which QuerySet.delete() cannot be told
+            objects = rows.filter(pk__in=chunk)
             collector = Collector(using=database, origin=objects)
             collector.collect(objects, keep_parents=True)
             collector.delete()
         else:
-            objects.delete()
+            rows.filter(pk__in=chunk).delete()
 
 
 def _in_order(models: Iterable[type[Model]]) -> tuple[list[type[Model]], list[tuple[Any, Any]]]:

@@ -130,6 +130,7 @@ class _Planner:
                     continue
                 undo.recreated[pk] = Former.of(image)
                 self._put_back(part, image.link, image)
+                self._targets.come_back(part.model, image)
                 link = links.get(image.key_hash)
                 if part.run is not None and link is not None and link.run > part.run:
                     self.refusals.add(_written_later(part, link, link.run))
@@ -156,7 +157,7 @@ class _Planner:
         ):
             owners = [] if self.refusals.is_full else self._judge.owners(reference)
             self._refuse_object(undos, reference.model, reference.pk, reference.told(owners))
-        for refusal in self._targets.missing(undos):
+        for refusal in self._targets.missing():
             self.refusals.add(refusal)
 
     def _refuse_object(self, undos: list[Undo], model: type[Any], pk: Any, why: str) -> None:

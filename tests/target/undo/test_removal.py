@@ -209,6 +209,17 @@ def test_a_rehearsal_counts_and_the_transaction_is_left_to_the_run(shop: None) -
     assert products() == ["B1"]
 
 
+def test_what_comes_back_may_refer_to_what_comes_back_by_another_key() -> None:
+    migrate_fine(BrandMigration, BRANDS)
+    migrate_fine(ProductMigration, [{"sku": "A1", "name": "anvil", "maker": "acme"}])
+    done = settle((ProductMigration, []), (BrandMigration, ["bolt", "cord"]))
+    ledger, plan = Ledger("default"), build_plan({label_of(cls): cls for cls in EVERY})
+    assert done.removed == {"ProductMigration": 1, "BrandMigration": 1}
+    roll_back(Selection(run=done.run), plan, ledger)
+    assert Product.objects.get(sku="A1").maker_id == "acme"
+    assert Brand.objects.filter(code="acme").exists()
+
+
 def test_a_run_that_deleted_can_be_rolled_back(shop: None) -> None:
     before = sorted(Product.objects.values_list("pk", "sku", "name", "brand__code", "tags"))
     links = links_of(ProductMigration)
