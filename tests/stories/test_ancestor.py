@@ -464,7 +464,7 @@ def test_fault_10_the_default_hook_reports_the_row_and_stops(old: OldProject) ->
     label = old.app(spec("Tag", select("id word", (1, "red"), (2, "red"))))
     result = old.migrate(label, "--commit")
     assert result.code == 1
-    assert "'id': 2" in result.err
+    assert "row: id = 2" in result.err
     assert f"{label}.TagMigration" in result.error
     assert "column word, value 'red'" in result.error
 
@@ -500,5 +500,5 @@ def test_fault_10_what_is_said_goes_where_it_is_asked_for(
     label = old.app(spec("Tag", select("id word", (1, "red"), (2, "red")), hook))
     result = old.migrate(label, commit=True, on_error="continue", max_errors=5, logquery=True)
     assert capfd.readouterr() == ("", "")
-    for said in ("of mine", "'id': 2", "SELECT 1 AS id", "[1/1]"):
+    for said in ("of mine", "row: id = 2", "SELECT 1 AS id", "[1/1]"):
         assert said in result.err

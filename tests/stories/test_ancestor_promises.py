@@ -238,7 +238,7 @@ def test_many_to_manys_are_split_by_the_delimiter(old: OldProject) -> None:
 def test_the_default_error_hook_prints_the_row_and_ends_the_run(old: OldProject) -> None:
     label = old.app(spec("Tag", select("id word", (1, "red"), (2, "red"), (3, "blue"))))
     result = old.migrate(label, "--commit")
-    assert (result.code, "{'id': 2, 'word': 'red'}" in result.err) == (1, True)
+    assert (result.code, "row: id = 2, word = 'red'" in result.err) == (1, True)
 
 
 def test_after_an_error_hook_that_returns_comes_the_next_row(old: OldProject) -> None:
