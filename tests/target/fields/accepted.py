@@ -60,6 +60,10 @@ def _real_in_decimal(meaning: float, stored: Decimal) -> bool:
     return Decimal(f"{meaning:.15g}") == stored
 
 
+def _real_in_json(meaning: float, stored: Any) -> bool:
+    return _shown(meaning) == Decimal(str(stored))  # PostgreSQL writes 1e22 out
+
+
 def _truth(meaning: Any, stored: bool) -> bool:
     return meaning in (0, 1) and stored is bool(meaning)
 
@@ -292,7 +296,7 @@ ACCEPTED: Mapping[str, Mapping[type[Any], Same]] = {
         models.DecimalField: _real_in_decimal,
         models.FloatField: _equal,
         models.BooleanField: _truth,
-        models.JSONField: _equal,
+        models.JSONField: _real_in_json,
     },
     "bool": {
         **_in_texts(_iso),
