@@ -51,13 +51,15 @@ def _prepared(connection: Any, prepare: Callable[[], None]) -> Iterator[None]:
 
 #: Modes of which one is enough (MySQL, "Strict SQL Mode").
 _STRICT = frozenset({"STRICT_TRANS_TABLES", "STRICT_ALL_TABLES"})
+_ZERO_IS_A_KEY = "NO_AUTO_VALUE_ON_ZERO"
 
 
 @contextmanager
 def _mysql(connection: Any) -> Iterator[None]:
     """Strict, since the server cuts texts and clips numbers in any other mode.
 
-    No statement is sent that is longer than a packet: the server closes the connection on it.
+    A key of 0 stays 0, and is not the next free number: Django, which refuses it, is told so. No
+    statement is sent that is longer than a packet: the server closes the connection on it.
     """
     database = database_of(connection.alias)
     former: list[str] = []
@@ -66,10 +68,12 @@ def _mysql(connection: Any) -> Iterator[None]:
         with connection.cursor() as cursor:
             cursor.execute("SELECT @@SESSION.sql_mode")
             (mode,) = cursor.fetchone()
-            if not _STRICT.intersection(mode.split(",")):
-                former.append(mode)
-                strict = ",".join(filter(None, (mode, "STRICT_TRANS_TABLES")))
-                cursor.execute("SET SESSION sql_mode = %s", [strict])
+            modes = [*filter(None, mode.split(",")), _ZERO_IS_A_KEY]
+            if not _STRICT.intersection(modes):
+                modes.append("STRICT_TRANS_TABLES")
+            former.append(mode)
+            cursor.execute("SET SESSION sql_mode = %s", [",".join(modes)])
+        connection.features.allows_auto_pk_0 = True
         assert database.longest_statement is not None  # known before anything is measured
 
     def measure(execute: Any, sql: Any, params: Any, many: bool, context: Any) -> Any:
@@ -82,6 +86,7 @@ def _mysql(connection: Any) -> Iterator[None]:
             with connection.execute_wrapper(measure):
                 yield
         finally:
+            vars(connection.features).pop("allows_auto_pk_0", None)
             # Of a lost connection nothing is left to put back.
             with suppress(Error), connection.cursor() as cursor:
                 for mode in former[-1:]:

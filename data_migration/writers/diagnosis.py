@@ -87,7 +87,11 @@ def _is_refused(field: Field[Any, Any], value: Any, draft: Draft) -> str:
             return f"{field.name} may not be NULL"
         return f"{field.name} needs a value and the query has no such column"
     if isinstance(value, str) and "\x00" in value:
-        return "the text holds a NUL character, which the database does not take"
+        return (
+            f"the text holds a NUL character, at place {value.index(chr(0)) + 1:,} of"
+            f" {len(value):,}, which the database does not take. Leave it out in"
+            ' hook_before_transformation: .replace("\\x00", "")'
+        )
     return ""
 
 

@@ -19,7 +19,7 @@ from data_migration.outcomes import Mode
 from data_migration.utils import sessions
 from data_migration.utils.databases import MySQL, TooLong
 from data_migration.utils.sessions import writing
-from tests.apps.shop.models import Everything, Log, Product, Shouting
+from tests.apps.shop.models import Everything, Log, Product, Shouting, Supplier
 from tests.support.engine import migrate, migrate_fine
 
 only_mysql = pytest.mark.skipif(connection.vendor != "mysql", reason="modes are MySQL's")
@@ -68,6 +68,18 @@ def test_a_server_that_cuts_and_clips_refuses_in_a_run(writer: str, own: str, ho
 
     assert result.counts == {"created": 1, "failed": 2}
     assert [told[:2] for told in result.told] == [("1", "text"), ("3", "small")]
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("how", [Mode.COMMIT, Mode.ATOMIC])
+def test_a_key_of_zero_stays_zero(writer: str, how: Mode) -> None:
+    rows = [{"id": 0, "name": "nobody"}, {"id": 7, "name": "a"}]
+    migrate_fine(a_migration(Supplier, writer=writer), rows, mode=how)
+    assert list(Supplier.objects.order_by("pk").values_list("pk", "name")) == [
+        (0, "nobody"),
+        (7, "a"),
+    ]
+    assert Supplier.objects.create(name="new").pk > 7
 
 
 @only_mysql
