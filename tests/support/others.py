@@ -45,6 +45,6 @@ def installed(app: str, *packages: str, **changed: Any) -> Iterator[ModuleType]:
         finally:
             ContentType.objects.filter(app_label__in=[each.label for each in configs]).delete()
             ContentType.objects.clear_cache()
-            with connection.schema_editor() as editor:
+            with connection.constraint_checks_disabled(), connection.schema_editor() as editor:
                 for model in reversed(models):
                     editor.delete_model(model)

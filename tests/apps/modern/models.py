@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from django.db import models
-from django.db.models import F, Q, Value
+from django.db.models import Q, Value
 from django.db.models.functions import Upper
 
 
@@ -44,5 +44,5 @@ class Slot(models.Model):
             models.UniqueConstraint(
                 fields=["place"], deferrable=models.Deferrable.DEFERRED, name="modern_place"
             ),
-            models.CheckConstraint(condition=Q(room__gte=F("place") * 0), name="modern_room"),
+            models.CheckConstraint(condition=Q(room__gte=0), name="modern_room"),
         ]

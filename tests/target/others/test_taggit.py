@@ -32,9 +32,7 @@ def articles(tagged: Any, request: pytest.FixtureRequest) -> Any:
 def tags(articles: Any) -> Any:
     from taggit.models import Tag
 
-    Tag.objects.bulk_create(
-        Tag(id=number, name=name, slug=name) for number, name in enumerate("abc", 1)
-    )
+    Tag.objects.bulk_create(Tag(name=name, slug=name) for name in "abc")
     return Tag
 
 
