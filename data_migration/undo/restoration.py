@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from itertools import chain
 from typing import Any
 
-from django.db import connections
+from django.db import IntegrityError, connections, transaction
 from django.db.models import Model
 
 from ..fields.lookup import field_of, table_of
@@ -55,14 +55,32 @@ class Restoration:
 
     def restore(self, *, relations: bool) -> None:
         """Give changed objects their former values: those of foreign keys, or all others."""
-        for model, image, pk in self._images_of(self._restored):
+        for model, images in self._batches_of(self._restored):
+            wanted = {f.attname for f in model._meta.concrete_fields if f.is_relation == relations}
             values = {
-                name: value
-                for name, value in former_values(model, image.values).items()
-                if bool(model._meta.get_field(name).is_relation) == relations
+                pk: {name: value for name, value in former.items() if name in wanted}
+                for image, pk in images
+                if (former := former_values(model, image.values))
             }
-            if values:
-                table_of(model, self._database).filter(pk=pk).update(**values)
+            self._write(model, {pk: each for pk, each in values.items() if each})
+
+    def _write(self, model: type[Model], values: Mapping[Any, Mapping[str, Any]]) -> None:
+        """Write values by primary key and attribute name: those of the same fields together."""
+        rows = table_of(model, self._database)
+        alike: dict[tuple[str, ...], list[Model]] = defaultdict(list)
+        for pk, each in values.items():
+            instance = model(pk=pk)
+            vars(instance).update(each)
+            alike[tuple(sorted(each))].append(instance)
+        try:
+            with transaction.atomic(using=self._database):
+                for names, instances in alike.items():
+                    fields = [model._meta.get_field(name).name for name in names]
+                    rows.bulk_update(instances, fields)
+        except IntegrityError:
+            # What is unique may have passed from one object to the next: back in that order.
+            for pk, each in values.items():
+                rows.filter(pk=pk).update(**each)
 
     def restore_parents(self) -> None:
         """Give the parents of children that go what the children changed of them."""
@@ -108,6 +126,14 @@ class Restoration:
 
     def _images_of(self, formers: _Formers) -> Iterator[tuple[type[Model], Image, Any]]:
         """Objects with what they were; what was changed last comes first."""
+        for model, images in self._batches_of(formers):
+            for image, pk in images:
+                yield model, image, pk
+
+    def _batches_of(
+        self, formers: _Formers
+    ) -> Iterator[tuple[type[Model], list[tuple[Image, Any]]]]:
+        """The same, many objects of a model at once."""
         for model, of_parts in formers.items():
             pk_of = pk_from_text(model)
             pks = {pk for _, objects in of_parts for pk in objects}
@@ -123,5 +149,5 @@ class Restoration:
                     for pk, images in found.items()
                     if images
                 }
-                for pk in sorted(before, key=lambda pk: -before[pk].number):
-                    yield model, before[pk], pk
+                last_first = sorted(before, key=lambda pk: -before[pk].number)
+                yield model, [(before[pk], pk) for pk in last_first]

@@ -43,7 +43,7 @@ from tests.apps.shop.models import (
     Supply,
     Tag,
 )
-from tests.support.engine import migrate, migrate_fine, undone
+from tests.support.engine import migrate, migrate_fine, statements, undone
 from tests.support.examples import examples
 
 pytestmark = pytest.mark.django_db
@@ -239,6 +239,27 @@ def test_what_people_did_to_other_fields_of_an_adopted_object_stays() -> None:
     back()
 
     assert Product.objects.values_list("name", "price").get() == ("mine", 9)
+
+
+def test_many_objects_get_back_what_they_were_in_few_statements() -> None:
+    rows = [{"sku": f"s{n}", "name": "old", "price": 1} for n in range(60)]
+    migrate_fine(ProductMigration, rows)
+    before = target()
+    run = migrate_fine(ProductMigration, [row | {"name": "new"} for row in rows]).run.pk
+    with statements() as seen:
+        back(run=run)
+    assert target() == before
+    assert len(seen.starting("UPDATE", table=Product)) == 1
+
+
+def test_what_is_unique_goes_back_the_way_it_came() -> None:
+    first = [{"code": "a", "name": "A", "number": 1}, {"code": "b", "name": "B", "number": 2}]
+    migrate_fine(BrandMigration, first)
+    before = target()
+    passed_on = [first[0] | {"number": 3}, first[1] | {"number": 1}]
+    run = migrate_fine(BrandMigration, passed_on, batch_size=1).run.pk
+    back(run=run)
+    assert target() == before
 
 
 def test_a_run_of_updates_is_undone_with_its_links() -> None:
