@@ -140,6 +140,8 @@ class TestWhatPythonCannotHave:
         assert migrate_source(migration, retry_failed=True).counts == {"created": 1}
 
 
+# Django's converters take the place of Python's where its SQLite backend is loaded.
+@pytest.mark.filterwarnings("ignore:The default date converter is deprecated")
 def test_what_detect_types_cannot_convert_is_a_failed_row(
     legacy_sources: dict[str, Any], sqlite_file: Path
 ) -> None:
