@@ -161,6 +161,10 @@ def _text_is_address(meaning: str, stored: str) -> bool:
         return meaning.strip() == stored  # SQLite and MySQL keep any text
 
 
+def _address_in_text(meaning: Any, stored: str) -> bool:
+    return bool(meaning == ipaddress.ip_address(stored))  # its spelling is Python's affair
+
+
 def _text_is_json(meaning: str, stored: Any) -> bool:
     names: list[int] = []
 
@@ -344,9 +348,9 @@ ACCEPTED: Mapping[str, Mapping[type[Any], Same]] = {
         models.BinaryField: _text_in_bytes,  # some drivers return text
     },
     "address": {
-        **_in_texts(_iso),
-        models.GenericIPAddressField: _iso,
-        models.BinaryField: _text_in_bytes,
+        **_in_texts(_address_in_text),
+        models.GenericIPAddressField: _address_in_text,
+        models.BinaryField: lambda meaning, stored: _address_in_text(meaning, stored.decode()),
     },
     "json": {
         **_in_texts(_json_in_text),
