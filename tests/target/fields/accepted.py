@@ -24,7 +24,7 @@ ZONE = ZoneInfo("Europe/Berlin")
 
 Same = Callable[[Any, Any], bool]
 
-_NUMBER = re.compile(r"\s*[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?\s*", re.ASCII)
+_NUMBER = re.compile(r"\s*[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?\s*")  # in any script
 _DATE = r"(\d{4})-?(\d\d)-?(\d\d)"
 _TIME = r"(\d\d):(\d\d)(?::(\d\d)(?:[.,](\d{1,6})0*)?)?"
 _ONLY_DATE = re.compile(_DATE)
