@@ -250,15 +250,15 @@ def test_keys_come_back_from_every_statement(monkeypatch: pytest.MonkeyPatch) ->
 
 
 @only_mysql
-def test_a_row_above_the_limit_goes_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_row_that_may_be_above_the_limit_goes_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(MySQL, "longest_statement", 4096)
     insert = TableInsert(Everything, [Everything._meta.get_field("long_text")], database="default")
-    values = ["a", "b" * 9000, "c", "d"]
+    values = ["a", "b" * 2000, "c", "d"]
 
     with lengths() as found:
         insert([values])
 
-    assert len(found) == 3  # the server decides about the long one, by its own limit
+    assert len(found) == 3  # a character may be four bytes
     assert list(Everything.objects.order_by("id").values_list("long_text", flat=True)) == values
 
 
