@@ -1,4 +1,5 @@
-"""What the fields of a model take, keep and compare: of Django's fields and of a project's own.
+"""How a value becomes one of a field: converted, and with what loss; how it is kept and compared.
 
-Knows models, and no row, run or table. Imports ``utils`` and the vocabulary alone.
+Of Django's fields and of a project's own. Knows models, and no row, run or table. Imports
+``utils`` and the vocabulary alone.
 """

@@ -1,4 +1,5 @@
-"""One run of a plan: its transaction, its steps in their order, how it ends; rehearsals; signals.
+"""One run of a plan: the transaction around it, its steps, how it ends; rehearsals; signals.
 
-Imports the steps and who shares them; knows nothing of commands, pages and queues.
+The transactions of batches are those of ``step``. Imports the steps and who shares them;
+knows nothing of commands, pages and queues.
 """

@@ -5,7 +5,8 @@ prepared ``executemany``. Values are brought into their written form a column at
 same result as ``Field.get_db_prep_save``: a function called for each of them would cost more than
 the database does.
 
-Knows models and fields. Of rows it is handed columns of values; whose they are it is not told.
+What a database can do is in ``utils/databases``. Knows models and fields. Of rows it is handed
+columns of values; whose they are it is not told.
 """
 
 from __future__ import annotations
