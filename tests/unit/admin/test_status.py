@@ -17,7 +17,7 @@ from data_migration.models import MigrationState, RowError, RowLink, Run, RunSte
 from data_migration.outcomes import Mode, RunKind
 from tests.apps.library.fixtures import EVERYTHING, NOTHING, Library, counts
 from tests.apps.library.testing import migrate
-from tests.unit.admin.conftest import STATUS, Login
+from tests.unit.admin.conftest import RUNS, STATUS, Login
 
 pytestmark = pytest.mark.django_db
 
@@ -305,6 +305,21 @@ def test_one_run_of_several_is_undone(
     start(undoer, action="rollback", run=str(last.pk), label=[])
     work()
     assert counts()["Book"] == 3
+
+
+def test_objects_that_a_rollback_put_back_are_no_rows_that_were_updated(
+    undoer: Client, imported: Run, library: Library, work: Callable[[], Run]
+) -> None:
+    library.change("UPDATE authors SET name = 'Someone' WHERE id = 1")
+    migrate("library.AuthorMigration", "--commit", "--update")
+    assert row_of(text_of(undoer), "library.AuthorMigration")[6] == "1"
+    last = Run.objects.latest("pk")
+    start(undoer, action="rollback", run=str(last.pk), label=[])
+    run = work()
+    assert run.steps.get(migration="library.AuthorMigration").updated == 1
+    assert row_of(text_of(undoer), "library.AuthorMigration")[6] == "–"
+    assert 'data-label="Updated" class="dm-number">–' in text_of(undoer, RUNS)
+    assert 'data-label="Restored" class="dm-number">1' in text_of(undoer, f"{RUNS}{run.pk}/")
 
 
 @pytest.mark.parametrize(
