@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from data_migration.migration import Migration
 from data_migration.models import RowLink
-from data_migration.outcomes import OnError
+from data_migration.outcomes import Mode, OnError
 from data_migration.spec.columns import is_a
 from tests.apps.shop.models import Brand, Everything, Log, Product, Tag
 from tests.settings import TARGET
@@ -154,8 +154,35 @@ def test_products_with_relations_hooks_and_bad_rows(
     )
 
 
+@settings(max_examples=examples(40))
+@given(
+    rows=st.lists(_ROW, max_size=9),
+    batch_size=st.integers(1, 9),
+    key=st.sampled_from(_KEYS),
+    hooks=st.sets(st.sampled_from(sorted(HOOKS))),
+    writer=st.sampled_from(WRITERS),
+)
+def test_a_rehearsal_finds_whatever_the_commit_finds(
+    rows: Rows, batch_size: int, key: Any, hooks: set[str], writer: str
+) -> None:
+    legacy_key, given = key
+    columns = [name for name in COLUMNS if name != "id" or given != "none"]
+    attributes = {"writer": writer, "legacy_key": legacy_key}
+    attributes |= {hook: HOOKS[hook] for hook in hooks}
+    rehearsed, committed = (
+        _import_products(with_keys([rows], given), columns, attributes, batch_size, mode)
+        for mode in (Mode.REHEARSAL, Mode.COMMIT)
+    )
+    assert rehearsed[1:3] == committed[1:3]
+    assert [row[:2] for row in rehearsed[0]] == [("there", "before")]
+
+
 def _import_products(
-    rounds: list[Rows], columns: list[str], attributes: dict[str, Any], batch_size: int
+    rounds: list[Rows],
+    columns: list[str],
+    attributes: dict[str, Any],
+    batch_size: int,
+    mode: Mode = Mode.COMMIT,
 ) -> list[Any]:
     described = {
         "nr": is_a(exclude=True),
@@ -176,12 +203,16 @@ def _import_products(
             Tag.objects.create(pk=pk, name=tag)
         for rows in rounds:
             result = migrate(
-                chosen, [dict(row) for row in rows], batch_size=batch_size, columns=columns
+                chosen,
+                [dict(row) for row in rows],
+                batch_size=batch_size,
+                columns=columns,
+                mode=mode,
             )
             assert result.error is None, result.error
             skus = {str(pk): sku for pk, sku in Product.objects.values_list("pk", "sku")}
             found += [product_table("id" in columns), said(result), result.counts]
-            if attributes["legacy_key"]:
+            if attributes["legacy_key"] and mode == Mode.COMMIT:
                 found.append(links(chosen, skus))
     return found
 
