@@ -1,9 +1,9 @@
 """The only writer of the app's own tables, which live in the target database of the rows.
 
-The lock of a run and its signs of life are here too. What is kept of a draft is worked out by
-``step/remember``. It takes and gives values, and knows no spec, plan or draft, so that whatever
-runs may use it. It imports the models, keys, what writes rows of a table, and how fields keep
-their values.
+The lock of a run and its signs of life are here too. The counts and messages of a step are stored
+here. What is kept of a draft is worked out by ``step/remember``. It takes and gives values, and
+knows no spec, plan or draft, so that whatever runs may use it. It imports the models, keys, what
+writes rows of a table, and how fields keep their values.
 """
 
 from __future__ import annotations

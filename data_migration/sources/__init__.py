@@ -1,6 +1,7 @@
 """Reading a legacy database: ``connect`` opens it read-only, ``Reader`` streams a query's rows.
 
-Drivers are imported when a source that needs them is opened, never before: they are optional.
+A query is narrowed here, to keys, to a mark, to a range. Drivers are imported when a source that
+needs them is opened, never before: they are optional.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """One batch of drafts -> objects. A bad row is found and pinned, the rest is kept.
 
-Writes the target's tables and nothing of the ledger's, whose digests are handed in.
+Which writer is chosen, and what becomes of a field that a person changed, is decided here. Writes
+the target's tables and nothing of the ledger's, whose digests are handed in.
 """
 
 from __future__ import annotations
