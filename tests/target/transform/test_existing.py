@@ -8,6 +8,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from django.db import connection
 from django.db.models import F
 
 from data_migration.migration import Migration
@@ -22,7 +23,7 @@ from tests.apps.shop.models import (
     Stamped,
 )
 from tests.support import products
-from tests.support.engine import migrate, migrate_fine, statements
+from tests.support.engine import Statements, migrate, migrate_fine, statements
 from tests.support.products import make_targets
 
 pytestmark = pytest.mark.django_db
@@ -37,6 +38,12 @@ def nothing_written() -> Iterator[None]:
     with statements() as ran:
         yield
     assert ran.writing("shop_") == []
+
+
+def looked_up(ran: Statements) -> list[str]:
+    """The queries that read products; that a sequence goes on above them is another thing."""
+    table = connection.ops.quote_name(Product._meta.db_table)
+    return ran.starting(f"SELECT {table}")
 
 
 def linked() -> dict[str, str]:
@@ -111,7 +118,7 @@ class TestRerun:
             row["name"] = "y"
         with statements() as ran:
             migrate_fine(migration, rows, batch_size=20)
-        assert len(ran.starting("SELECT", table=Product)) == 2
+        assert len(looked_up(ran)) == 2
 
     def test_one_query_finds_the_existing_that_no_link_leads_to(self, writer: str) -> None:
         Product.objects.bulk_create(Product(sku=f"s{n}", name="old") for n in range(40))
@@ -119,7 +126,7 @@ class TestRerun:
         with statements() as ran:
             result = migrate_fine(updateable(writer), rows, batch_size=20)
         assert result.counts == {"updated": 40}
-        assert len(ran.starting("SELECT", table=Product)) == 2
+        assert len(looked_up(ran)) == 2
 
     def test_bad_row_leaves_its_object_as_it_was(self, writer: str) -> None:
         migration = updateable(writer)
