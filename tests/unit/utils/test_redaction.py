@@ -196,7 +196,7 @@ SERVER = {"HOST": "db", "PORT": 1433, "NAME": "shop", "USER": "joe", "PASSWORD":
         ),
         (
             {"OPTIONS": {"driver": "MariaDB Unicode", "STREAMRS": False}},
-            "DRIVER={MariaDB Unicode};FORWARDONLY=1;STREAMRS=0",
+            "DRIVER={MariaDB Unicode};FORWARDONLY=1;STREAMRS=0;CONN_TIMEOUT=10",
         ),
         (
             {"OPTIONS": {"driver": "MySQL ODBC 8.0 Unicode Driver"}},
@@ -206,7 +206,10 @@ SERVER = {"HOST": "db", "PORT": 1433, "NAME": "shop", "USER": "joe", "PASSWORD":
             {"NAME": "/data/a b.db", "OPTIONS": {"driver": "SQLite3"}},
             "DRIVER={SQLite3};DATABASE=/data/a b.db;NOCREAT=1",
         ),
-        ({"OPTIONS": {"dsn": "old"}, "USER": "joe"}, "UID=joe;FORWARDONLY=1;STREAMRS=1;DSN=old"),
+        (
+            {"OPTIONS": {"dsn": "old"}, "USER": "joe"},
+            "UID=joe;FORWARDONLY=1;STREAMRS=1;CONN_TIMEOUT=10;DSN=old",
+        ),
         ({"OPTIONS": {"dsn": "unknown"}}, "DSN=unknown"),
     ],
 )
