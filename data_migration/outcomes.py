@@ -43,6 +43,7 @@ class RunKind(TextChoices):
 
     IMPORT = "import", _("import")
     ROLLBACK = "rollback", _("rollback")
+    PATCH = "patch", _("patch")
 
 
 class Mode(TextChoices):
@@ -56,6 +57,27 @@ class Mode(TextChoices):
     COMMIT = "commit", _("commit")
     ATOMIC = "atomic", _("atomic")
     ROLLBACK = "rollback", _("rollback")
+
+
+class PatchState(TextChoices):
+    """Where a patch stands in one environment.
+
+    ``PARTIAL`` has begun: rows are left to be processed, or have failed. ``FAILED`` was rolled
+    back as a whole. What is not stored: a patch without a record is pending, one whose run is at
+    work running, one that ran and has other code now changed; blocked ones wait, and impossible
+    ones come too late.
+    """
+
+    PENDING = "pending", _("pending")
+    RUNNING = "running", _("running")
+    PARTIAL = "partial", _("partial")
+    FAILED = "failed", _("failed")
+    DONE = "done", _("done")
+    FAKED = "faked", _("faked")
+    NOT_NEEDED = "not_needed", _("not needed")
+    CHANGED = "changed", _("changed since")
+    BLOCKED = "blocked", _("blocked")
+    IMPOSSIBLE = "impossible", _("impossible")
 
 
 class OnError(TextChoices):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from .links import BeforeImage, DeferredRelation, MigrationState, RowLink
+from .patches import PatchRecord
 from .ranges import StepRange
 from .runs import RowError, Run, RunLock, RunStep
 
@@ -10,6 +11,7 @@ __all__ = [
     "BeforeImage",
     "DeferredRelation",
     "MigrationState",
+    "PatchRecord",
     "RowError",
     "RowLink",
     "Run",

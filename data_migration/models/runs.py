@@ -23,6 +23,8 @@ class Run(models.Model):
     status = models.CharField(_("status"), max_length=16, choices=RunStatus)
     #: A :class:`RunKind`. Without choices, so that another kind changes nothing here.
     kind = models.CharField(_("kind"), max_length=16, default=RunKind.IMPORT)
+    #: Only runs of one lane exclude each other; see :mod:`data_migration.ledger.lock`.
+    lane = models.CharField(_("lane"), max_length=100, default="imports")
     mode = models.CharField(_("mode"), max_length=16, choices=Mode)
     options = models.JSONField(_("options"), default=dict)
     #: A name, not a foreign key: users may be in another database.
@@ -49,6 +51,8 @@ class Run(models.Model):
         permissions: ClassVar = [
             ("start_run", _("Can start a run")),
             ("rollback_run", _("Can roll back")),
+            ("run_patch", _("Can run patches")),
+            ("fake_patch", _("Can record a patch as done without running it")),
         ]
 
     def __str__(self) -> str:
@@ -93,8 +97,9 @@ class Run(models.Model):
 
 
 class RunLock(models.Model):
-    """The one row that a run holds while it works; ``run`` is None when nobody does."""
+    """The row that a run holds while it works, one for each lane; ``run`` is None in between."""
 
+    lane = models.CharField(_("lane"), max_length=100, unique=True, default="imports")
     run = models.ForeignKey(
         Run, models.SET_NULL, null=True, related_name="+", verbose_name=_("run")
     )

@@ -1,0 +1,162 @@
+"""Records of patches: what ran, how far, who says so."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from django.db.models import QuerySet
+from django.utils import timezone
+
+from ..models import PatchRecord, Run
+from ..outcomes import PatchState
+from ..utils import processes
+
+
+class PatchBook:
+    """The records of one database. Every verb is for the transaction of what it tells.
+
+    An identity is app label, name and revision.
+    """
+
+    def __init__(self, database: str) -> None:
+        self.database = database
+
+    def records(self) -> QuerySet[PatchRecord]:
+        """All records, of former revisions and repeats as well, the oldest first."""
+        return PatchRecord.objects.using(self.database).order_by("pk")
+
+    def current(self, app: str, name: str, revision: str) -> PatchRecord | None:
+        """What is remembered of one identity: its last repeat. None where it is pending."""
+        found = self.records().filter(app=app, name=name, revision=revision)
+        return found.order_by("-repeat").first()
+
+    def begin(
+        self,
+        app: str,
+        name: str,
+        revision: str,
+        *,
+        digest: str,
+        run: Run | None,
+        again: bool = False,
+    ) -> PatchRecord:
+        """An attempt begins: it goes on with a record that is partial or failed, or adds one.
+
+        With ``again`` it adds a repeat. The record is partial until :meth:`finish`.
+        """
+        former = self.current(app, name, revision)
+        ours = {"run": run, "digest": digest, "state": PatchState.PARTIAL, "reason": "", **_who()}
+        if former is not None and not again and former.state in _UNFINISHED:
+            return self._write(former, **ours)
+        return PatchRecord.objects.using(self.database).create(
+            app=app,
+            name=name,
+            revision=revision,
+            repeat=former.repeat + 1 if former is not None else 0,
+            started_at=timezone.now(),
+            **ours,
+        )
+
+    def renew(self, record: PatchRecord, *, digest: str, run: Run | None) -> PatchRecord:
+        """What runs every time begins once more, in its one record."""
+        return self._write(
+            record,
+            run=run,
+            digest=digest,
+            state=PatchState.PARTIAL,
+            reason="",
+            cursor=None,
+            upper=None,
+            is_walked=False,
+            processed=0,
+            total=None,
+            output="",
+            started_at=timezone.now(),
+            finished_at=None,
+            **_who(),
+        )
+
+    def bound(self, record: PatchRecord, *, upper: str | None, total: int | None) -> None:
+        """The walk over its objects begins: up to this key, so many of them."""
+        self._write(record, upper=upper, total=total)
+
+    def advance(
+        self,
+        record: PatchRecord,
+        *,
+        processed: int,
+        cursor: str | None = None,
+        is_walked: bool = False,
+    ) -> None:
+        """A batch of so many more objects is done, up to the key ``cursor``; the old one without.
+
+        With ``is_walked`` none is left.
+        """
+        self._write(
+            record,
+            processed=record.processed + processed,
+            cursor=record.cursor if cursor is None else cursor,
+            is_walked=is_walked or record.is_walked,
+        )
+
+    def finish(self, record: PatchRecord, state: PatchState, *, reason: str = "") -> None:
+        """An attempt came to its end: done, failed, not needed, or partial still."""
+        self._write(record, state=state, reason=reason, finished_at=timezone.now())
+
+    def add_output(self, record: PatchRecord, text: str) -> None:
+        """Keep what the patch logged, after what it logged before."""
+        self._write(record, output=f"{record.output}{text}"[-_OUTPUT:])
+
+    def fake(
+        self, app: str, name: str, revision: str, *, digest: str, by: str, reason: str
+    ) -> PatchRecord:
+        """Somebody says that it is done, or that other code of it is fine: who, and why.
+
+        A record that is done keeps its state and takes over the digest.
+        """
+        record = self.current(app, name, revision)
+        if record is None:
+            record = PatchRecord(app=app, name=name, revision=revision)
+        if record.state != PatchState.DONE:
+            record.state = PatchState.FAKED
+        record.digest, record.reason, record.finished_at = digest, reason, timezone.now()
+        record.owner, record.host = by, processes.host()
+        record.save(using=self.database)
+        return record
+
+    def not_needed(
+        self,
+        app: str,
+        name: str,
+        revision: str,
+        *,
+        digest: str,
+        reason: str,
+        run: Run | None = None,
+    ) -> PatchRecord:
+        """There was nothing to do, and why."""
+        record = self.begin(app, name, revision, digest=digest, run=run)
+        self.finish(record, PatchState.NOT_NEEDED, reason=reason)
+        return record
+
+    def forget(self, records: Iterable[PatchRecord]) -> None:
+        """What they did was undone: their patches are pending again."""
+        numbers = [record.pk for record in records]
+        PatchRecord.objects.using(self.database).filter(pk__in=numbers).delete()
+
+    def _write(self, record: PatchRecord, **values: Any) -> PatchRecord:
+        for name, value in values.items():
+            setattr(record, name, value)
+        record.save(using=self.database, update_fields=[*values])
+        return record
+
+
+#: An attempt goes on with these.
+_UNFINISHED = (PatchState.PARTIAL, PatchState.FAILED)
+#: Characters of output that are kept with a record, the last ones.
+_OUTPUT = 100_000
+
+
+def _who() -> dict[str, str]:
+    return {"owner": processes.owner(), "host": processes.host()}

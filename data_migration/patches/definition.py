@@ -1,0 +1,48 @@
+"""One patch as the engine sees it: a value."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from .patch import Patch
+
+_PREFIX = "patch:"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Definition:
+    """A patch of an app, in its place.
+
+    ``folder`` is that of the app, to which the patch's files are relative. ``place`` is where a
+    person finds it: a file and a line. ``replaces`` and ``depends_on`` are labels here.
+    """
+
+    app_label: str
+    name: str
+    revision: str
+    title: str
+    patch: type[Patch]
+    folder: Path
+    place: str
+    replaces: tuple[str, ...] = ()
+    depends_on: tuple[str, ...] = ()
+
+    @property
+    def label(self) -> str:
+        return f"{self.app_label}.{self.name}"
+
+    @property
+    def step_label(self) -> str:
+        """What its steps, and the state of its messages, are called in the ledger."""
+        return step_label(self.label)
+
+
+def step_label(label: str) -> str:
+    """What the steps of the patch are called in the ledger, beside those of migrations."""
+    return f"{_PREFIX}{label}"
+
+
+def label_of_step(migration: str) -> str | None:
+    """The label of the patch whose step it is; None for that of a migration."""
+    return migration.removeprefix(_PREFIX) if migration.startswith(_PREFIX) else None
