@@ -64,7 +64,7 @@ class PatchState(TextChoices):
 
     ``PARTIAL`` has begun: rows are left to be processed, or have failed. ``FAILED`` was rolled
     back as a whole. What is not stored: a patch without a record is pending, one whose run is at
-    work running, one that ran and has other code now changed; blocked ones wait, and impossible
+    work running, one that ran and has other code now changed since; blocked ones wait, and impossible
     ones come too late.
     """
 
@@ -75,7 +75,7 @@ class PatchState(TextChoices):
     DONE = "done", _("done")
     FAKED = "faked", _("faked")
     NOT_NEEDED = "not_needed", _("not needed")
-    CHANGED = "changed", _("changed since")
+    CHANGED_SINCE = "changed_since", _("changed since")
     BLOCKED = "blocked", _("blocked")
     IMPOSSIBLE = "impossible", _("impossible")
 

@@ -33,7 +33,7 @@ class Migration(migrations.Migration):
                 ('name', models.CharField(max_length=255, verbose_name='name')),
                 ('revision', models.CharField(max_length=100, verbose_name='revision')),
                 ('repeat', models.PositiveIntegerField(default=0, verbose_name='repeat')),
-                ('state', models.CharField(choices=[('pending', 'pending'), ('running', 'running'), ('partial', 'partial'), ('failed', 'failed'), ('done', 'done'), ('faked', 'faked'), ('not_needed', 'not needed'), ('changed', 'changed since'), ('blocked', 'blocked'), ('impossible', 'impossible')], max_length=16, verbose_name='state')),
+                ('state', models.CharField(choices=[('pending', 'pending'), ('running', 'running'), ('partial', 'partial'), ('failed', 'failed'), ('done', 'done'), ('faked', 'faked'), ('not_needed', 'not needed'), ('changed_since', 'changed since'), ('blocked', 'blocked'), ('impossible', 'impossible')], max_length=16, verbose_name='state')),
                 ('digest', models.CharField(blank=True, max_length=32, verbose_name='digest')),
                 ('owner', models.CharField(blank=True, max_length=255, verbose_name='owner')),
                 ('host', models.CharField(blank=True, max_length=255, verbose_name='host')),

@@ -22,7 +22,7 @@ CONCEPTS = [
 def test_a_word_is_the_same_in_code_database_and_english(concept: type[TextChoices]) -> None:
     for choice in concept:
         assert choice.name == choice.value.upper()
-        assert str(choice.label) == choice.value
+        assert str(choice.label) == choice.value.replace("_", " ")
 
 
 def test_the_words_of_the_contract() -> None:
