@@ -63,9 +63,9 @@ class PatchState(TextChoices):
     """Where a patch stands in one environment.
 
     ``PARTIAL`` has begun: rows are left to be processed, or have failed. ``FAILED`` was rolled
-    back as a whole. What is not stored: a patch without a record is pending, one whose run is at
-    work running, one that ran and has other code now changed since; blocked ones wait, and impossible
-    ones come too late.
+    back as a whole. The others are not stored: a patch without a record is pending, one whose run
+    is at work running, one that ran and has other code by now changed since; blocked ones wait,
+    and impossible ones come too late.
     """
 
     PENDING = "pending", _("pending")
