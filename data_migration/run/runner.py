@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 from django.db import transaction
@@ -29,6 +30,8 @@ from ..utils.collector import rare_collections
 from ..utils.sessions import writing
 from ..utils.wording import error_text
 from ..workers import Crew, RangeCoordinator, crew_for
+from .ending import problems_of, status_of
+from .live import live_counts
 from .rehearsal import rehearse
 from .target import require_target
 
@@ -47,11 +50,7 @@ class Import:
 
     def problems(self) -> list[str]:
         """Each sentence that says what went wrong with the run, once, in order."""
-        told = [step.error for step in self.steps if step.error]
-        broken_off = (RunStatus.FAILED, RunStatus.INTERRUPTED)
-        if self.error is not None and not any(step.status in broken_off for step in self.steps):
-            told.insert(0, error_text(self.error, "The run"))
-        return list(dict.fromkeys(told))
+        return problems_of(self.steps, self.error)
 
 
 def run_import(
@@ -116,16 +115,11 @@ class Runner:
 
     def execute(self) -> Import:
         """Run every step, and record how the run ended."""
-        with self.ledger.lock.beating(self.run, self._live):
+        with self.ledger.lock.beating(self.run, partial(live_counts, self.steps)):
             self._execute_steps()
             self._save_what_was_rolled_back()
             done = Import(self.run, self.steps, self._error, self._filled)
-            statuses = {step.status for step in self.steps}
-            for status in (RunStatus.INTERRUPTED, RunStatus.FAILED, RunStatus.PARTIAL):
-                if status in statuses:
-                    break
-            else:
-                status = RunStatus.FAILED if self._error is not None else RunStatus.DONE
+            status = status_of(self.steps, self._error)
             self.ledger.finish_run(self.run, status, "\n".join(done.problems()))
             signals.run_finished.send(Run, run=self.run)
         return done
@@ -153,20 +147,6 @@ class Runner:
                 close_connection(connection)
             if self._crew is not None:
                 self._crew.end()
-
-    def _live(self) -> dict[str, Any]:
-        """The counts of the step that is going on, for other connections to see."""
-        for step in self.steps:
-            if step.status == RunStatus.RUNNING:
-                return {
-                    "migration": step.migration,
-                    "position": step.position,
-                    "steps": len(self.steps),
-                    "started_at": step.started_at.isoformat() if step.started_at else None,
-                    "total": step.total,
-                    **step.counts(),
-                }
-        return {}
 
     def _around_the_run(self) -> AbstractContextManager[Any]:
         match self.options.mode:
