@@ -9,5 +9,6 @@ all rooms below it; ``launch``, the commands and the admin import it.
 from __future__ import annotations
 
 from .patch import Context, Patch, patch
+from .ready_made import LoadFixture, RunSQL
 
-__all__ = ["Context", "Patch", "patch"]
+__all__ = ["Context", "LoadFixture", "Patch", "RunSQL", "patch"]
