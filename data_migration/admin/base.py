@@ -21,11 +21,12 @@ from django.urls import URLPattern, path, reverse
 from ..ledger import Ledger
 from ..models import Run
 from ..options import LARGEST
+from ..outcomes import RunKind
 
 View = Callable[..., HttpResponseBase]
 
-VIEW, START, ROLL_BACK = (
-    f"data_migration.{name}" for name in ("view_run", "start_run", "rollback_run")
+VIEW, START, ROLL_BACK, PATCH = (
+    f"data_migration.{name}" for name in ("view_run", "start_run", "rollback_run", "run_patch")
 )
 READ = ("GET", "HEAD")
 ACT = ("POST",)
@@ -122,4 +123,7 @@ def may(request: HttpRequest, *permissions: str) -> bool:
 
 def permission_for(run: Run) -> str:
     """What it takes to stop this run or to start another one like it."""
-    return ROLL_BACK if run.is_rollback else START
+    return _PERMISSIONS.get(run.kind, START)
+
+
+_PERMISSIONS: dict[str, str] = {RunKind.ROLLBACK: ROLL_BACK, RunKind.PATCH: PATCH}

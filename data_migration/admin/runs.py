@@ -158,7 +158,7 @@ class RunAdmin(LedgerAdmin):
             if run.current_status not in _BROKEN_OFF:
                 text = _("Run %(run)s did not break off: there is nothing to resume.")
                 messages.error(request, text % {"run": number})
-            elif (other := active_run(self.database)) is not None:
+            elif (other := active_run(self.database, run.lane)) is not None:
                 text = _("Run %(run)s is not over, and there can be one at a time.")
                 messages.error(request, text % {"run": other.pk})
             else:

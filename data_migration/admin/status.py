@@ -14,7 +14,7 @@ from django.utils.translation import gettext as _
 from ..exceptions import DataMigrationError, SpecError
 from ..launch.handover import availability, start_rollback, start_run
 from ..launch.jobs import whole_plan
-from ..ledger import active_run
+from ..ledger import IMPORTS, active_run
 from ..models import Run
 from ..outcomes import RunStatus
 from ..utils.wording import error_text
@@ -78,7 +78,7 @@ class StatusAdmin(LedgerAdmin):
         """The run that is going on, else the last one if it broke off."""
         active, interrupted = active_run(self.database), None
         if active is None:
-            begun = Run.objects.using(self.database).exclude(started_at=None)
+            begun = Run.objects.using(self.database).filter(lane=IMPORTS).exclude(started_at=None)
             last = begun.order_by("-pk").first()
             if last is not None and last.current_status == RunStatus.INTERRUPTED:
                 interrupted = last

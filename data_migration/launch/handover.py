@@ -13,10 +13,11 @@ from django.db import transaction
 
 from ..conf import BACKGROUNDS, settings
 from ..exceptions import SpecError
-from ..ledger import give_up, nobody_else, queue_run
+from ..ledger import IMPORTS, PATCHES, give_up, nobody_else, queue_run
 from ..models import Run
 from ..options import RunOptions
 from ..outcomes import Mode, RunKind
+from ..patches.options import PatchOptions
 from ..undo import Selection
 from ..utils.wording import error_text
 from .backends import BACKENDS, Backend
@@ -53,7 +54,29 @@ def start_run(options: RunOptions, *, requested_by: str = "", alone: bool = Fals
     another run is going on or waits: runs that are queued are carried out one after the other.
     """
     return _start(
-        RunKind.IMPORT, options.mode, options.recorded(), options.database, requested_by, alone
+        RunKind.IMPORT,
+        options.mode,
+        options.recorded(),
+        database=options.database,
+        lane=IMPORTS,
+        requested_by=requested_by,
+        alone=alone,
+    )
+
+
+def start_patches(options: PatchOptions, *, requested_by: str = "", alone: bool = False) -> Run:
+    """Queue a run of patches and hand it over when the transaction is committed.
+
+    It has a lane of its own: an import may be going on. Raises like :func:`start_run`.
+    """
+    return _start(
+        RunKind.PATCH,
+        options.mode,
+        options.recorded(),
+        database=options.database,
+        lane=PATCHES,
+        requested_by=requested_by,
+        alone=alone,
     )
 
 
@@ -70,7 +93,15 @@ def start_rollback(
     Raises like :func:`start_run`.
     """
     options = {**selection.recorded(), "force": force}
-    return _start(RunKind.ROLLBACK, Mode.ROLLBACK, options, database, requested_by, alone)
+    return _start(
+        RunKind.ROLLBACK,
+        Mode.ROLLBACK,
+        options,
+        database=database,
+        lane=IMPORTS,
+        requested_by=requested_by,
+        alone=alone,
+    )
 
 
 def resume(run: Run, *, requested_by: str = "", alone: bool = False) -> Run:
@@ -78,8 +109,15 @@ def resume(run: Run, *, requested_by: str = "", alone: bool = False) -> Run:
 
     Raises like :func:`start_run`.
     """
-    database = run._state.db or "default"
-    return _start(RunKind(run.kind), Mode(run.mode), run.options, database, requested_by, alone)
+    return _start(
+        RunKind(run.kind),
+        Mode(run.mode),
+        run.options,
+        database=run._state.db or "default",
+        lane=run.lane,
+        requested_by=requested_by,
+        alone=alone,
+    )
 
 
 def _choose() -> tuple[Backend, str]:
@@ -107,7 +145,9 @@ def _start(
     kind: RunKind,
     mode: Mode,
     options: dict[str, Any],
+    *,
     database: str,
+    lane: str,
     requested_by: str,
     alone: bool,
 ) -> Run:
@@ -122,9 +162,14 @@ def _start(
             text = f"It could not be handed over to the background. {error_text(error)}"
             give_up(run.pk, text, database=database)
 
-    with nobody_else(database) if alone else nullcontext():
+    with nobody_else(database, lane) if alone else nullcontext():
         run = queue_run(
-            kind=kind, mode=mode, options=options, requested_by=requested_by, database=database
+            kind=kind,
+            mode=mode,
+            options=options,
+            requested_by=requested_by,
+            database=database,
+            lane=lane,
         )
         transaction.on_commit(hand_over, using=database)
     return run

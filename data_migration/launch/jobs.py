@@ -188,7 +188,8 @@ def _roll_back(
 ) -> Rollback:
     selection = Selection.from_recorded(queued.options)
     force = bool(queued.options.get("force"))
-    return roll_back(selection, whole_plan(database), Ledger(database), force=force, queued=queued)
+    ledger = Ledger(database, queued.lane)
+    return roll_back(selection, whole_plan(database), ledger, force=force, queued=queued)
 
 
 #: Who executes a queued run: by its kind, the run, its database, the progress that is shown, and

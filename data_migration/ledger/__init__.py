@@ -8,6 +8,7 @@ writes rows of a table, and how fields keep their values.
 
 from __future__ import annotations
 
+from .lanes import IMPORTS, PATCHES
 from .links import Link, LinkBook
 from .lock import Lock, lock_holder, nobody_else
 from .lookup import LinkLookup
@@ -21,6 +22,8 @@ from .steps import FINISHED, StepLedger
 __all__ = [
     "ACTIVE",
     "FINISHED",
+    "IMPORTS",
+    "PATCHES",
     "Ledger",
     "Link",
     "LinkBook",

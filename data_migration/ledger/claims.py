@@ -155,7 +155,7 @@ def _looked_at(row: StepRange, database: str) -> Any:
     # Subqueries, since what is joined would be locked as well.
     return (
         RunLock.objects.using(database)
-        .filter(pk=1)
+        .filter(lane=row.step.run.lane)
         .values_list(
             "run_id",
             Exists(own.filter(is_stopped=False)),

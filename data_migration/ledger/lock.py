@@ -1,4 +1,4 @@
-"""One run at a time in one target database: who holds the lock, and whether it lives."""
+"""One run at a time in one lane of a target database: who holds its lock, and whether it lives."""
 
 from __future__ import annotations
 
@@ -20,15 +20,16 @@ from ..outcomes import RunStatus
 from ..utils import processes
 from ..utils.databases import database_of
 from .heartbeat import beating
+from .lanes import IMPORTS, PATCHES, of_lane
 from .queue import active_run, stop_requested
 from .run_words import describe_run, host_of, process_of, time_of
 from .sums import sum_up
 
+__all__ = ["IMPORTS", "PATCHES", "Lock", "holds_lock", "lock_holder", "nobody_else", "write_beat"]
+
 #: Tells the counts of the step that is going on, for others to see.
 Live = Callable[[], dict[str, Any]]
 
-#: The primary key of the one row there is.
-_ROW = 1
 #: How long to try for the lock while another process has its row locked, in seconds.
 _PATIENCE = 3.0
 
@@ -43,26 +44,26 @@ def write_beat(run: Run, live: dict[str, Any], database: str) -> None:
     rows.update(heartbeat=timezone.now(), live=live)
 
 
-def lock_holder(database: str) -> Run | None:
-    """The run that is at work in ``database``; None when there is none, or it is dead."""
-    run = _recorded(database)
+def lock_holder(database: str, lane: str = IMPORTS) -> Run | None:
+    """The run that is at work in a lane of ``database``; None when none is, or it is dead."""
+    run = _recorded(database, lane)
     return run if run is not None and _is_at_work(run, database) else None
 
 
 def holds_lock(run: Run, *, database: str) -> bool:
-    """Whether the run still has the lock of its database. Locks nothing."""
+    """Whether the run still has the lock of its lane. Locks nothing."""
     return RunLock.objects.using(database).filter(run=run).exists()
 
 
 @contextmanager
-def nobody_else(database: str) -> Iterator[None]:
-    """In the block, a transaction, nobody else can queue a run like this.
+def nobody_else(database: str, lane: str = IMPORTS) -> Iterator[None]:
+    """In the block, a transaction, nobody else can queue a run of this lane like this.
 
-    Raises :exc:`RunRefused` when a run is going on or waits, or is just being asked for.
+    Raises :exc:`RunRefused` when one is going on or waits, or is just being asked for.
     """
-    _refuse_beside_another(database)
-    _make_row(database)
-    row = RunLock.objects.using(database).filter(pk=_ROW)
+    _refuse_beside_another(database, lane)
+    _make_row(database, lane)
+    row = _row_of(database, lane)
     with transaction.atomic(using=database):
         try:
             if database_of(database).has_one_writer:
@@ -71,35 +72,42 @@ def nobody_else(database: str) -> Iterator[None]:
                 list(row.select_for_update(nowait=database_of(database).locks_without_waiting))
         except OperationalError as error:
             raise RunRefused(
-                "Another run is just being asked for, and there can be one at a time. Look again"
-                " in a moment."
+                f"Another run{of_lane(lane)} is just being asked for, and there can be one at a"
+                " time. Look again in a moment."
             ) from error
-        _refuse_beside_another(database)
+        _refuse_beside_another(database, lane)
         yield
 
 
-def _refuse_beside_another(database: str) -> None:
-    if (other := active_run(database)) is not None:
-        raise RunRefused(f"Run {other.pk} is not over, and there can be one at a time.")
+def _refuse_beside_another(database: str, lane: str) -> None:
+    if (other := active_run(database, lane)) is not None:
+        raise RunRefused(
+            f"Run {other.pk} is not over, and there can be one{of_lane(lane)} at a time."
+        )
 
 
-def _make_row(database: str) -> None:
-    """The row of the lock is there from the first run on."""
-    locks = RunLock.objects.using(database)
-    if not locks.filter(pk=_ROW).exists():
-        locks.bulk_create([RunLock(pk=_ROW)], ignore_conflicts=True)
+def _row_of(database: str, lane: str) -> Any:
+    return RunLock.objects.using(database).filter(lane=lane)
+
+
+def _make_row(database: str, lane: str) -> None:
+    """The row of a lane's lock is there from its first run on."""
+    if not _row_of(database, lane).exists():
+        RunLock.objects.using(database).bulk_create([RunLock(lane=lane)], ignore_conflicts=True)
 
 
 class Lock:
-    """The lock of one target database, for one run.
+    """The lock of one lane of a target database, for one run.
 
-    A run holds it from its first record to its last. On PostgreSQL and MySQL signs of life and
-    live counts are written by a thread, see :class:`~data_migration.ledger.heartbeat.Heartbeat`;
-    on SQLite, where one connection writes at a time, by the run itself between its transactions.
+    Only runs of one lane exclude each other, and heal what a dead one left. A run holds the lock
+    from its first record to its last. On PostgreSQL and MySQL signs of life and live counts are
+    written by a thread, see :class:`~data_migration.ledger.heartbeat.Heartbeat`; on SQLite, where
+    one connection writes at a time, by the run itself between its transactions.
     """
 
-    def __init__(self, database: str) -> None:
+    def __init__(self, database: str, lane: str = IMPORTS) -> None:
         self.database = database
+        self.lane = lane
         self._run: Run | None = None
         self._live: Live = dict
         self._next_beat = 0.0
@@ -113,7 +121,25 @@ class Lock:
         To be called before the transaction of :meth:`acquire`: on SQLite that would wait in vain
         for the other run's transaction, and could not say for whom.
         """
-        _refuse(_recorded(self.database), self.database)
+        _refuse(_recorded(self.database, self.lane), self.database)
+
+    @contextmanager
+    def refused_by_other_lanes(self) -> Iterator[None]:
+        """Say whose transaction it is, where one writer has the database and it was waited for."""
+        try:
+            yield
+        except OperationalError as error:
+            database = database_of(self.database)
+            if not (database.has_one_writer and database.is_locked(error)):
+                raise
+            other = active_run(self.database, lane=None)
+            if other is None or other.status != RunStatus.RUNNING:
+                raise
+            raise RunRefused(
+                f"Nobody else can write to database {self.database!r} while a transaction of run"
+                f" {other.pk} is open, since it is SQLite, and that was waited for in vain."
+                f" {describe_run(other)} Try again when it has ended."
+            ) from error
 
     def acquire(self, run: Run) -> None:
         """Take the lock for ``run``, in the transaction that creates it.
@@ -121,10 +147,10 @@ class Lock:
         What a dead run left is marked as interrupted. Raises :exc:`RunRefused` when a living run
         holds the lock, and when its row cannot be had: a transaction that took it is still open.
         """
-        _make_row(self.database)
+        _make_row(self.database, self.lane)
         deadline = time.monotonic() + _PATIENCE
         while True:
-            former = _recorded(self.database)
+            former = _recorded(self.database, self.lane)
             _refuse(former, self.database)
             if self._take(run, former):
                 break
@@ -133,10 +159,10 @@ class Lock:
                     f" It may be that of run {former.pk} ({process_of(former)})." if former else ""
                 )
                 raise RunRefused(
-                    f"The lock of database {self.database!r} cannot be had: an open transaction"
-                    f" has it.{last} Try again in a moment. If this goes on, a process hangs, or"
-                    " the server does not know yet that its connection is lost: end that"
-                    " connection on the server."
+                    f"The lock{of_lane(self.lane)} of database {self.database!r} cannot be had: an"
+                    f" open transaction has it.{last} Try again in a moment. If this goes on, a"
+                    " process hangs, or the server does not know yet that its connection is lost:"
+                    " end that connection on the server."
                 )
             time.sleep(0.05)
         self._run = run
@@ -219,10 +245,11 @@ class Lock:
             write_beat(self._run, self._live(), self.database)
 
     def _rows(self) -> Any:
-        return RunLock.objects.using(self.database).filter(pk=_ROW)
+        return _row_of(self.database, self.lane)
 
     def _running(self) -> Any:
-        return Run.objects.using(self.database).filter(status=RunStatus.RUNNING)
+        runs = Run.objects.using(self.database).filter(lane=self.lane)
+        return runs.filter(status=RunStatus.RUNNING)
 
     def _take(self, run: Run, former: Run | None) -> bool:
         """Whether the lock passed from ``former`` to ``run``; not if it is another's by now."""
@@ -253,9 +280,9 @@ class Lock:
         self._running().filter(pk=dead.pk).update(**ended)
 
 
-def _recorded(database: str) -> Run | None:
-    """The run that the lock's row names, alive or not."""
-    lock = RunLock.objects.using(database).select_related("run").filter(pk=_ROW).first()
+def _recorded(database: str, lane: str) -> Run | None:
+    """The run that the row of the lane's lock names, alive or not."""
+    lock = _row_of(database, lane).select_related("run").first()
     return lock.run if lock is not None else None
 
 
@@ -275,7 +302,7 @@ def _refuse(run: Run | None, database: str) -> None:
         f" {settings.lock_timeout:g} s after its last sign of life."
     )
     raise RunRefused(
-        f"Another run is at work in database {database!r}, and there can be one at a time."
-        f" {describe_run(run)} Wait until it has ended, or stop it: Ctrl-C in its terminal, or"
-        f" kill {run.process}{'.' if run.host == processes.host() else elsewhere}"
+        f"Another run{of_lane(run.lane)} is at work in database {database!r}, and there can be one"
+        f" at a time. {describe_run(run)} Wait until it has ended, or stop it: Ctrl-C in its"
+        f" terminal, or kill {run.process}{'.' if run.host == processes.host() else elsewhere}"
     )

@@ -13,14 +13,20 @@ from ..models import Run
 from ..outcomes import Mode, RunKind, RunStatus
 from ..utils import processes
 from ..utils.databases import database_of
+from .lanes import IMPORTS
 
 #: A run in one of these states is not over.
 ACTIVE = (RunStatus.QUEUED, RunStatus.RUNNING)
 
 
-def active_run(database: str) -> Run | None:
-    """The run that is going on, else the one that waits for a worker; None when there is none."""
+def active_run(database: str, lane: str | None = IMPORTS) -> Run | None:
+    """The run that is going on, else the one that waits for a worker; None when there is none.
+
+    Of a lane, or of any where that is None.
+    """
     runs = Run.objects.using(database).filter(status__in=ACTIVE).order_by("-pk")
+    if lane is not None:
+        runs = runs.filter(lane=lane)
     # A run whose process is gone is neither, and is left in the table until the next one begins.
     living = [run for run in runs[:20] if run.current_status in ACTIVE]
     return min(living, key=lambda run: (run.status != RunStatus.RUNNING, run.pk), default=None)
@@ -33,12 +39,14 @@ def queue_run(
     options: dict[str, Any],
     requested_by: str = "",
     database: str,
+    lane: str = IMPORTS,
 ) -> Run:
-    """Record a run that a worker is to execute. It does not hold the lock."""
+    """Record a run that a worker is to execute. It does not hold the lock of its lane."""
     now = timezone.now()
     return Run.objects.using(database).create(
         status=RunStatus.QUEUED,
         kind=kind,
+        lane=lane,
         mode=mode,
         options=options,
         requested_by=requested_by,

@@ -18,6 +18,7 @@ from ..models import MigrationState, RowError, RowLink, Run, RunStep
 from ..outcomes import MessageKind, Mode, RunKind, RunStatus
 from ..utils.sessions import writing
 from .deferrals import open_relations
+from .lanes import IMPORTS
 from .lock import Lock
 from .messages import Message, Messages, messages_of, open_failures
 from .patterns import FOLLOWS, UNREAD
@@ -41,11 +42,12 @@ class NewStep(NamedTuple):
 class Ledger(StepLedger):
     """Remembers runs in ``database`` with their steps, and tells what it remembers.
 
+    ``lane`` is that of the runs it records: one at a time. What it tells is of all of them.
     Raises :exc:`LedgerError` where its tables are missing, or are those of an older version.
     """
 
-    def __init__(self, database: str) -> None:
-        self.lock = Lock(database)
+    def __init__(self, database: str, lane: str = IMPORTS) -> None:
+        self.lock = Lock(database, lane)
         super().__init__(database, guard=self.lock, store=partial(RunStep.save, using=database))
         self._require_tables()
 
@@ -173,15 +175,21 @@ class Ledger(StepLedger):
         and options already. Raises :exc:`RunRefused` while another run is going on, and when
         another process has claimed ``queued``.
         """
+        assert queued is None or queued.lane == self.lock.lane, "a ledger of the run's lane"
         steps = list(steps)
         self.lock.refuse_second()
-        with writing(self.database), transaction.atomic(using=self.database):
+        with (
+            self.lock.refused_by_other_lanes(),
+            writing(self.database),
+            transaction.atomic(using=self.database),
+        ):
             if queued is not None:
                 run = claim_run(queued, database=self.database)
             else:
                 run = Run.objects.using(self.database).create(
                     status=RunStatus.RUNNING,
                     kind=kind,
+                    lane=self.lock.lane,
                     mode=mode,
                     options=options,
                     **this_process(),

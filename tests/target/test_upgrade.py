@@ -15,11 +15,21 @@ from django.utils import timezone
 from data_migration.exceptions import LedgerError
 from data_migration.fields.digests import FieldDigests
 from data_migration.launch import jobs
-from data_migration.ledger import Ledger, Link, LinkBook, LinkLookup, lock_holder, open_keys
+from data_migration.ledger import (
+    IMPORTS,
+    PATCHES,
+    Ledger,
+    Link,
+    LinkBook,
+    LinkLookup,
+    active_run,
+    lock_holder,
+    open_keys,
+)
 from data_migration.ledger.claims import claim_range
 from data_migration.ledger.deferrals import DeferralBook, open_columns
 from data_migration.ledger.images import Images, former_values
-from data_migration.models import MigrationState, Run, StepRange
+from data_migration.models import MigrationState, PatchRecord, Run, RunLock, StepRange
 from data_migration.outcomes import LinkKind, Mode, RunKind, RunStatus, Unsettled
 from data_migration.rows.keys import identify
 from data_migration.undo import Selection
@@ -285,6 +295,30 @@ def test_a_rollback_that_was_queued_before_is_executed(old: Old) -> None:
     assert Run.objects.get(pk=old.runs["dead"].pk).status == RunStatus.INTERRUPTED
 
 
+def test_all_runs_and_their_lock_are_in_the_lane_of_imports(old: Old) -> None:
+    assert set(Run.objects.values_list("lane", flat=True)) == {IMPORTS}
+    lock = RunLock.objects.get()
+    assert (lock.lane, lock.run_id) == (IMPORTS, old.runs["dead"].pk)
+    assert active_run("default").pk == old.runs["waiting"].pk
+    assert active_run("default", PATCHES) is None
+    assert not PatchRecord.objects.exists()
+
+
+def test_a_patch_beside_what_was_there_takes_a_lock_of_its_own(old: Old) -> None:
+    begun = {"kind": RunKind.PATCH, "mode": Mode.COMMIT, "options": {}}
+
+    patching = Ledger("default", PATCHES).start_run((), **begun)
+
+    assert lock_holder("default", PATCHES) == patching
+    assert Run.objects.get(pk=old.runs["dead"].pk).status == RunStatus.RUNNING, "of another lane"
+    importing = Ledger("default").start_run((), **{**begun, "kind": RunKind.IMPORT})
+    assert Run.objects.get(pk=old.runs["dead"].pk).status == RunStatus.INTERRUPTED
+    assert dict(RunLock.objects.values_list("lane", "run")) == {
+        IMPORTS: importing.pk,
+        PATCHES: patching.pk,
+    }
+
+
 def test_there_is_a_way_back(first: Any, library: Library) -> None:
     old = Old(first)
     upgrade()
@@ -300,7 +334,7 @@ def test_a_ledger_that_was_not_brought_up_to_date_says_how(first: Any) -> None:
 
     assert str(refused.value) == (
         "The ledger in database 'default' is of an older version: its schema lacks 0002_run_kind,"
-        " 0003_rowerror_handled."
+        " 0003_rowerror_handled, 0004_patches."
         " Bring it up to date with: manage.py migrate data_migration"
     )
     upgrade()

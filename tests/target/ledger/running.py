@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import select
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -13,7 +14,7 @@ import pytest
 from django.db import connection, transaction
 from django.utils import timezone
 
-from data_migration.ledger.lock import Lock
+from data_migration.ledger.lock import IMPORTS, Lock
 from data_migration.models import Run, RunStep
 from data_migration.outcomes import Mode, RunStatus
 from data_migration.utils import processes
@@ -35,6 +36,7 @@ def begin(lock: Lock, **fields: Any) -> Run:
     defaults: dict[str, Any] = {
         "status": RunStatus.RUNNING,
         "mode": Mode.COMMIT,
+        "lane": lock.lane,
         "owner": "alice",
         "host": processes.host(),
         "process": os.getpid(),
@@ -76,8 +78,8 @@ from data_migration.run.rehearsal import rehearse
 from tests.apps.music.models import Artist
 from tests.target.ledger.running import LIVE, begin, finish
 
-mode, when = sys.argv[1:]
-lock = Lock("default")
+mode, when, lane = sys.argv[1:]
+lock = Lock("default", lane)
 time.sleep(max(0, float(when) - time.time()))
 try:
     lock.refuse_second()
@@ -98,14 +100,18 @@ with lock.beating(run, lambda: LIVE):
 class Other:
     """A run in a process of its own, which evaluates what it is told until its stdin ends."""
 
-    def __init__(self, process: subprocess.Popen[str]) -> None:
+    def __init__(self, process: subprocess.Popen[str], *, hears: bool = True) -> None:
         self.process = process
         self.pid = process.pid
-        self.said = self.hear()
+        self.said = self.hear() if hears else ""
 
     def hear(self) -> str:
         assert self.process.stdout is not None
         return self.process.stdout.readline().strip()
+
+    def is_silent(self, seconds: float) -> bool:
+        """Whether it says nothing for so long."""
+        return not select.select([self.process.stdout], [], [], seconds)[0]
 
     def do(self, expression: str) -> str:
         assert self.process.stdin is not None
@@ -138,9 +144,11 @@ def start_fixture(target_environment: dict[str, str], tmp_path: Any) -> Iterator
         "PYTHONPATH": f"{tmp_path}:{ROOT}",
     }
 
-    def started(mode: str = "commit", when: float = 0, wait: bool = True) -> Any:
+    def started(
+        mode: str = "commit", when: float = 0, wait: bool = True, lane: str = IMPORTS
+    ) -> Any:
         process = subprocess.Popen(
-            [sys.executable, "-W", "error", "-c", PROGRAM, mode, str(when)],
+            [sys.executable, "-W", "error", "-c", PROGRAM, mode, str(when), lane],
             env=environment,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,

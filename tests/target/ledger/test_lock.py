@@ -15,9 +15,11 @@ from django.utils import timezone
 
 from data_migration.exceptions import LockLost, RunRefused
 from data_migration.ledger import lock as lock_module
-from data_migration.ledger.lock import Lock, lock_holder
+from data_migration.ledger.lock import IMPORTS, PATCHES, Lock, lock_holder
+from data_migration.ledger.runs import Ledger
 from data_migration.models import Run, RunLock, RunStep
-from data_migration.utils import processes
+from data_migration.outcomes import Mode, RunKind
+from data_migration.utils import processes, sessions
 from tests.support.engine import statements
 from tests.target.ledger.running import (
     ON_SQLITE,
@@ -29,6 +31,7 @@ from tests.target.ledger.running import (
     committing,
     finish,
     only_servers,
+    only_sqlite,
     seconds_ago,
     start_fixture,  # noqa: F401
 )
@@ -154,6 +157,61 @@ def test_what_a_dead_run_left_says_why_it_ended() -> None:
         ("pending", ""),
     ]
     assert heir.steps.get().status == "running"
+
+
+# ------------------------------------------------------------------ lanes
+
+
+@pytest.mark.django_db
+def test_an_import_and_a_patch_are_at_work_at_once_and_two_of_either_are_not() -> None:
+    importing, patching = begin(Lock("default")), begin(Lock("default", PATCHES))
+
+    assert lock_holder("default") == lock_holder("default", IMPORTS) == importing
+    assert lock_holder("default", PATCHES) == patching
+    assert {each.run_id: each.lane for each in RunLock.objects.all()} == {
+        importing.pk: IMPORTS,
+        patching.pk: PATCHES,
+    }
+    with pytest.raises(RunRefused) as refused:
+        begin(Lock("default", PATCHES))
+    assert str(refused.value).startswith(
+        "Another run of patches is at work in database 'default', and there can be one at a time."
+        f" Run {patching.pk} is going: "
+    )
+    with pytest.raises(RunRefused, match=f"Another run is at work .* Run {importing.pk} is going"):
+        begin(Lock("default"))
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(("own", "other"), [(IMPORTS, PATCHES), (PATCHES, IMPORTS)])
+def test_what_died_in_a_lane_is_healed_by_the_next_run_of_that_lane(own: str, other: str) -> None:
+    dead = begin(Lock("default", other))
+    change(dead, process_started=f"{dead.process_started}0")
+
+    begin(Lock("default", own))
+    dead.refresh_from_db()
+    assert (dead.status, dead.current_status) == ("running", "interrupted")
+
+    begin(Lock("default", other))
+    dead.refresh_from_db()
+    assert (dead.status, dead.steps.get().status) == ("interrupted", "interrupted")
+
+
+@pytest.mark.django_db
+def test_a_lane_asks_only_for_its_own_lock_in_each_batch() -> None:
+    importing, patching = Lock("default"), Lock("default", PATCHES)
+    begin(importing)
+    run = begin(patching)
+    change(run, stop_requested=True)
+
+    with transaction.atomic(), statements() as seen:
+        importing.check()
+        patching.check()
+
+    assert len(seen) == 2
+    assert (importing.stop_requested, patching.stop_requested) == (False, True)
+    finish(patching, run)
+    importing.check()
 
 
 # ------------------------------------------------------------------ a lock that was lost
@@ -308,3 +366,64 @@ def test_after_a_kill_the_next_run_heals(start: Start, mode: str, is_asked_for: 
     assert killed.run.error.startswith("Its process ended, or fell silent, before the run did:")
     assert killed.run.steps.get().status == "interrupted"
     assert following.end() == 0
+
+
+@pytest.mark.slow
+@committing
+def test_runs_of_two_lanes_are_at_work_in_two_processes(start: Start) -> None:
+    importing, patching = start(), start(lane=PATCHES)
+
+    assert (lock_holder("default"), lock_holder("default", PATCHES)) == (
+        importing.run,
+        patching.run,
+    )
+    assert start(lane=PATCHES).said.startswith("refused: Another run of patches is at work")
+    patching.process.send_signal(signal.SIGKILL)
+    patching.process.wait()
+    assert importing.end() == 0
+    assert start().end() == 0
+    assert patching.run.status == "running", "no run of its lane has begun since"
+    assert start(lane=PATCHES).end() == 0
+    assert patching.run.status == "interrupted"
+
+
+@pytest.mark.slow
+@committing
+def test_a_commit_in_one_lane_waits_on_sqlite_for_the_rehearsal_in_another(start: Start) -> None:
+    rehearsing = start("rehearsal", lane=PATCHES)
+    beside = Other(start(wait=False), hears=False)
+    if ON_SQLITE:
+        assert beside.is_silent(2)
+        assert rehearsing.end() == 0
+    beside.said = beside.hear()
+
+    assert beside.said.isdigit()
+    assert beside.end() == 0
+    if not ON_SQLITE:
+        assert rehearsing.end() == 0
+    assert list(Run.objects.values_list("lane", "status").order_by("pk")) == [
+        (PATCHES, "done"),
+        (IMPORTS, "done"),
+    ]
+
+
+@committing
+@only_sqlite
+def test_who_waits_in_vain_for_another_lane_is_told_whose_transaction_it_is(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sessions, "PATIENCE", 0.1)
+    with connection.cursor() as cursor:
+        cursor.execute("PRAGMA busy_timeout = 100")
+    rehearsing = start("rehearsal", lane=PATCHES)
+
+    with pytest.raises(RunRefused) as refused:
+        Ledger("default").start_run((), kind=RunKind.IMPORT, mode=Mode.COMMIT, options={})
+
+    assert str(refused.value).startswith(
+        "Nobody else can write to database 'default' while a transaction of run"
+        f" {rehearsing.said} is open, since it is SQLite, and that was waited for in vain. Run"
+        f" {rehearsing.said} (rehearsal) is going: alice@"
+    )
+    assert str(refused.value).endswith("Try again when it has ended.")
+    assert rehearsing.end() == 0
