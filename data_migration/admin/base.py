@@ -22,11 +22,13 @@ from ..ledger import Ledger
 from ..models import Run
 from ..options import LARGEST
 from ..outcomes import RunKind
+from ..patches.definition import label_of_step
 
 View = Callable[..., HttpResponseBase]
 
-VIEW, START, ROLL_BACK, PATCH = (
-    f"data_migration.{name}" for name in ("view_run", "start_run", "rollback_run", "run_patch")
+VIEW, START, ROLL_BACK, RUN_PATCH, FAKE_PATCH = (
+    f"data_migration.{name}"
+    for name in ("view_run", "start_run", "rollback_run", "run_patch", "fake_patch")
 )
 READ = ("GET", "HEAD")
 ACT = ("POST",)
@@ -104,6 +106,8 @@ class LedgerAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
             "opts": self.opts,
             "may_start": may(request, START),
             "may_roll_back": may(request, ROLL_BACK),
+            "may_run_patch": may(request, RUN_PATCH),
+            "may_fake_patch": may(request, FAKE_PATCH),
         }
         return TemplateResponse(
             request, f"admin/data_migration/{template}.html", {**shared, **context}
@@ -126,4 +130,9 @@ def permission_for(run: Run) -> str:
     return _PERMISSIONS.get(run.kind, START)
 
 
-_PERMISSIONS: dict[str, str] = {RunKind.ROLLBACK: ROLL_BACK, RunKind.PATCH: PATCH}
+def permission_to_mend(migration: str) -> str:
+    """What it takes to retry or dismiss failures of the steps with this label."""
+    return START if label_of_step(migration) is None else RUN_PATCH
+
+
+_PERMISSIONS: dict[str, str] = {RunKind.ROLLBACK: ROLL_BACK, RunKind.PATCH: RUN_PATCH}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from django.db import Error
 from django.utils.translation import gettext as _
@@ -20,17 +20,21 @@ from ..utils.wording import error_text
 from .intents import Action, Intent
 from .status_lines import StatusLine, status_lines
 
+#: What a person asks for, and a line that tells of a migration or of a patch.
+Asked = TypeVar("Asked")
+Told = TypeVar("Told")
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Confirmation:
+class Confirmation(Generic[Asked, Told]):
     """``steps`` would run, in this order; ``left`` were chosen and have nothing to do. Of a
     rollback there is ``undoing`` instead. With ``problems`` it cannot be started.
     """
 
-    intent: Intent
+    intent: Asked
     sentence: str
-    steps: list[StatusLine] = field(default_factory=list)
-    left: list[StatusLine] = field(default_factory=list)
+    steps: list[Told] = field(default_factory=list)
+    left: list[Told] = field(default_factory=list)
     undoing: RollbackPlan | None = None
     warnings: list[str] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
@@ -59,7 +63,11 @@ class Confirmation:
         return not self.problems and not self.is_idle
 
 
-def confirm(intent: Intent, database: str) -> Confirmation:
+#: Of a run of migrations, or of its rollback.
+MigrationsConfirmation = Confirmation[Intent, StatusLine]
+
+
+def confirm(intent: Intent, database: str) -> MigrationsConfirmation:
     """Look at the specs and the ledger, not at the legacy database."""
     judge = _rollback if intent.action == Action.ROLL_BACK else _run
     try:
@@ -68,14 +76,14 @@ def confirm(intent: Intent, database: str) -> Confirmation:
         return Confirmation(intent=intent, sentence="", problems=[error_text(error)])
 
 
-def _run(intent: Intent, whole: Plan, ledger: Ledger) -> Confirmation:
+def _run(intent: Intent, whole: Plan, ledger: Ledger) -> MigrationsConfirmation:
     options = intent.run_options(ledger.database)
     plan = todo(whole, ledger, options)
     known = {line.label: line for line in status_lines(whole, ledger)}
     chosen = whole.select(options.labels)
     would = [known[step.label] for step in plan if not step.migration.skip]
     labels = {line.label for line in would}
-    problems = _obstacles(ledger.database)
+    problems = obstacles(ledger.database)
     try:
         require_sources(plan)
         require_target(plan, ledger.database)
@@ -92,21 +100,10 @@ def _run(intent: Intent, whole: Plan, ledger: Ledger) -> Confirmation:
     )
 
 
-def _rollback(intent: Intent, whole: Plan, ledger: Ledger) -> Confirmation:
+def _rollback(intent: Intent, whole: Plan, ledger: Ledger) -> MigrationsConfirmation:
     undoing = plan_rollback(intent.selection, whole, ledger)
     refusals = undoing.refusals
-    problems = _obstacles(ledger.database)
-    if refusals.stops(force=intent.force):
-        problems.append(
-            ngettext(
-                "%(count)s reason speaks against it:",
-                "%(count)s reasons speak against it:",
-                refusals.count,
-            )
-            % {"count": refusals.count}
-            + "\n"
-            + refusals.text()
-        )
+    problems = [*obstacles(ledger.database), *refused(undoing, force=intent.force)]
     count = len(undoing.undos)
     return Confirmation(
         intent=intent,
@@ -126,7 +123,20 @@ def _rollback(intent: Intent, whole: Plan, ledger: Ledger) -> Confirmation:
     )
 
 
-def _obstacles(database: str) -> list[str]:
+def refused(undoing: RollbackPlan, *, force: bool) -> list[str]:
+    """What speaks against a rollback, as one text."""
+    refusals = undoing.refusals
+    if not refusals.stops(force=force):
+        return []
+    title = ngettext(
+        "%(count)s reason speaks against it:",
+        "%(count)s reasons speak against it:",
+        refusals.count,
+    ) % {"count": refusals.count}
+    return [f"{title}\n{refusals.text()}"]
+
+
+def obstacles(database: str) -> list[str]:
     """Why nothing can be started now, whatever it is."""
     found = [why] if (why := availability().reason) else []
     if (run := active_run(database)) is not None:

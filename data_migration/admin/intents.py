@@ -112,17 +112,9 @@ FAILED_ROW = {
 }
 
 
-class IntentForm(forms.Form):
-    """Reads an :class:`Intent`; labels are judged later, against the plan."""
+class OptionsForm(forms.Form):
+    """What becomes of failed rows, and the labels that were chosen."""
 
-    action = forms.ChoiceField(choices=Action.choices)
-    limit = forms.IntegerField(
-        label=_("Limit"),
-        help_text=_("Only so many rows of each query"),
-        min_value=1,
-        max_value=LARGEST,
-        required=False,
-    )
     on_error = forms.ChoiceField(
         label=_("A failed row"),
         choices=list(FAILED_ROW.items()),
@@ -131,6 +123,40 @@ class IntentForm(forms.Form):
     max_errors = forms.CharField(
         label=_("Failed rows allowed"),
         help_text=_("A number, or a share such as 5%; more of them stop the run"),
+        required=False,
+    )
+
+    def clean_max_errors(self) -> MaxErrors | None:
+        text = self.cleaned_data["max_errors"].strip()
+        try:
+            return MaxErrors.parse(text) if text else None
+        except SpecError:
+            raise forms.ValidationError(
+                _("“Failed rows allowed” takes a number or a percentage such as 5%.")
+            ) from None
+
+    @property
+    def chosen_on_error(self) -> OnError:
+        """As on the command line: whoever allows some failures wants to go on past them."""
+        data: dict[str, Any] = self.cleaned_data
+        wants_end = OnError(data["on_error"] or OnError.STOP)
+        return OnError.CONTINUE if data["max_errors"] else wants_end
+
+    def listed(self, name: str) -> tuple[str, ...]:
+        """All values of a field that may be there several times."""
+        listed = self.data.getlist(name) if hasattr(self.data, "getlist") else ()
+        return tuple(dict.fromkeys(listed))
+
+
+class IntentForm(OptionsForm):
+    """Reads an :class:`Intent`; labels are judged later, against the plan."""
+
+    action = forms.ChoiceField(choices=Action.choices)
+    limit = forms.IntegerField(
+        label=_("Limit"),
+        help_text=_("Only so many rows of each query"),
+        min_value=1,
+        max_value=LARGEST,
         required=False,
     )
     atomic = forms.BooleanField(
@@ -142,15 +168,6 @@ class IntentForm(forms.Form):
     )
     run = forms.IntegerField(min_value=1, max_value=LARGEST, required=False)
     failures = forms.CharField(required=False)
-
-    def clean_max_errors(self) -> MaxErrors | None:
-        text = self.cleaned_data["max_errors"].strip()
-        try:
-            return MaxErrors.parse(text) if text else None
-        except SpecError:
-            raise forms.ValidationError(
-                _("“Failed rows allowed” takes a number or a percentage such as 5%.")
-            ) from None
 
     def clean_failures(self) -> tuple[int, ...]:
         """The messages by number; what is none must not be passed over and mean all of them."""
@@ -164,20 +181,14 @@ class IntentForm(forms.Form):
     def intent(self) -> Intent:
         """What a valid form asks for."""
         data: dict[str, Any] = self.cleaned_data
-        wants_end = OnError(data["on_error"] or OnError.STOP)
         return Intent(
             action=Action(data["action"]),
-            labels=self._listed("label") or self._listed("shown"),
+            labels=self.listed("label") or self.listed("shown"),
             limit=data["limit"],
-            # As on the command line: whoever allows some failures wants to go on past them.
-            on_error=OnError.CONTINUE if data["max_errors"] else wants_end,
+            on_error=self.chosen_on_error,
             max_errors=data["max_errors"],
             atomic=data["atomic"] and data["action"] != Action.REHEARSE,
             force=data["force"],
             run=data["run"],
             failures=data["failures"],
         )
-
-    def _listed(self, name: str) -> tuple[str, ...]:
-        listed = self.data.getlist(name) if hasattr(self.data, "getlist") else ()
-        return tuple(dict.fromkeys(listed))

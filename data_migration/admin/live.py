@@ -15,7 +15,8 @@ from django.utils.translation import ngettext
 
 from ..ledger import ACTIVE
 from ..models import RowError, Run, RunStep
-from ..outcomes import MessageKind, RunStatus
+from ..outcomes import MessageKind, RunKind, RunStatus
+from ..patches.definition import label_of_step
 from ..progress import duration
 from ..utils.quoting import shortened
 
@@ -25,7 +26,9 @@ _FAILURES = 20
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Bar:
-    """How far a migration is; ``done`` rows of ``total``, which is None where nobody knows."""
+    """How far a migration or a patch is; ``done`` rows, or objects, of ``total``, which is None
+    where nobody knows.
+    """
 
     migration: str
     status: str
@@ -33,6 +36,15 @@ class Bar:
     total: int | None
     failed: int
     rate: float | None
+
+    @property
+    def name(self) -> str:
+        """What people call it."""
+        return label_of_step(self.migration) or self.migration
+
+    @property
+    def is_patch(self) -> bool:
+        return label_of_step(self.migration) is not None
 
     @property
     def word(self) -> Any:
@@ -54,11 +66,14 @@ class Bar:
     @property
     def text(self) -> str:
         """Rows, rate, time that is left, failures."""
-        if not self.done and not self.is_running:
+        if not self.done and not (self.is_running and not self.is_patch):
             return ""
-        parts = [_rows(self.done, self.total)]
+        parts = [(_objects if self.is_patch else _rows)(self.done, self.total)]
         if self.is_running and self.rate:
-            parts.append(_("%(rate)s rows/s") % {"rate": _number(round(self.rate))})
+            rate = {"rate": _number(round(self.rate))}
+            parts.append(
+                (_("%(rate)s objects/s") if self.is_patch else _("%(rate)s rows/s")) % rate
+            )
             if self.total and self.total > self.done:
                 left = duration((self.total - self.done) / self.rate)
                 parts.append(_("%(time)s left") % {"time": left})
@@ -106,7 +121,7 @@ def _rate(rows: int, started: datetime | None) -> float | None:
 def summary(run: Run, found: Iterable[Bar]) -> str:
     """One sentence, which changes with the migrations and not with the rows: it is read out."""
     found = list(found)
-    running = next((bar.migration for bar in found if bar.is_running), "")
+    running = next((bar.name for bar in found if bar.is_running), "")
     ended = sum(bar.status not in (*ACTIVE, RunStatus.PENDING) for bar in found)
     if run.current_status == RunStatus.QUEUED:
         return _("Run %(run)s waits for a worker.") % {"run": run.pk}
@@ -115,6 +130,11 @@ def summary(run: Run, found: Iterable[Bar]) -> str:
     values = {"run": run.pk, "ended": ended, "all": len(found), "migration": running}
     if run.stop_requested:
         return _("Run %(run)s stops after its batch.") % values
+    if running and run.kind == RunKind.PATCH:
+        return (
+            _("Run %(run)s is going on: %(ended)s of %(all)s patches ended, now %(migration)s.")
+            % values
+        )
     if running:
         return (
             _("Run %(run)s is going on: %(ended)s of %(all)s migrations ended, now %(migration)s.")
@@ -174,6 +194,7 @@ def document(run: Run, database: str, after: int) -> dict[str, Any]:
         "bars": [
             {
                 "migration": bar.migration,
+                "name": bar.name,
                 "status": bar.status,
                 "word": str(bar.word),
                 "percent": bar.percent,
@@ -184,12 +205,26 @@ def document(run: Run, database: str, after: int) -> dict[str, Any]:
         "failures": [
             {
                 "id": each.pk,
-                "where": f"{each.step.migration}, {each.where}",
+                "where": where_of(each),
                 "cause": shortened(each.cause),
             }
             for each in new
         ],
     }
+
+
+def where_of(message: RowError) -> str:
+    """The migration or the patch, the row and the column in one phrase."""
+    label = message.step.migration
+    return f"{label_of_step(label) or label}, {message.where}"
+
+
+def _objects(done: int, total: int | None) -> str:
+    if total is None:
+        text = ngettext("%(objects)s object", "%(objects)s objects", done)
+        return text % {"objects": _number(done)}
+    values = {"objects": _number(done), "total": _number(total)}
+    return _("%(objects)s of %(total)s objects") % values
 
 
 def _rows(done: int, total: int | None) -> str:

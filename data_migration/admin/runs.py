@@ -26,7 +26,8 @@ from ..exceptions import DataMigrationError
 from ..launch.handover import availability, resume
 from ..ledger import ACTIVE, active_run, request_stop, withdraw
 from ..models import RowError, Run, RunStep
-from ..outcomes import RunStatus
+from ..outcomes import RunKind, RunStatus
+from ..patches.definition import label_of_step
 from ..reports import migrations as report
 from ..reports.causes import causes
 from .base import ACT, LedgerAdmin, may, number_in, permission_for
@@ -54,6 +55,11 @@ class StepLine:
         return RunStatus(self.state).label
 
     @property
+    def patch(self) -> str | None:
+        """The label of the patch; None for the step of a migration."""
+        return label_of_step(self.step.migration)
+
+    @property
     def anchor(self) -> str:
         return anchor_of(self.step.migration)
 
@@ -69,6 +75,13 @@ class RunLine:
     @property
     def word(self) -> Any:
         return RunStatus(self.state).label
+
+    @property
+    def names(self) -> str:
+        """The apps, migrations and patches that were chosen; empty where all were."""
+        again = self.run.options.get("force") if self.run.kind == RunKind.PATCH else ()
+        labels = dict.fromkeys([*self.run.labels, *(again or ())])
+        return ", ".join(label_of_step(label) or label for label in labels)
 
 
 def line_of(run: Run) -> RunLine:
@@ -204,7 +217,9 @@ def _options(run: Run) -> Iterator[tuple[Any, Any]]:
         "full": _("Compare every field"),
         "retry_failed": _("Only failed rows"),
         "force_removal": _("Delete more than allowed"),
-        "force": _("By force"),
+        "force": _("Again") if run.kind == RunKind.PATCH else _("By force"),
+        "phase": _("Phase"),
+        "skip_failing": _("Go on past failing patches"),
         "run": _("Of run"),
         "keys": _("Of keys"),
     }

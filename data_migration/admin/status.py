@@ -19,7 +19,7 @@ from ..models import Run
 from ..outcomes import RunStatus
 from ..utils.wording import error_text
 from .base import ACT, LedgerAdmin, may, permission_for
-from .confirmation import Confirmation, confirm
+from .confirmation import MigrationsConfirmation, confirm
 from .intents import Action, Intent, IntentForm
 from .live import watched
 from .picture import picture_of
@@ -129,7 +129,7 @@ class StatusAdmin(LedgerAdmin):
                 messages.error(request, str(error))
         return HttpResponseRedirect(self.url("migrationstate_changelist"))
 
-    def _ask(self, request: HttpRequest, confirmation: Confirmation) -> HttpResponse:
+    def _ask(self, request: HttpRequest, confirmation: MigrationsConfirmation) -> HttpResponse:
         title = f"{Action(confirmation.intent.action).label}"
         if confirmation.intent.labels:
             title = f"{title}: {', '.join(confirmation.intent.labels)}"

@@ -1,4 +1,4 @@
-"""How the admin's pages write numbers."""
+"""How the admin's pages write numbers and labels."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from typing import Any
 
 from django import template
 from django.utils.formats import number_format
+
+from ..patches.definition import label_of_step
 
 register = template.Library()
 
@@ -20,3 +22,15 @@ def grouped(value: Any) -> str:
 def count(value: Any) -> str:
     """:func:`grouped`; a dash for zero and for what is not known."""
     return grouped(value) if value else "–"
+
+
+@register.filter
+def step_name(label: str) -> str:
+    """What people call a step: its migration, or its patch."""
+    return label_of_step(label) or label
+
+
+@register.filter
+def patch_of(label: str) -> str:
+    """The label of the patch whose step it is; empty for that of a migration."""
+    return label_of_step(label) or ""

@@ -61,5 +61,6 @@ def test_the_words_of_django_are_left_alone() -> None:
 
 def test_every_state_and_mode_has_its_word() -> None:
     ours = catalog(FOLDER / "django.mo")
-    for choices in (outcomes.RunStatus, outcomes.Mode, outcomes.MessageKind):
+    modes = (outcomes.Mode, outcomes.MessageKind)
+    for choices in (outcomes.RunStatus, outcomes.PatchState, *modes):
         assert {str(label) for label in choices.labels} <= ours.keys()

@@ -60,13 +60,13 @@ class LiveRun {
   addBar(bar) {
     const row = element("tr");
     row.dataset.dmBar = bar.migration;
-    const name = element("th", bar.migration);
+    const name = element("th", bar.name);
     name.scope = "row";
     const state = element("td");
     state.dataset.dmState = "";
     const progress = element("progress");
     progress.max = 100;
-    progress.setAttribute("aria-label", bar.migration);
+    progress.setAttribute("aria-label", bar.name);
     const percent = element("span");
     percent.className = "dm-percent";
     percent.dataset.dmPercent = "";

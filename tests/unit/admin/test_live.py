@@ -48,6 +48,29 @@ def test_without_a_total_there_is_no_share() -> None:
     assert (bar.percent, bar.text) == (None, "7 rows")
 
 
+def test_a_patch_has_its_label_and_its_objects_on_the_bar() -> None:
+    run = going()
+    Run.objects.update(kind="patch")
+    run.refresh_from_db()
+    for step in run.steps.all():
+        step.migration = f"patch:{step.migration}"
+        step.save()
+    done, half, _next = bars(run, "default")
+    assert (done.name, done.text) == ("a.M1", "10 of 10 objects")
+    assert half.text.startswith("500 of 1,000 objects · ")
+    assert " objects/s · " in half.text
+    assert summary(run, [done, half]) == (
+        f"Run {run.pk} is going on: 1 of 2 patches ended, now a.M2."
+    )
+    told = document(run, "default", 0)["bars"][1]
+    assert (told["migration"], told["name"]) == ("patch:a.M2", "a.M2")
+
+
+def test_a_patch_that_is_done_as_a_whole_tells_no_number_of_objects() -> None:
+    bar = Bar(migration="patch:a.m", status="running", done=0, total=None, failed=0, rate=None)
+    assert (bar.percent, bar.text) == (None, "")
+
+
 def test_a_bar_is_full_only_at_the_end() -> None:
     bar = Bar(migration="a.M", status="running", done=12, total=10, failed=0, rate=None)
     assert bar.percent == 99

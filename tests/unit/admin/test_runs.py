@@ -10,10 +10,11 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
-from data_migration.models import Run
+from data_migration.ledger.queue import this_process
+from data_migration.models import Run, RunStep
 from tests.apps.library.fixtures import EVERYTHING, Library, counts
 from tests.apps.library.testing import migrate
-from tests.unit.admin.conftest import RUNS, STATUS
+from tests.unit.admin.conftest import RUNS, STATUS, Login
 
 pytestmark = pytest.mark.django_db
 
@@ -173,3 +174,40 @@ def test_a_committed_run_can_be_rolled_back_from_its_page(undoer: Client, import
     Run.objects.update(mode="rehearsal")
     imported.refresh_from_db()
     assert "Roll back this run" not in page(undoer, imported)
+
+
+# ---------------------------------------------------------------- runs of patches
+
+
+def of_patches(**values: Any) -> Run:
+    """A run that did one patch, as the ledger has it."""
+    options = {"labels": ["library"], "force": ["library.titles"], "skip_failing": True}
+    fields = {"kind": "patch", "mode": "commit", "status": "done", "options": options, **values}
+    run = Run.objects.create(**{**this_process(), **fields})
+    RunStep.objects.create(
+        run=run, position=1, migration="patch:library.titles", status="done", read=7, updated=7
+    )
+    return run
+
+
+def test_a_run_of_patches_is_told_by_their_labels(viewer: Client) -> None:
+    run = of_patches()
+    history = viewer.get(RUNS).content.decode()
+    assert "Patches:</span> library, library.titles" in history
+    text = page(viewer, run)
+    assert "What became of the objects of each patch" in text
+    assert "patch:library" not in text
+    assert "library.titles" in text
+    assert "Go on past failing patches" in text
+    run.options = {"labels": []}
+    run.save()
+    assert "all that were due" in page(viewer, run)
+
+
+@pytest.mark.parametrize("place", ["stop/", "resume/"])
+def test_a_run_of_patches_is_acted_on_by_those_who_may_run_patches(
+    login: Login, place: str
+) -> None:
+    address = f"{RUNS}{of_patches().pk}/{place}"
+    assert login("view_run", "start_run", "rollback_run").post(address).status_code == 403
+    assert login("view_run", "run_patch").post(address).status_code == 302
