@@ -89,7 +89,7 @@ class StepRunner:
         opened, the rows are counted and the query is executed before one begins.
         """
         dangling = self._dangling_keys()
-        with exits_fail(self._step, self._options), ExitStack() as whole:
+        with exits_fail(self._step, self._options.should_stop), ExitStack() as whole:
             is_begun = self._call_first_hook(whole)
             with opened(
                 self._context.label,

@@ -61,7 +61,7 @@ def read_range(
 
     transaction = partial(ledger.committing, step)
     with (
-        exits_fail(step, context.options),
+        exits_fail(step, context.options.should_stop),
         opened(context.label, migration, context.hooks, keep_open) as whole,
     ):
         others = step.run.steps.using(database).exclude(pk=step.pk)
