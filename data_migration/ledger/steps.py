@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Protocol
 
 from django.db import transaction
@@ -76,6 +77,11 @@ class StepLedger:
         """The messages of a step that was started."""
         return self._messages[step]
 
+    @property
+    def steps(self) -> list[RunStep]:
+        """The steps that were started here."""
+        return list(self._messages)
+
     def step_of(self, label: str) -> RunStep | None:
         """The step of a migration that was started here."""
         return next((step for step in self._messages if step.migration == label), None)
@@ -98,13 +104,19 @@ class StepLedger:
         :exc:`LockLost` when another run has taken over.
         """
         before = step.counts()
+        committed: list[bool] = []
         try:
             with transaction.atomic(using=self.database):
+                # The first of the callbacks: one of the project's may raise after the commit.
+                transaction.on_commit(partial(committed.append, True), using=self.database)
                 self._guard.check()
                 yield
                 self.store_step(step)
         except BaseException:
-            self.keep_failures_only(step, before)
+            if committed:
+                self._messages[step].saved()
+            else:
+                self.keep_failures_only(step, before)
             raise
         self._messages[step].saved()
         self._guard.beat()
