@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.utils import timezone
 
-from ..models import PatchRecord, Run
+from ..models import BeforeImage, MigrationState, PatchRecord, RowError, RowLink, Run
 from ..outcomes import PatchState
 from ..utils import processes
 
@@ -139,6 +139,23 @@ class PatchBook:
         record = self.begin(app, name, revision, digest=digest, run=run)
         self.finish(record, PatchState.NOT_NEEDED, reason=reason)
         return record
+
+    def rename(
+        self, record: PatchRecord, app: str, name: str, revision: str, *, labels: tuple[str, str]
+    ) -> None:
+        """An unfinished patch goes on under another identity.
+
+        ``labels`` are what its steps were called in the ledger and what they are called now: its
+        failures and what it takes to undo it move from the one to the other.
+        """
+        self._write(record, app=app, name=name, revision=revision)
+        old, new = labels
+        states = MigrationState.objects.using(self.database)
+        for state in states.filter(Q(label=old) | Q(label__startswith=f"{old}/")):
+            moved, _ = states.get_or_create(label=new + state.label.removeprefix(old))
+            for model in (RowError, RowLink, BeforeImage):
+                model.objects.using(self.database).filter(migration=state).update(migration=moved)
+            state.delete(using=self.database)
 
     def forget(self, records: Iterable[PatchRecord]) -> None:
         """What they did was undone: their patches are pending again."""
