@@ -1,0 +1,263 @@
+"""The objects of a patch, a page at a time: read by key, processed, saved, counted."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from typing import Any
+
+from django.conf import settings
+from django.db import Error, connections, reset_queries, transaction
+
+from .. import signals
+from ..exceptions import DataMigrationError, RowFailure, StepFailed, TooManyErrors
+from ..ledger import Message, StepLedger
+from ..models import Run, RunStep
+from ..outcomes import MessageKind, OnError, Outcome
+from ..rows.keys import identify
+from ..step.recording import what_is_kept
+from ..transform.savepoints import HookSavepoints, raise_if_swallowed
+from ..utils.databases import database_of
+from ..utils.wording import number_of, words
+from .options import PatchOptions
+from .patch import Patch
+from .saving import Changes
+from .walk import Page, key_of
+
+
+class Batches:
+    """Takes objects through a patch, page by page, each in a transaction that ``transaction``
+    makes.
+
+    ``numbered_from`` objects were processed before, by whom ever. ``elsewhere`` tells how many
+    have failed in other steps of the run and in other processes.
+    """
+
+    def __init__(
+        self,
+        patch: Patch,
+        step: RunStep,
+        ledger: StepLedger,
+        options: PatchOptions,
+        *,
+        transaction: Callable[[], AbstractContextManager[None]],
+        numbered_from: int,
+        elsewhere: Callable[[], tuple[int, int]],
+    ) -> None:
+        self._patch = patch
+        self._step = step
+        self._ledger = ledger
+        self._messages = ledger.messages_for(step)
+        self._options = options
+        self._transaction = transaction
+        self._number = numbered_from
+        self._elsewhere = elsewhere
+        self._connection = connections[patch.ctx.database]
+        self._is_by_batch = patch.defines("process_batch")
+        #: The failures of earlier runs that were met, by the hashes of their keys.
+        self.met: set[str] = set()
+
+    def run(
+        self,
+        read: Callable[[Any, int], Page],
+        *,
+        after: Any,
+        most: int | None,
+        reached: Callable[[Page], bool],
+        between: Callable[[int], None],
+    ) -> None:
+        """Process what ``read`` gives: a page behind a key, of at most so many objects.
+
+        ``reached`` is called before a page is committed, an empty one as well, and tells whether
+        it was the last; ``between`` after it was, if more are to come. The end is there after
+        ``most`` objects at the latest.
+        """
+        is_last = False
+        while not is_last:
+            size = min(self._patch.batch_size, most or self._patch.batch_size)
+            with self._transaction():
+                page = read(after, size)
+                self.process(page)
+                is_last = reached(page)
+            if settings.DEBUG:
+                reset_queries()  # DEBUG keeps every statement in memory
+            after = page.keys[-1] if page.keys else after
+            if most is not None:
+                most -= len(page.keys)
+                is_last = is_last or most == 0
+            if not is_last:
+                between(len(page.keys))
+
+    def process(self, page: Page) -> None:
+        """Process the objects of a page, in the transaction that commits it.
+
+        Raises :exc:`StepFailed` for one that fails and ends the step, and what is no object's
+        fault.
+        """
+        first = self._number
+        if before := self._messages.failed_before:
+            hashes = before.keys() & {identify(key_of(key))[0] for key in page.keys}
+            self._messages.handled(hashes)
+            self.met |= hashes
+        if self._is_by_batch:
+            self._process_batch(page)
+        elif page.keys:
+            self._process_objects(page)
+        self._number = first + len(page.keys)
+
+    def _process_objects(self, page: Page) -> None:
+        """One after the other, each in a savepoint only where one has failed after statements."""
+        numbers = {key: self._number + place for place, key in enumerate(page.keys, start=1)}
+        try:
+            # Without failures that are gone past there is nothing to go back for.
+            goes_on = self._options.on_error == OnError.CONTINUE
+            with transaction.atomic(using=self._connection.alias, savepoint=goes_on):
+                self._at_once(page.objects, numbers)
+        except _OneByOne:
+            self._one_by_one(page.again(), numbers)
+
+    def _at_once(self, objects: Sequence[Any], numbers: dict[Any, int]) -> None:
+        statements: list[str] = []
+
+        def note(execute: Any, sql: str, *given: Any) -> Any:
+            statements.append(sql)
+            return execute(sql, *given)
+
+        changes = Changes(objects, self._connection.alias)
+        failed: list[tuple[Any, Exception]] = []
+        process = self._patch.process
+        with self._connection.execute_wrapper(note):
+            for item in objects:
+                try:
+                    process(item)
+                    if self._connection.needs_rollback:
+                        raise_if_swallowed(process, self._connection)
+                except Exception as error:
+                    self._raise_if_nobodys_fault(error)
+                    if statements and self._options.on_error == OnError.CONTINUE:
+                        raise _OneByOne from error
+                    failed.append((item, error))
+                    if self._options.on_error == OnError.STOP:
+                        break
+        self._finish(changes, failed, numbers)
+
+    def _one_by_one(self, objects: Sequence[Any], numbers: dict[Any, int]) -> None:
+        changes = Changes(objects, self._connection.alias)
+        failed: list[tuple[Any, Exception]] = []
+        savepoints = HookSavepoints(self._connection.alias)
+        with savepoints.watching():
+            for item in objects:
+                try:
+                    savepoints.run(self._patch.process, item)
+                except Exception as error:
+                    self._raise_if_nobodys_fault(error)
+                    failed.append((item, error))
+        self._finish(changes, failed, numbers)
+
+    def _finish(
+        self,
+        changes: Changes,
+        failed: list[tuple[Any, Exception]],
+        numbers: dict[Any, int],
+    ) -> None:
+        """Save what changed, and count each object once."""
+        for item, error in failed:  # before anything is saved: it may end the step
+            self._fail(item.pk, numbers[item.pk], error, _row_of(item))
+        saved = changes.save(but={id(item) for item, _ in failed})
+        for item, error in saved.failed:
+            self._fail(item.pk, numbers[item.pk], error, _row_of(item))
+        self._step.count(Outcome.UPDATED, saved.updated)
+        self._step.count(Outcome.UNCHANGED, saved.unchanged)
+
+    def _process_batch(self, page: Page) -> None:
+        """All at once; where that fails, each half, until the object is found that is to blame."""
+        if not page.keys:
+            return
+        process = self._patch.process_batch
+        try:
+            with transaction.atomic(using=self._connection.alias):
+                process(page.rows())
+                raise_if_swallowed(process, self._connection)
+        except Exception as error:
+            self._raise_if_nobodys_fault(error)
+            if len(page.keys) == 1:
+                (key,) = page.keys
+                self._fail(key, self._number + 1, error, {"pk": key})
+                self._number += 1
+                return
+            for half in page.halves():
+                self._process_batch(half)
+            return
+        self._step.count(Outcome.UPDATED, len(page.keys))
+        self._number += len(page.keys)
+
+    def _raise_if_nobodys_fault(self, error: Exception) -> None:
+        """Raise what no other object would be spared: a lost server, a refusal of ours."""
+        ours = isinstance(error, DataMigrationError) and not isinstance(error, RowFailure)
+        if ours or database_of(self._connection.alias).is_deadlock(error):
+            raise error
+        if isinstance(error, Error):
+            connection = self._connection
+            if connection.connection is None or getattr(connection.connection, "closed", False):
+                raise error
+
+    def _fail(self, key: Any, number: int, error: Exception, row: dict[str, Any]) -> None:
+        self._step.count(Outcome.FAILED)
+        signals.row_failed.send(Run, run=self._step.run, step=self._step, row=row, exception=error)
+        key_hash, key_text = identify(key_of(key))
+        cause = f"{_place_of(error, self._patch)}{_what_is_wrong(error)}"
+        self._ledger.note(
+            self._step,
+            Message(
+                MessageKind.FAILURE, cause, row_number=number, key=key_text, key_hash=key_hash
+            ),
+        )
+        label = self._step.migration
+        if self._options.on_error == OnError.STOP:
+            raise StepFailed(
+                f"{label}: {key_text}: {cause}. {what_is_kept(self._step)} Mend the object or the"
+                " patch, or go on past failed objects with --on-error continue."
+            ) from error
+        self.check_max_errors()
+
+    def check_max_errors(self) -> None:
+        """Raise :exc:`TooManyErrors` when more objects failed than ``--max-errors`` allows."""
+        limit = self._options.max_errors
+        if limit is None:
+            return
+        in_run, in_step = self._elsewhere()
+        failed, failed_in_step = self._step.failed + in_run, self._step.failed + in_step
+        if limit.is_exceeded(failed=failed, failed_in_step=failed_in_step, rows=self._step.total):
+            raise TooManyErrors(
+                f"{self._step.migration}: {number_of(failed, 'object')} failed, more than"
+                f" --max-errors {limit} allows. {what_is_kept(self._step)}"
+            )
+
+
+class _OneByOne(Exception):
+    """An object failed after ``process()`` had sent statements: nobody knows which are its."""
+
+
+def _row_of(item: Any) -> dict[str, Any]:
+    """The object as receivers of ``row_failed`` get it: its fields, as ``process()`` left them."""
+    own = vars(item)
+    names = [field.attname for field in item._meta.concrete_fields]
+    return {name: own[name] for name in names if name in own}
+
+
+def _what_is_wrong(error: Exception) -> str:
+    if isinstance(error, RowFailure):
+        return str(error).rstrip(".")
+    name, said = type(error).__name__, words(error)
+    return f"{name}: {said}" if said != name else name
+
+
+def _place_of(error: Exception, patch: Patch) -> str:
+    """``process, line 12: `` when the error came out of the patch, else nothing."""
+    frames = traceback.extract_tb(error.__traceback__)
+    for name in ("process", "process_batch"):
+        for frame in frames:
+            if frame.name == name and patch.defines(name) and frame.filename != __file__:
+                return f"{name}, line {frame.lineno}: "
+    return ""
