@@ -164,7 +164,7 @@ class Batches:
         """Save what changed, and count each object once."""
         for item, error in failed:  # before anything is saved: it may end the step
             self._fail(item.pk, numbers[item.pk], error, _row_of(item))
-        saved = changes.save(but={id(item) for item, _ in failed})
+        saved = changes.written(but={id(item) for item, _ in failed})
         for item, error in saved.failed:
             self._fail(item.pk, numbers[item.pk], error, _row_of(item))
         self._step.count(Outcome.UPDATED, saved.updated)

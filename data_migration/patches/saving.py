@@ -23,8 +23,8 @@ class Changes:
         self._database = database
         self._before = [deepcopy(_fields(item)) for item in objects]
 
-    def save(self, *, but: Collection[int] = ()) -> Saved:
-        """Write the columns that changed, but of the objects with these ids (of Python)."""
+    def written(self, *, but: Collection[int] = ()) -> Saved:
+        """Write the columns that changed, but those of the objects with these ids (of Python)."""
         groups: dict[tuple[str, ...], list[Any]] = {}
         unchanged = 0
         for item, before in zip(self._objects, self._before, strict=True):
