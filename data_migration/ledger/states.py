@@ -36,3 +36,9 @@ def forget_spec(state: MigrationState, *, database: str) -> None:
     """No row is left to which the spec was applied."""
     state.fingerprint = ""
     state.save(using=database, update_fields=["fingerprint"])
+
+
+def state_of(label: str, *, database: str) -> MigrationState:
+    """What is remembered under a label, from now on if it was not known."""
+    state, _ = MigrationState.objects.using(database).get_or_create(label=label)
+    return state
