@@ -10,4 +10,5 @@ class DataMigrationConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        from . import checks  # noqa: F401, PLC0415  registers the system checks
+        # Registers the system checks, those of specs among them.
+        from .patches import checks  # noqa: F401, PLC0415

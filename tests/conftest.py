@@ -18,7 +18,7 @@ from tests.support import throwaway
 from tests.support.absence import absent
 from tests.support.legacy import execute
 from tests.support.paths import SHARED_DATA
-from tests.support.specs import new_app  # noqa: F401  a fixture for every test
+from tests.support.specs import frappe_shaped, new_app  # noqa: F401  fixtures for every test
 from tests.support.urls import SERVICES, ServerURL
 from tests.support.writers import USUAL, forced
 

@@ -7,7 +7,7 @@ error among them. Each id is explained in docs/reference/checks.rst.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import chain
 from typing import Any
 
@@ -19,7 +19,7 @@ from ..spec.migration import Migration
 from . import attributes, connections, dependencies, descriptions, legacy_keys, names, project
 from .faults import FAULTS, fault
 
-__all__ = ["FAULTS", "TAG", "check_project", "check_specs"]
+__all__ = ["FAULTS", "TAG", "check_project", "check_specs", "mild_before_migrate"]
 
 TAG = "data_migration"
 
@@ -67,6 +67,12 @@ def check_project(**kwargs: Any) -> list[CheckMessage]:
         messages = [fault("E001", None, problem=error), *check_specs({})]
     except SpecError as error:
         messages = [fault("E002", None, problem=error), *check_specs({})]
+    return mild_before_migrate(messages)
+
+
+def mild_before_migrate(messages: Iterable[CheckMessage]) -> list[CheckMessage]:
+    """The messages; warnings at most where they are made for ``manage.py migrate``."""
+    messages = list(messages)
     if sys.argv[1:2] == ["migrate"]:  # no check is told for which command it is made
         for message in messages:
             message.level = min(message.level, WARNING)

@@ -18,7 +18,7 @@ from ..fields.paths import AttributePath
 from ..outcomes import Deleted, NullMarks, OnConflict, Removed, WriterName
 from ..spec.hooks import OwnHooks
 from ..spec.migration import Migration
-from ..utils.wording import suggest
+from ..utils.wording import guess, suggest
 from .faults import fault
 
 #: A query either has one of the first two in it or starts with one of the others.
@@ -146,10 +146,8 @@ def check_writer(label: str, migration: type[Migration]) -> Iterator[CheckMessag
     known = [str(name) for name in WriterName.values]
     if writer in known:
         return
-    close = suggest(str(writer), known)
-    # Without a guess it lists the known words, which the hint has anyway.
-    guess = close if "Did you mean" in close else ""
-    yield fault("E050", label, value=writer, suggestion=guess, known=", ".join(known))
+    close = guess(str(writer), known)  # all known words are in the hint
+    yield fault("E050", label, value=writer, suggestion=close, known=", ".join(known))
 
 
 def check_batch_size(label: str, migration: type[Migration]) -> Iterator[CheckMessage]:

@@ -269,4 +269,105 @@ FAULTS = {
         "{name} is {value!r}, which is not one of {wanted}.",
         "Remove it to use the first that is set up.",
     ),
+    # patches: where they stand
+    "E080": Text(
+        "{problem}",
+        "Once it can be read, run: manage.py check --tag data_migration",
+    ),
+    "E081": Text(
+        "There is no section [{name}].{suggestion}",
+        "Write [pre_model_sync] for what runs before migrate, [post_model_sync] for what runs"
+        " after it.",
+    ),
+    "E082": Text(
+        "The section [{name}] stands here again, first in line {first}.",
+        "Move the lines below it to the first one.",
+    ),
+    "E083": Text(
+        "The line stands above the first section, so nothing says when it is to run.",
+        "Move it below [pre_model_sync] or [post_model_sync].",
+    ),
+    "E084": Text(
+        "The line is indented, as if it were a part of the line above.",
+        "Remove the blanks at its beginning.",
+    ),
+    "E085": Text("{problem}", "{remedy}"),
+    "E086": Text(
+        "There are two patches in this line: execute: begins another one.",
+        "Write each into a line of its own.",
+    ),
+    "E087": Text(
+        "Nothing follows execute: here.",
+        "Write a Python statement behind it, or remove the line.",
+    ),
+    "E088": Text(
+        "The statement cannot be compiled: {problem} (column {column}).",
+        "Write Python that fits into one line, or a module with execute() and its dotted path.",
+    ),
+    "E089": Text(
+        "There is no {what}.{suggestion}",
+        "Write the whole path, as for an import: shop.patches.fill_slugs.",
+    ),
+    "E090": Text("{problem}", "{remedy}"),
+    "E091": Text(
+        "The name {label} has been taken by the patch in {place}.",
+        "Give one of them another name: what has run is known by it.",
+    ),
+    "E092": Text(
+        "It depends on {needed}, which is no patch.{suggestion}",
+        "Write the label of a patch, app and name; manage.py show_patches lists them all.",
+    ),
+    "E093": Text(
+        "These patches wait for each other: {loop}.",
+        "Remove one of them from depends_on.",
+    ),
+    # patches: what they say
+    "E094": Text(
+        "{name} has to be {wanted}, got {value!r}.",
+        "Remove it to use the default.",
+    ),
+    "E095": Text("{problem}", "{remedy}"),
+    "E096": Text(
+        "{attribute} names the schema migration {app}.{name}: {why}",
+        "Write its app and its name, or the beginning of it: {attribute} ="
+        ' [("shop", "0007_item_slug")].',
+    ),
+    "E097": Text(
+        "watches names {file!r}, and there is no such file in {folder}.",
+        "Write its path from the folder of the app, or remove it.",
+    ),
+    "E098": Text(
+        "writes names {entry!r}, which is no model.{suggestion}",
+        'Write a model class or a label such as "shop.Item".',
+    ),
+    "W080": Text(
+        "Nothing lists these modules with execute(), so they never run: {modules}.",
+        "List them in {file} in the folder of the app, or remove them.",
+    ),
+    "W081": Text(
+        "It is a patch and the {file} of its app does not name it, so it never runs.",
+        "Add a line with its dotted path.",
+    ),
+    "W082": Text(
+        "The line stands in line {first} already, and runs once, in that place.",
+        "Remove it; with another comment behind it, it runs again.",
+    ),
+    "W083": Text(
+        "What this line names is the patch {label} of {place} already, and runs once, there.",
+        "Remove one of the two.",
+    ),
+    "W084": Text(
+        "{name!r} is no attribute or method of a patch, so it has no effect.{suggestion}",
+        "Rename it; a helper of your own is not mistaken for one if its name starts with _.",
+    ),
+    "W085": Text("{name} has no effect {why}.", "Remove it."),
+    "W086": Text(
+        "The class is a patch and stands where no patches are looked for, so it never runs.",
+        "Move it into {folder}.patches, or name it in patches.txt; one that others inherit from"
+        " begins with an underscore.",
+    ),
+    "W087": Text(
+        "phase is {phase!r}, and the section says {section!r}: phase counts.",
+        "Move the line to the other section, or remove phase.",
+    ),
 }

@@ -49,7 +49,7 @@ def check_names(migrations: Mapping[str, type[Migration]]) -> Iterator[CheckMess
         for name in sorted(vars(cls).keys() - known):
             is_hook = name.startswith("hook_")
             kin = {word for word in known if word.startswith("hook_") == is_hook}
-            if is_hook or _is_alike(name, kin):
+            if is_hook or is_alike(name, kin):
                 yield fault("W017", about, name=name, suggestion=suggest(name, kin))
         for name, instead in INTERNALS.items():
             if name in vars(cls):
@@ -75,7 +75,8 @@ def check_strangers(migrations: Mapping[str, type[Migration]]) -> Iterator[Check
         yield fault("W003", f"{cls.__module__}.{cls.__qualname__}", module=cls.__module__)
 
 
-def _is_alike(name: str, known: set[str]) -> bool:
+def is_alike(name: str, known: set[str]) -> bool:
+    """Whether a name is rather a misspelt one of ``known`` than one of the author's own."""
     # query2 is a second query rather than a slip.
     is_own = name.startswith("_") or any(char.isdigit() for char in name)
     return not is_own and bool(get_close_matches(name, known, n=1, cutoff=_ALIKE))

@@ -15,7 +15,8 @@ class Definition:
     """A patch of an app, in its place.
 
     ``folder`` is that of the app, to which the patch's files are relative. ``place`` is where a
-    person finds it: a file and a line. ``replaces`` and ``depends_on`` are labels here.
+    person finds it: a file and a line. ``replaces`` and ``depends_on`` are labels here. ``phase``
+    is what the patch, or the section of patches.txt that lists it, says; None: neither.
     """
 
     app_label: str
@@ -27,6 +28,7 @@ class Definition:
     place: str
     replaces: tuple[str, ...] = ()
     depends_on: tuple[str, ...] = ()
+    phase: str | None = None
 
     @property
     def label(self) -> str:

@@ -157,8 +157,15 @@ def patch(function: Any = None, **attributes: Any) -> Any:
 
 
 def class_of(function: Callable[..., Any], **attributes: Any) -> type[Patch]:
-    """The class of a patch that is a function; it may do without the parameter for the context."""
-    takes_context = bool(inspect.signature(function).parameters)
+    """The class of a patch that is a function; it may do without the parameter for the context.
+
+    A parameter that has a default is the function's own affair, unless it is called ``ctx``.
+    """
+    parameters = inspect.signature(function).parameters.values()
+    takes_context = any(
+        each.name == "ctx" or (each.default is each.empty and each.kind in _POSITIONAL)
+        for each in parameters
+    )
 
     def execute(self: Patch) -> None:
         function(self.ctx) if takes_context else function()
@@ -176,6 +183,9 @@ def class_of(function: Callable[..., Any], **attributes: Any) -> type[Patch]:
             **attributes,
         },
     )
+
+
+_POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
 
 
 def snake_case(name: str) -> str:

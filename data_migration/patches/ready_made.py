@@ -34,13 +34,13 @@ def RunSQL(file: str, **attributes: Any) -> type[Patch]:
     return _with_file(_Script, file, "sql", attributes)
 
 
-class _WithFile(Patch):
+class WithFile(Patch):
     """``file`` is its absolute path."""
 
     file: Path
 
 
-class _Fixture(_WithFile):
+class _Fixture(WithFile):
     on_change = "rerun"
     on_fresh_install = "run"
 
@@ -55,7 +55,7 @@ class _Fixture(_WithFile):
         self.ctx.log(f"{self.file.name}: {number_of(command.loaded_object_count, 'object')}.")
 
 
-class _Script(_WithFile):
+class _Script(WithFile):
     def execute(self) -> None:
         connection = connections[self.ctx.database]
         script = self.file.read_text(encoding="utf-8")
@@ -67,7 +67,7 @@ class _Script(_WithFile):
 
 
 def _with_file(
-    kind: type[_WithFile], file: str, usual: str, attributes: dict[str, Any]
+    kind: type[WithFile], file: str, usual: str, attributes: dict[str, Any]
 ) -> type[Patch]:
     """A class of the module that asks for it, as of the frame before the last."""
     module = sys._getframe(2).f_globals["__name__"]

@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-import traceback
 from collections.abc import Iterator
 from importlib import import_module
 from inspect import isclass
 from types import ModuleType
-from typing import Any
+from typing import Any, TypeVar
 
 from django.apps import AppConfig, apps
 from django.utils.module_loading import module_has_submodule
 
 from ..exceptions import SpecError, SpecImportError
-from ..utils.redaction import redact
-from ..utils.wording import printable_cause
+from ..utils.wording import import_error_text, printable_cause
 from .migration import Migration
 
 SPEC_MODULE = "data_migration_spec"
+
+Class = TypeVar("Class")
 
 
 def discover() -> dict[str, type[Migration]]:
@@ -53,20 +53,9 @@ def _import_spec(app: AppConfig) -> ModuleType:
         return import_module(name)
     except (Exception, SystemExit) as error:
         raise SpecImportError(
-            f"{name} cannot be imported: {type(error).__name__}: {redact(str(error))}"
-            f" ({_where(error)})."
+            f"{import_error_text(name, error, SPEC_MODULE)}"
             " Mend the module and run the command again."
         ) from printable_cause(error)
-
-
-def _where(error: BaseException) -> str:
-    """File and line that a person has to open: the deepest one inside a spec, if any."""
-    if isinstance(error, SyntaxError) and error.filename:
-        return f"{error.filename}, line {error.lineno}"
-    frames = traceback.extract_tb(error.__traceback__)
-    in_specs = [frame for frame in frames if SPEC_MODULE in frame.filename]
-    frame = (in_specs or frames)[-1]
-    return f"{frame.filename}, line {frame.lineno}"
 
 
 def _migrations_of(spec: ModuleType, specs: dict[str, ModuleType]) -> list[type[Migration]]:
@@ -96,7 +85,7 @@ def has_query(migration: type[Migration]) -> bool:
     return query is not None and query != ""
 
 
-def subclasses(cls: type[Migration]) -> Iterator[type[Migration]]:
+def subclasses(cls: type[Class]) -> Iterator[type[Class]]:
     """Every class that derives from ``cls`` and still exists, in whatever module."""
     for subclass in cls.__subclasses__():
         yield subclass

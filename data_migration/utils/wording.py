@@ -81,6 +81,25 @@ def number_of(count: int, noun: str) -> str:
 def suggest(word: str, known: Iterable[str]) -> str:
     """`` Did you mean ...?`` or the known words, to be appended to a sentence."""
     known = sorted(known)
-    if close := get_close_matches(word, known, n=1):
-        return f" Did you mean {close[0]!r}?"
-    return f" Known: {', '.join(known)}." if known else ""
+    return guess(word, known) or (f" Known: {', '.join(known)}." if known else "")
+
+
+def guess(word: str, known: Iterable[str]) -> str:
+    """`` Did you mean ...?``, or nothing where no known word is like it."""
+    close = get_close_matches(word, sorted(known), n=1)
+    return f" Did you mean {close[0]!r}?" if close else ""
+
+
+def import_error_text(module: str, error: BaseException, within: str) -> str:
+    """Why a module cannot be imported, and the file and line that a person has to open: the
+    deepest one whose path has ``within`` in it, if there is one.
+    """
+    if isinstance(error, SyntaxError) and error.filename:
+        where = f"{error.filename}, line {error.lineno}"
+    else:
+        frames = traceback.extract_tb(error.__traceback__)
+        inside = [frame for frame in frames if within in frame.filename]
+        frame = (inside or frames)[-1]
+        where = f"{frame.filename}, line {frame.lineno}"
+    cause = f"{type(error).__name__}: {redact(str(error))}"
+    return f"{module} cannot be imported: {cause} ({where})."

@@ -1,0 +1,232 @@
+"""What can be wrong with the attributes and methods of a patch."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator
+from inspect import isasyncgenfunction, isclass, iscoroutinefunction, isgeneratorfunction
+from typing import Any
+
+from django.apps import apps
+from django.core.checks import CheckMessage
+from django.db.migrations.loader import MigrationLoader
+from django.db.models import Model
+
+from ..checks.attributes import is_positive
+from ..checks.faults import fault
+from ..checks.names import is_alike
+from ..utils.wording import guess, suggest
+from .definition import Definition
+from .options import PHASES
+from .patch import Patch
+
+ON_CHANGE = ("report", "rerun")
+ON_FRESH_INSTALL = ("skip", "run")
+
+#: As long as what the ledger has for the label of a step, with the label of a model behind it.
+_LONGEST_LABEL = 150
+_NAME = re.compile(r"[\w.@-]*")
+_PACKAGE = Patch.__module__.rpartition(".")[0]
+_KNOWN = {name for name in vars(Patch) if not name.startswith("_")}
+#: What is added to the attributes of a patch that is made of something else.
+_MADE = {"function", "execute", "module", "statement", "file"}
+_METHODS = ("queryset", "process", "process_batch", "execute", "is_needed", "throttle")
+
+
+def _is_listing(value: Any, is_entry: Callable[[Any], bool]) -> bool:
+    return isinstance(value, (list, tuple)) and all(map(is_entry, value))
+
+
+def _are_words(value: Any) -> bool:
+    return _is_listing(value, lambda each: isinstance(each, str) and bool(each))
+
+
+def _are_schema_names(value: Any) -> bool:
+    return _is_listing(value, lambda each: _are_words(each) and len(each) == 2)
+
+
+def _are_models(value: Any) -> bool:
+    return _is_listing(
+        value, lambda each: isinstance(each, str) or (isclass(each) and issubclass(each, Model))
+    )
+
+
+def _is_flag(value: Any) -> bool:
+    return isinstance(value, bool)
+
+
+#: Attribute -> what it has to be, and whether a value is that.
+_WANTED: dict[str, tuple[str, Callable[[Any], bool]]] = {
+    "name": (
+        "a word of letters, digits, _ and . in it",
+        lambda value: isinstance(value, str) and bool(_NAME.fullmatch(value)),
+    ),
+    "revision": ("a whole number above zero", lambda value: is_positive(value, int)),
+    "replaces": ("a list of names", _are_words),
+    "needs": ('a list of schema migrations such as ("shop", "0007")', _are_schema_names),
+    "before": ('a list of schema migrations such as ("shop", "0007")', _are_schema_names),
+    "depends_on": ("a list of labels such as 'shop.fill_slugs'", _are_words),
+    "phase": ("'before', 'after' or None", lambda value: value in (None, *PHASES)),
+    "atomic": ("True, False or None", lambda value: value is None or _is_flag(value)),
+    "batch_size": ("a whole number above zero", lambda value: is_positive(value, int)),
+    "split": ("True or False", _is_flag),
+    "critical": ("True or False", _is_flag),
+    "writes": ("a list of models", _are_models),
+    "on_change": ("'report' or 'rerun'", lambda value: value in ON_CHANGE),
+    "watches": ("a list of file names", _are_words),
+    "always": ("True or False", _is_flag),
+    "on_fresh_install": ("'skip' or 'run'", lambda value: value in ON_FRESH_INSTALL),
+}
+
+
+def check_attributes(definition: Definition) -> Iterator[CheckMessage]:
+    """Everything that is wrong with one patch by itself."""
+    patch, label = definition.patch, definition.label
+    sound = set()
+    for name, (wanted, is_right) in _WANTED.items():
+        value = getattr(patch, name)
+        if is_right(value):
+            sound.add(name)
+        else:
+            yield fault("E094", label, name=name, wanted=wanted, value=value)
+    if len(label) > _LONGEST_LABEL:
+        wanted = f"so short that the label has {_LONGEST_LABEL} characters at most"
+        yield fault("E094", label, name="name", wanted=wanted, value=definition.name)
+    yield from _check_methods(definition)
+    yield from _check_names(definition)
+    yield from _check_effect(definition)
+    if "watches" in sound:
+        for file in patch.watches:
+            if not (definition.folder / file).is_file():
+                yield fault("E097", label, file=file, folder=definition.folder)
+    if "writes" in sound:
+        for entry in patch.writes:
+            if isinstance(entry, str) and not _is_model(entry):
+                models = [model._meta.label for model in apps.get_models()]
+                yield fault("E098", label, entry=entry, suggestion=guess(entry, models))
+
+
+def _check_methods(definition: Definition) -> Iterator[CheckMessage]:
+    patch = definition.patch
+    has = {name: patch.defines(name) for name in _METHODS}
+    for name in _METHODS:
+        method = getattr(patch, name)
+        is_late = iscoroutinefunction(method) or isasyncgenfunction(method)
+        if not callable(method) or is_late or (isgeneratorfunction(method) and name != "queryset"):
+            yield _methods(
+                definition,
+                f"{name} has to be a method that does its work when it is called.",
+                "Define it with def, without async and without yield.",
+            )
+            return
+    if has["queryset"] and has["execute"]:
+        yield _methods(
+            definition,
+            "It has both queryset() and execute().",
+            "Keep queryset() for objects in batches, or execute() for the whole in one go.",
+        )
+    elif not has["queryset"] and not has["execute"]:
+        alone = [name for name in ("process", "process_batch") if has[name]]
+        yield _methods(
+            definition,
+            f"It has {alone[0]}() and no queryset(), so there is nothing to process."
+            if alone
+            else "It has neither queryset() nor execute(), so there is nothing to run.",
+            "Define queryset() with the objects to process, or execute() for the whole in one go;"
+            " a class that others inherit from begins with an underscore.",
+        )
+    elif has["process"] and has["process_batch"]:
+        yield _methods(
+            definition,
+            "It has both process() and process_batch().",
+            "Keep process() for one object at a time, or process_batch() for statements of yours.",
+        )
+    elif has["queryset"] and not (has["process"] or has["process_batch"]):
+        yield _methods(
+            definition,
+            "It has queryset() and nothing that processes its objects.",
+            "Define process() for one object at a time, or process_batch().",
+        )
+    if has["queryset"] and patch.atomic is False:
+        yield _methods(
+            definition,
+            "It has queryset() and atomic = False: how far it has come could not be kept with what"
+            " it did.",
+            "Remove atomic: each batch is a transaction of its own.",
+        )
+
+
+def _methods(definition: Definition, problem: str, remedy: str) -> CheckMessage:
+    return fault("E095", definition.label, problem=problem, remedy=remedy)
+
+
+def _own_names(patch: type[Patch]) -> set[str]:
+    """What people wrote, in the class or one that it inherits from."""
+    classes = [each for each in patch.__mro__ if each.__module__.rpartition(".")[0] != _PACKAGE]
+    return {name for cls in classes if cls is not object for name in vars(cls)}
+
+
+def _check_names(definition: Definition) -> Iterator[CheckMessage]:
+    """Misspelt ones; what a decorator was given and nothing knows has no effect in any case."""
+    patch = definition.patch
+    is_made = "function" in vars(patch)
+    for name in sorted(_own_names(patch) - _KNOWN - _MADE):
+        if not name.startswith("_") and (is_made or is_alike(name, _KNOWN)):
+            yield fault("W084", definition.label, name=name, suggestion=suggest(name, _KNOWN))
+
+
+def _check_effect(definition: Definition) -> Iterator[CheckMessage]:
+    """What is set and has no effect."""
+    patch = definition.patch
+    own = _own_names(patch)
+    if not patch.is_batched():
+        for name in sorted(own & {"split", "batch_size", "throttle"}):
+            yield fault("W085", definition.label, name=name, why="without queryset()")
+    elif patch.atomic is True and "split" in own and patch.split is True:
+        yield fault("W085", definition.label, name="split", why="with atomic = True")
+    if patch.always is True:
+        for name in sorted(own & {"on_change", "on_fresh_install"}):
+            yield fault("W085", definition.label, name=name, why="with always = True")
+
+
+def _is_model(label: str) -> bool:
+    try:
+        apps.get_model(label)
+    except (LookupError, ValueError):
+        return False
+    return True
+
+
+def check_schema_names(definitions: Iterable[Definition]) -> Iterator[CheckMessage]:
+    """Whether the schema migrations of ``needs`` and ``before`` exist.
+
+    They are read from disk, if a patch names any; no database is asked.
+    """
+    asking = [
+        (each, attribute, app, name)
+        for each in definitions
+        for attribute in ("needs", "before")
+        if _are_schema_names(getattr(each.patch, attribute))
+        for app, name in getattr(each.patch, attribute)
+    ]
+    if not asking:
+        return
+    loader = MigrationLoader(None, load=False)
+    loader.load_disk()
+    known: dict[str, set[str]] = {}
+    for (app, name), migration in loader.disk_migrations.items():
+        known.setdefault(app, set()).add(name)
+        for replaced_app, replaced in migration.replaces:
+            known.setdefault(replaced_app, set()).add(replaced)
+    for each, attribute, app, name in asking:
+        if app not in known:
+            why = f"the app {app!r} has none, or is not installed.{guess(app, known)}"
+        elif name in known[app]:
+            continue
+        elif not (alike := sorted(one for one in known[app] if one.startswith(name))):
+            why = f"there is none.{guess(name, known[app])}"
+        elif len(alike) > 1:
+            why = f"several begin like that: {', '.join(alike)}."
+        else:
+            continue
+        yield fault("E096", each.label, attribute=attribute, app=app, name=name, why=why)

@@ -1,0 +1,5 @@
+from tests.apps.shop.models import Tag
+
+
+def execute():
+    Tag.objects.create(name="added")
