@@ -127,7 +127,7 @@ class Ledger(StepLedger):
     def keyless(self) -> set[str]:
         """The migrations that were read to their end, the last time without a legacy key."""
         steps = RunStep.objects.using(self.database).filter(status__in=FINISHED)
-        written = steps.exclude(run__mode__in=(Mode.REHEARSAL, Mode.ROLLBACK)).order_by("run")
+        written = steps.exclude(run__mode__in=(Mode.REHEARSAL, Mode.ROLLBACK)).order_by("run_id")
         has_key = dict(written.values_list("migration", "has_key"))
         states = MigrationState.objects.using(self.database).filter(is_read=True)
         read = states.values_list("label", flat=True)

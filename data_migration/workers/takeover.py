@@ -97,7 +97,7 @@ def _former_step(context: StepContext) -> RunStep | None:
     steps = RunStep.objects.using(context.database).filter(
         migration=context.label, run__gte=pass_run, split_into__gt=0
     )
-    former = steps.exclude(pk=context.step.pk).select_related("run").order_by("-run").first()
+    former = steps.exclude(pk=context.step.pk).select_related("run").order_by("-run_id").first()
     if former is None:
         return None
     wanted = context.options.recorded()

@@ -260,3 +260,12 @@ def test_without_its_tables_it_says_how_to_make_them(monkeypatch: pytest.MonkeyP
 
     with pytest.raises(LedgerError, match=r"Create it with: manage\.py migrate data_migration$"):
         Ledger("default")
+
+
+def test_the_last_run_tells_whether_a_migration_has_a_key(ledger: Ledger) -> None:
+    first = run_once(ledger, RunStatus.DONE)
+    RunStep.objects.filter(pk=first.pk).update(has_key=True)
+    is_read()
+    assert ledger.keyless() == set()
+    run_once(ledger, RunStatus.DONE)
+    assert ledger.keyless() == {"a.Kept"}
