@@ -26,7 +26,7 @@ _RESTARTS = 5
 
 
 #: Not ``-m``: the package needs the apps, which are to be loaded first.
-_MAIN = "import django; django.setup(); from data_migration.workers.process import main; main()"
+_MAIN = "import django; django.setup(); from {} import main; main()"
 
 
 class Crew(Protocol):
@@ -81,12 +81,16 @@ class Processes:
     """Processes of this host, that live as long as the run.
 
     They find the settings by ``DJANGO_SETTINGS_MODULE``, and are told the name of the database,
-    which is another one in tests. Each reads the numbers of steps from its stdin and ends with it,
-    so that none outlives the coordinator by more than a batch.
+    which is another one in tests. ``module`` is the one with their ``main()``. Each reads the
+    numbers of steps from its stdin and ends with it, so that none outlives the coordinator by more
+    than a batch.
     """
 
-    def __init__(self, size: int, database: str) -> None:
+    def __init__(
+        self, size: int, database: str, *, module: str = "data_migration.workers.process"
+    ) -> None:
         self.name = f"{size} processes"
+        self._module = module
         self._size = size
         self._database = database
         self._workers: list[subprocess.Popen[str]] = []
@@ -124,7 +128,7 @@ class Processes:
                 " set it in the environment."
             )
         worker = subprocess.Popen(
-            [sys.executable, "-c", _MAIN],
+            [sys.executable, "-c", _MAIN.format(self._module)],
             env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
             stdin=subprocess.PIPE,
             text=True,

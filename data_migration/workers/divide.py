@@ -16,9 +16,9 @@ from ..step.batch import Group
 from .unsplit import BATCHES, NotSplit
 
 #: Ranges for each worker, so that one with heavy rows does not keep the others waiting.
-_PER_WORKER = 4
+PER_WORKER = 4
 #: Whole numbers that leave no more gaps than values are divided by calculation.
-_SPREAD = 2
+SPREAD = 2
 _PAGE = 10_000
 
 Key = int | Decimal | str
@@ -43,8 +43,8 @@ def divide(feed: QueryFeed, key: Sequence[str], *, workers: int, batch: int) -> 
     if rows < BATCHES * batch:
         raise NotSplit(f"it has {rows:,} rows, fewer than {BATCHES} batches")
     _refuse_kind(column, lowest, highest, is_alone=len(key) == 1)
-    wanted = max(2, min(_PER_WORKER * workers, keyed // batch))
-    is_dense = type(lowest) is type(highest) is int and highest - lowest < _SPREAD * keyed
+    wanted = max(2, min(PER_WORKER * workers, keyed // batch))
+    is_dense = type(lowest) is type(highest) is int and highest - lowest < SPREAD * keyed
     if is_dense and len(key) == 1:
         parts = _equal_widths(feed, column, (lowest, highest), wanted)
     else:

@@ -1,4 +1,4 @@
-"""A process of ``migrate_legacy --workers``, from its beginning to its end.
+"""A process of ``--workers``, from its beginning to its end.
 
 The first line of stdin is JSON: the alias of the target database and its name. Each further line
 is the number of a step whose ranges wait.
@@ -9,18 +9,29 @@ from __future__ import annotations
 import json
 import signal
 import sys
+from collections.abc import Callable
 from typing import Any
 
 from django.db import connections
 
+from .taking import Stop
 from .worker import work_on
 
 
 def main() -> None:
-    """Needs ``django.setup()`` before."""
+    """A process of ``migrate_legacy --workers``. Needs ``django.setup()`` before."""
+    opened: list[Any] = []  # by specs, until the process ends: they may hand them out again
+
+    def work(step: int, database: str, should_stop: Stop) -> None:
+        work_on(step, database, opened.append, should_stop=should_stop)
+
+    serve(work)
+
+
+def serve(work: Callable[[int, str, Stop], None]) -> None:
+    """Call ``work`` with each step that is named, and the target database."""
     asked: list[int] = []
     at_work: list[int] = []
-    opened: list[Any] = []  # by specs, until the process ends: they may hand them out again
 
     def ask(number: int, frame: Any) -> None:
         asked.append(number)
@@ -34,5 +45,5 @@ def main() -> None:
     connections.databases[target["database"]]["NAME"] = target["name"]
     while not asked and (line := sys.stdin.readline()):
         at_work.append(int(line))
-        work_on(at_work[-1], target["database"], opened.append, should_stop=lambda: bool(asked))
+        work(at_work[-1], target["database"], lambda: bool(asked))
         at_work.clear()

@@ -24,10 +24,7 @@ from ..step.recording import Recorder
 from ..step.settle import settle
 from .divide import first_row, whole_groups
 from .takeover import former_range
-
-
-class LetGo(Exception):
-    """The worker has to end; its range is another's to go on with."""
+from .taking import LetGo
 
 
 def read_range(
