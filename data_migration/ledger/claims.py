@@ -12,7 +12,7 @@ from django.db.models import Exists, OuterRef, Subquery, Sum
 from django.utils import timezone
 
 from ..exceptions import Interrupted, LockLost
-from ..models import MigrationState, Run, RunLock, RunStep, StepRange
+from ..models import MigrationState, PatchRecord, Run, RunLock, RunStep, StepRange
 from ..models.counts import is_fresh
 from ..outcomes import RunStatus
 from ..rows.keys import key_text
@@ -29,6 +29,26 @@ def hand_out(step: RunStep, ranges: Collection[StepRange], *, database: str) -> 
     """Record the ranges into which a step is split, with the step, for workers to claim."""
     StepRange.objects.using(database).bulk_create(ranges)
     step.save(using=database)
+
+
+def keep_ranges(ranges: Collection[StepRange], *, database: str) -> None:
+    """Record ranges that one process works on by itself, after another; nobody claims them."""
+    StepRange.objects.using(database).bulk_create(ranges)
+
+
+def advance_range(row: StepRange, rows: int, *, position: Any, is_done: bool) -> None:
+    """So many more rows of such a range are done, up to a key (None: none more), or all."""
+    row.read += rows
+    row.position = row.position if position is None else key_text(position)
+    row.status = RunStatus.DONE if is_done else RunStatus.RUNNING
+    row.save(update_fields=["read", "position", "status"])
+
+
+def ranges_of_record(record: PatchRecord, *, database: str) -> list[StepRange]:
+    """The ranges in which a patch was processed last, in their order; empty without any."""
+    rows = StepRange.objects.using(database).filter(fingerprint=record.mark)
+    last = rows.order_by("-step__run_id").values_list("step", flat=True).first()
+    return list(rows.filter(step=last).order_by("number"))
 
 
 def claim_range(number: int, *, database: str) -> StepRange | None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
-from django.db.models import Q, QuerySet
+from django.db.models import Q, QuerySet, Value
+from django.db.models.functions import Concat, Right
 from django.utils import timezone
 
-from ..models import BeforeImage, MigrationState, PatchRecord, RowError, RowLink, Run
+from ..models import BeforeImage, MigrationState, PatchRecord, RowError, RowLink, Run, StepRange
 from ..outcomes import PatchState
 from ..utils import processes
 
@@ -60,6 +61,7 @@ class PatchBook:
 
     def renew(self, record: PatchRecord, *, digest: str, run: Run | None) -> PatchRecord:
         """What runs every time begins once more, in its one record."""
+        self._leave_ranges([record])
         return self._write(
             record,
             run=run,
@@ -105,8 +107,10 @@ class PatchBook:
         self._write(record, state=state, reason=reason, finished_at=timezone.now())
 
     def add_output(self, record: PatchRecord, text: str) -> None:
-        """Keep what the patch logged, after what it logged before."""
-        self._write(record, output=f"{record.output}{text}"[-_OUTPUT:])
+        """Keep what the patch logged, after what it or another process of it logged before."""
+        record.output = f"{record.output}{text}"[-_OUTPUT:]
+        whole = Right(Concat("output", Value(text)), _OUTPUT)
+        PatchRecord.objects.using(self.database).filter(pk=record.pk).update(output=whole)
 
     def fake(
         self, app: str, name: str, revision: str, *, digest: str, by: str, reason: str
@@ -159,8 +163,15 @@ class PatchBook:
 
     def forget(self, records: Iterable[PatchRecord]) -> None:
         """What they did was undone: their patches are pending again."""
+        records = list(records)
+        self._leave_ranges(records)
         numbers = [record.pk for record in records]
         PatchRecord.objects.using(self.database).filter(pk__in=numbers).delete()
+
+    def _leave_ranges(self, records: Sequence[PatchRecord]) -> None:
+        """Nobody goes on any more with the ranges in which they were processed."""
+        marks = [record.mark for record in records]
+        StepRange.objects.using(self.database).filter(fingerprint__in=marks).update(fingerprint="")
 
     def _write(self, record: PatchRecord, **values: Any) -> PatchRecord:
         for name, value in values.items():

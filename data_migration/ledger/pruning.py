@@ -8,8 +8,8 @@ from typing import NamedTuple
 from django.db import transaction
 from django.db.models import Exists, OuterRef, Q, QuerySet
 
-from ..models import BeforeImage, RowError, Run
-from ..outcomes import LinkKind, RunStatus
+from ..models import BeforeImage, PatchRecord, RowError, Run
+from ..outcomes import LinkKind, PatchState, RunStatus
 from ..utils.chunks import chunks
 from ..utils.sessions import writing
 from .messages import open_failures
@@ -30,14 +30,15 @@ def prune(before: datetime, *, database: str) -> Pruned:
     """Delete the runs that ended before that moment.
 
     Kept are the run of each migration that tells its state, runs with failures that are still
-    open, links, and the before-images that a rollback of a whole migration needs: those of
-    objects that were there before it.
+    open, runs with ranges in which a patch goes on, links, and the before-images that a
+    rollback of a whole migration needs: those of objects that were there before it.
     """
     with writing(database), transaction.atomic(using=database):
         waiting = open_failures(database).filter(step__run=OuterRef("pk"))
         telling = {step.run_id for step in Ledger(database).states().values()}
         old = Run.objects.using(database).filter(~Exists(waiting), finished_at__lt=before)
         old = old.exclude(status=RunStatus.RUNNING).exclude(pk__in=telling)
+        old = old.exclude(steps__ranges__fingerprint__in=_marks(database))
         numbers = list(old.values_list("pk", flat=True))
         messages = images = 0
         for chunk in chunks(numbers, _CHUNK):
@@ -46,6 +47,12 @@ def prune(before: datetime, *, database: str) -> Pruned:
             images += _spare_images(chunk, database).delete()[0]
             Run.objects.using(database).filter(pk__in=chunk).delete()
     return Pruned(len(numbers), messages, images)
+
+
+def _marks(database: str) -> list[str]:
+    """The fingerprints of ranges that tell how far a patch has come."""
+    going_on = PatchRecord.objects.using(database).filter(state=PatchState.PARTIAL)
+    return [record.mark for record in going_on]
 
 
 def _spare_images(runs: list[int], database: str) -> QuerySet[BeforeImage]:

@@ -62,3 +62,8 @@ class PatchRecord(models.Model):
     @property
     def label(self) -> str:
         return f"{self.app}.{self.name}"
+
+    @property
+    def mark(self) -> str:
+        """The fingerprint of its ranges: they are its own, with whichever code it goes on."""
+        return f"record {self.pk}"

@@ -12,9 +12,11 @@ from django.utils import timezone
 from data_migration import Migration
 from data_migration.exceptions import LedgerError
 from data_migration.ledger import Ledger
+from data_migration.ledger.claims import keep_ranges
+from data_migration.ledger.patches import PatchBook
 from data_migration.ledger.pruning import Pruned, prune
-from data_migration.models import BeforeImage, RowError, Run, RunLock, RunStep
-from data_migration.outcomes import Mode, OnConflict, RunStatus
+from data_migration.models import BeforeImage, RowError, Run, RunLock, RunStep, StepRange
+from data_migration.outcomes import Mode, OnConflict, PatchState, RunStatus
 from data_migration.plan.graph import build_plan
 from data_migration.undo import Selection, roll_back
 from tests.apps.shop.models import Brand
@@ -232,3 +234,21 @@ def test_a_pruned_run_cannot_be_rolled_back_by_its_number() -> None:
 
     with pytest.raises(LedgerError, match=f"There is no run {first.pk}"):
         roll_back_all(run=first.pk)
+
+
+def test_runs_with_ranges_in_which_a_patch_goes_on_stay_until_it_is_done() -> None:
+    book = PatchBook("default")
+    record = book.begin("shop", "count", "1", digest="", run=None)
+    steps = []
+    for _ in range(2):
+        steps += migrate(BrandMigration, [ACME]).run.steps.all()
+    keep_ranges(
+        [StepRange(step=steps[0], number=1, status="pending", fingerprint=record.mark)],
+        database="default",
+    )
+    age()
+    pruned()
+    assert kept_runs() == [step.run_id for step in steps]
+    book.finish(record, PatchState.DONE)
+    pruned()
+    assert kept_runs() == [steps[1].run_id]
