@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 import traceback
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
@@ -24,6 +25,9 @@ from .options import PatchOptions
 from .patch import Patch
 from .saving import Changes
 from .walk import Page, key_of
+
+#: How long to sleep at once while a patch is throttled, in seconds.
+_NAP = 0.5
 
 
 class Batches:
@@ -233,6 +237,14 @@ class Batches:
                 f"{self._step.migration}: {number_of(failed, 'object')} failed, more than"
                 f" --max-errors {limit} allows. {what_is_kept(self._step)}"
             )
+
+
+def pause(seconds: float, *, beat: Callable[[], None], should_stop: Callable[[], bool]) -> None:
+    """Wait, as far as nobody wants the end meanwhile; signs of life go on."""
+    deadline = time.monotonic() + seconds
+    while (left := deadline - time.monotonic()) > 0 and not should_stop():
+        time.sleep(min(_NAP, left))
+        beat()
 
 
 class _OneByOne(Exception):

@@ -67,15 +67,22 @@ class Walk:
         """The highest key; None where there is no object."""
         return self._rows.order_by("-pk").values_list("pk", flat=True).first()
 
-    def total(self, after: Any, upper: Any) -> int:
-        return self._between(after, upper).count()
+    def lower(self, after: Any, upper: Any) -> Any:
+        """The lowest key behind another; None where there is no object."""
+        return self.between(after, upper).values_list("pk", flat=True).first()
 
-    def page(self, after: Any, upper: Any, size: int, *, below: Any = None) -> Page:
-        """The next objects behind a key, up to another, locked; in the transaction of the page."""
-        rows = self._between(after, upper)
-        if below is not None:
-            rows = rows.filter(pk__lt=below)
-        return self._page(rows[:size])
+    def total(self, after: Any, upper: Any, *, below: Any = None) -> int:
+        """How many objects are behind a key, up to another."""
+        return self.between(after, upper, below=below).count()
+
+    def page(
+        self, after: Any, upper: Any, size: int, *, lower: Any = None, below: Any = None
+    ) -> Page:
+        """The next objects behind a key, up to another, locked; in the transaction of the page.
+
+        ``lower`` and ``below`` are the bounds of a range: the first is in it, the second is not.
+        """
+        return self._page(self.between(after, upper, lower=lower, below=below)[:size])
 
     def only(self, keys: Sequence[Any]) -> Page:
         """The objects with these keys, as far as they are among the rows."""
@@ -92,9 +99,12 @@ class Walk:
         objects = list(locked)
         return Page([item.pk for item in objects], objects, self._select)
 
-    def _between(self, after: Any, upper: Any) -> QuerySet[Any]:
-        rows = self._rows if after is None else self._rows.filter(pk__gt=after)
-        return rows if upper is None else rows.filter(pk__lte=upper)
+    def between(
+        self, after: Any, upper: Any, *, lower: Any = None, below: Any = None
+    ) -> QuerySet[Any]:
+        """The objects between two keys, in their order."""
+        bounds = {"pk__gt": after, "pk__lte": upper, "pk__gte": lower, "pk__lt": below}
+        return self._rows.filter(**{k: value for k, value in bounds.items() if value is not None})
 
     def _select(self, keys: Sequence[Any]) -> QuerySet[Any]:
         return self._rows.filter(pk__in=keys)
