@@ -13,7 +13,7 @@ from ..fields.lookup import target_field_of
 from ..utils.databases import Database, database_of
 from .forms import Form, Unsuitable, Values, array, copied, literals, parameters, texts
 
-_BYTES_OF_A_CHARACTER = 4  # at most, in UTF-8
+BYTES_OF_A_CHARACTER = 4  # at most, in UTF-8
 
 
 #: SQL with its parameters.
@@ -170,12 +170,7 @@ class _Arrays(_Way):
                     meanwhile()
 
     def _statements(self, columns: Sequence[Values]) -> Statements:
-        # Without their lengths: a cast would cut what an INSERT refuses.
-        types = (
-            str(target_field_of(field).cast_db_type(self._connection)).partition("(")[0]
-            for field in self._fields
-        )
-        arrays = ", ".join(f"%s::{each}[]" for each in types)
+        arrays = types_of_arrays(self._fields, self._connection)
         rows = f"SELECT * FROM unnest({arrays})"
         yield f"INSERT INTO {self._target} {rows}", list(map(array, columns))
 
@@ -203,7 +198,7 @@ class _Literals(_Way):
         sql = f"INSERT INTO {self._target} "
         longest = self._db.longest_statement
         assert longest is not None
-        for rows in _values(columns, longest // _BYTES_OF_A_CHARACTER - len(sql)):
+        for rows in rows_of_literals(columns, longest // BYTES_OF_A_CHARACTER - len(sql)):
             self._db.refuse_too_long(sql + rows)
             yield sql + rows, None
 
@@ -224,15 +219,31 @@ class _Prepared(_Way):
 _WAYS: dict[str, type[_Way]] = {"postgresql": _Arrays, "mysql": _Literals, "sqlite": _Prepared}
 
 
-def _values(columns: Sequence[Values], limit: int) -> Iterator[str]:
-    """The rows of literals in as few VALUES as it takes, of ``limit`` characters each."""
+def types_of_arrays(fields: Sequence[Any], connection: Any) -> str:
+    """A parameter with the type of its array for each of the fields (PostgreSQL)."""
+    # Without their lengths: a cast would cut what an INSERT refuses.
+    types = (
+        str(target_field_of(field).cast_db_type(connection)).partition("(")[0] for field in fields
+    )
+    return ", ".join(f"%s::{each}[]" for each in types)
+
+
+def rows_of_literals(columns: Sequence[Values], limit: int, row: str = "") -> Iterator[str]:
+    """The rows of literals in as few VALUES as it takes, of ``limit`` characters each.
+
+    ``row`` stands before each of them, where VALUES are no part of an INSERT (MySQL's ROW).
+    """
     portion: list[str] = []
     size = 0
-    for row in map(", ".join, zip(*columns, strict=True)):
-        if portion and size + len(row) > limit:
-            yield f"VALUES ({'), ('.join(portion)})"
+    for values in map(", ".join, zip(*columns, strict=True)):
+        if portion and size + len(values) > limit:
+            yield _values(portion, row)
             portion, size = [], 0
-        portion.append(row)
-        size += len(row) + 4
+        portion.append(values)
+        size += len(values) + len(row) + 4
     if portion:
-        yield f"VALUES ({'), ('.join(portion)})"
+        yield _values(portion, row)
+
+
+def _values(rows: Sequence[str], row: str) -> str:
+    return f"VALUES {row}({f'), {row}('.join(rows)})"

@@ -6,13 +6,12 @@ from collections import defaultdict
 from functools import partial
 from typing import Any
 
-from ..fields.lookup import table_of
 from ..fields.primary_keys import is_set
-from ..fields.stock import is_clock, is_plain, is_stock
+from ..fields.stock import is_clock
 from ..outcomes import Outcome, WriterName
 from ..rows.drafts import Draft
 from ..spec.migration import Migration
-from ..tables import Unsuitable
+from ..tables import Unsuitable, Updates
 from ..utils.chunks import chunks
 from .base import Writer
 from .conflicts import Conflicts
@@ -34,6 +33,7 @@ class BulkWriter(Writer):
         #: Why ``bulk_create`` writes new objects; empty where it does not.
         self.django_writes = django_has_to(self.model, database=self.database)
         self._inserts = Inserts(self.model, database=self.database, by_copy=self.by_copy)
+        self._updates = Updates(self.model, database=self.database)
 
     def make_joins(self, conflicts: Conflicts | None) -> Joins:
         return ThroughJoins(self.model, conflicts, database=self.database, by_copy=self.by_copy)
@@ -111,35 +111,8 @@ class BulkWriter(Writer):
         groups: dict[tuple[str, ...], list[Any]] = defaultdict(list)
         for draft in drafts:
             groups[draft.changes.fields].append(draft.existing)
-        rows = table_of(self.model, self.database)
         for names, instances in sorted(groups.items(), key=lambda group: group[0]):
-            fields: list[Any] = [self.model._meta.get_field(name) for name in names]
-            if (
-                len(instances) == 1
-                or not all(map(is_plain, fields))
-                or self._may_be_cut(fields, instances)
-            ):
-                for each in instances:
-                    values = {field.attname: vars(each)[field.attname] for field in fields}
-                    rows.filter(pk=each.pk).update(**values)
-            else:
-                rows.bulk_update(instances, names)
-
-    def _may_be_cut(self, fields: list[Any], instances: list[Any]) -> bool:
-        """Whether the database may cut a text that it refuses elsewhere.
-
-        On PostgreSQL ``bulk_update`` casts values to the column's type, its length included.
-        """
-        if not self._db.cuts_in_bulk_updates:
-            return False
-        for field in fields:
-            if not is_stock(field):
-                return True
-            if (longest := field.max_length) is not None:
-                values = (getattr(each, field.attname) for each in instances)
-                if any(len(str(value)) > longest for value in values if value is not None):
-                    return True
-        return False
+            self._updates(instances, names)
 
 
 class CopyWriter(BulkWriter):
