@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 import traceback
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 from django.conf import settings
@@ -21,6 +21,7 @@ from ..step.recording import what_is_kept
 from ..transform.savepoints import HookSavepoints, raise_if_swallowed
 from ..utils.databases import database_of
 from ..utils.wording import number_of, words
+from .images import Keeper
 from .options import PatchOptions
 from .patch import Patch
 from .saving import Changes
@@ -35,7 +36,8 @@ class Batches:
     makes.
 
     ``numbered_from`` objects were processed before, by whom ever. ``elsewhere`` tells how many
-    have failed in other steps of the run and in other processes.
+    have failed in other steps of the run and in other processes. ``keeper`` is who keeps what they
+    were like, if the patch says what it writes.
     """
 
     def __init__(
@@ -48,6 +50,7 @@ class Batches:
         transaction: Callable[[], AbstractContextManager[None]],
         numbered_from: int,
         elsewhere: Callable[[], tuple[int, int]],
+        keeper: Keeper | None,
     ) -> None:
         self._patch = patch
         self._step = step
@@ -57,6 +60,7 @@ class Batches:
         self._transaction = transaction
         self._number = numbered_from
         self._elsewhere = elsewhere
+        self._keeper = keeper
         self._connection = connections[patch.ctx.database]
         self._is_by_batch = patch.defines("process_batch")
         #: The failures of earlier runs that were met, by the hashes of their keys.
@@ -104,11 +108,18 @@ class Batches:
             hashes = before.keys() & {identify(key_of(key))[0] for key in page.keys}
             self._messages.handled(hashes)
             self.met |= hashes
-        if self._is_by_batch:
-            self._process_batch(page)
-        elif page.keys:
-            self._process_objects(page)
+        with self._kept(page):
+            if self._is_by_batch:
+                self._process_batch(page)
+            elif page.keys:
+                self._process_objects(page)
         self._number = first + len(page.keys)
+
+    def _kept(self, page: Page) -> AbstractContextManager[None]:
+        """What the block changes of the objects can be rolled back, where the patch wants it."""
+        if self._keeper is None or not page.keys:
+            return nullcontext()
+        return self._keeper.watching(page.keys)
 
     def _process_objects(self, page: Page) -> None:
         """One after the other, each in a savepoint only where one has failed after statements."""

@@ -29,6 +29,7 @@ from ..workers.watching import Watch
 from .batches import Batches, pause
 from .definition import Definition, step_label
 from .digest import digest_of
+from .images import isolated, keeper_of, keeping
 from .options import PatchOptions
 from .patch import Context
 from .ranges import earlier_ranges, new_ranges, position_of, reader, why_not_split
@@ -103,7 +104,7 @@ class _Execution:
                 return self._in_batches()
         if self._patch.atomic is False:
             return self._without_transaction()
-        with self._committing():
+        with isolated(self._patch, self._database), self._committing():
             return self._execute()
 
     # ------------------------------------------------------------------ as a whole
@@ -112,7 +113,9 @@ class _Execution:
         if not self._is_needed():
             return self._not_needed()
         record = self._begin()
-        self._patch.execute()
+        step = self._step
+        with keeping(self._patch, step.migration, run=step.run_id, database=self._database):
+            self._patch.execute()
         return self._done(record)
 
     def _without_transaction(self) -> PatchState:
@@ -143,6 +146,13 @@ class _Execution:
         upper = None if self._is_begun else walk.upper()
         total = None if self._is_begun else walk.total(None, upper)
         with self._transaction():
+            keeper = keeper_of(
+                self._patch,
+                self._step.migration,
+                walk.model,
+                run=self._step.run_id,
+                database=self._database,
+            )
             record = self._begin()
             if not self._is_begun:
                 self._book.bound(
@@ -164,6 +174,7 @@ class _Execution:
             transaction=self._transaction,
             numbered_from=record.processed,
             elsewhere=self._failed_elsewhere,
+            keeper=keeper,
         )
         steps = self._work.run.steps.using(self._database).count()
         self._work.progress.start(self._label, self._step.position, steps, self._step.total)

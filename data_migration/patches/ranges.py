@@ -31,6 +31,7 @@ from .batches import Batches, pause
 from .definition import Definition, label_of_step
 from .digest import digest_of
 from .discovery import discover
+from .images import keeper_of
 from .options import PatchOptions
 from .patch import Context, Patch
 from .transactions import no_implicit_commits
@@ -222,6 +223,8 @@ def _process(ledger: RangeLedger, should_stop: Stop) -> None:
         if should_stop():
             raise LetGo
 
+    with ledger.committing(step):
+        keeper = keeper_of(patch, step.migration, walk.model, run=step.run_id, database=database)
     with exits_fail(step, should_stop), no_implicit_commits(definition.label, database):
         Batches(
             patch,
@@ -231,6 +234,7 @@ def _process(ledger: RangeLedger, should_stop: Stop) -> None:
             transaction=transaction,
             numbered_from=0,
             elsewhere=elsewhere,
+            keeper=keeper,
         ).run(
             reader(row, record, walk),
             after=position_of(row, walk),

@@ -9,7 +9,7 @@ from django.db import connection, transaction
 from django.db.models import F
 
 from data_migration.exceptions import Interrupted, SpecError, StepFailed, TooManyErrors
-from data_migration.models import PatchRecord, RowError, Run
+from data_migration.models import MigrationState, PatchRecord, RowError, Run
 from data_migration.options import MaxErrors
 from data_migration.outcomes import Mode, OnError, PatchState
 from data_migration.patches import Patch
@@ -485,3 +485,27 @@ def test_messages_are_those_of_objects() -> None:
     assert (message.row_number, message.key, message.column, message.is_open) == (3, "9", "", True)
     assert message.migration.label == "patch:shop.count"
     assert Run.objects.get().kind == "patch"
+
+
+# ------------------------------------------------------------------ what it writes is kept
+
+
+def test_what_a_patch_changes_of_the_models_in_writes_is_kept() -> None:
+    class Kept(CountUnlessBad):
+        writes = (Custom,)
+
+    fill(25, bad=(3,))
+    attempt(Kept, on_error=OnError.CONTINUE)
+    state = MigrationState.objects.get(label="patch:shop.count/shop.Custom")
+    assert state.links.count() == 24
+    assert {image.values["width"] for image in state.images.all()} == {"0"}
+
+
+def test_what_a_whole_patch_changes_is_kept_as_well() -> None:
+    class Kept(Whole):
+        writes = ("shop.Custom",)
+
+    fill(3)
+    attempt(Kept)
+    state = MigrationState.objects.get(label="patch:shop.kept/shop.Custom")
+    assert state.images.count() == 3

@@ -10,7 +10,7 @@ from django.db import connection
 
 from data_migration.exceptions import Interrupted, LockLost, StepFailed
 from data_migration.ledger import Ledger, NewStep
-from data_migration.models import RowError, RunStep, StepRange
+from data_migration.models import BeforeImage, RowError, RunStep, StepRange
 from data_migration.options import never
 from data_migration.outcomes import Mode, OnError, PatchState, RunKind
 from data_migration.patches import Patch, ranges
@@ -262,3 +262,13 @@ def test_texts_are_divided_by_the_order_of_the_database(known: Known) -> None:
     done = split(Rename, known)
     assert done.counts == {"updated": 100}
     assert set(Brand.objects.values_list("name", flat=True)) == {"b!"}
+
+
+def test_what_workers_change_is_kept(known: Known) -> None:
+    class Kept(Count):
+        writes = (Custom,)
+
+    fill(120)
+    done = split(Kept, known)
+    assert done.error is None
+    assert BeforeImage.objects.filter(run=done.run.pk).count() == 120
