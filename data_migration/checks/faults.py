@@ -340,6 +340,10 @@ FAULTS = {
         "writes names {entry!r}, which is no model.{suggestion}",
         'Write a model class or a label such as "shop.Item".',
     ),
+    "E099": Text(
+        "needs names {needed}, which comes after {last} of before: so it could never run.",
+        "Mend one of the two: needs is where its time begins, before where it ends.",
+    ),
     "W080": Text(
         "Nothing lists these modules with execute(), so they never run: {modules}.",
         "List them in {file} in the folder of the app, or remove them.",
@@ -369,5 +373,14 @@ FAULTS = {
     "W087": Text(
         "phase is {phase!r}, and the section says {section!r}: phase counts.",
         "Move the line to the other section, or remove phase.",
+    ),
+    "W088": Text(
+        "replaces names {name!r}, and no app is called {app!r}.",
+        "If it is a former name of this app, write '{own}.{name}'.",
+    ),
+    "W089": Text(
+        "It runs before migrate and depends on {needed}, which runs after it: so it waits for the"
+        " next migrate.",
+        "Let both run on the same side of migrate.",
     ),
 }

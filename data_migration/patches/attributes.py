@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from inspect import isasyncgenfunction, isclass, iscoroutinefunction, isgeneratorfunction
 from typing import Any
 
@@ -17,8 +17,8 @@ from ..checks.faults import fault
 from ..checks.names import is_alike
 from ..utils.wording import guess, suggest
 from .definition import Definition
-from .options import PHASES
-from .patch import Patch
+from .options import AFTER, BEFORE, PHASES
+from .patch import Patch, SchemaName
 
 ON_CHANGE = ("report", "rerun")
 ON_FRESH_INSTALL = ("skip", "run")
@@ -104,6 +104,7 @@ def check_attributes(definition: Definition) -> Iterator[CheckMessage]:
             if isinstance(entry, str) and not _is_model(entry):
                 models = [model._meta.label for model in apps.get_models()]
                 yield fault("E098", label, entry=entry, suggestion=guess(entry, models))
+    yield from _check_replaces(definition)
 
 
 def _check_methods(definition: Definition) -> Iterator[CheckMessage]:
@@ -198,17 +199,11 @@ def _is_model(label: str) -> bool:
 
 
 def check_schema_names(definitions: Iterable[Definition]) -> Iterator[CheckMessage]:
-    """Whether the schema migrations of ``needs`` and ``before`` exist.
+    """Whether the schema migrations of ``needs`` and ``before`` exist, and leave a time to run.
 
     They are read from disk, if a patch names any; no database is asked.
     """
-    asking = [
-        (each, attribute, app, name)
-        for each in definitions
-        for attribute in ("needs", "before")
-        if _are_schema_names(getattr(each.patch, attribute))
-        for app, name in getattr(each.patch, attribute)
-    ]
+    asking = [each for each in definitions if _schema_names(each)]
     if not asking:
         return
     loader = MigrationLoader(None, load=False)
@@ -218,15 +213,70 @@ def check_schema_names(definitions: Iterable[Definition]) -> Iterator[CheckMessa
         known.setdefault(app, set()).add(name)
         for replaced_app, replaced in migration.replaces:
             known.setdefault(replaced_app, set()).add(replaced)
-    for each, attribute, app, name in asking:
-        if app not in known:
-            why = f"the app {app!r} has none, or is not installed.{guess(app, known)}"
-        elif name in known[app]:
-            continue
-        elif not (alike := sorted(one for one in known[app] if one.startswith(name))):
-            why = f"there is none.{guess(name, known[app])}"
-        elif len(alike) > 1:
-            why = f"several begin like that: {', '.join(alike)}."
-        else:
-            continue
-        yield fault("E096", each.label, attribute=attribute, app=app, name=name, why=why)
+    for each in asking:
+        sound: dict[str, list[SchemaName]] = {"needs": [], "before": []}
+        for attribute, app, name in _schema_names(each):
+            names = known.get(app, set())
+            alike = [name] if name in names else sorted(n for n in names if n.startswith(name))
+            if len(alike) == 1:
+                sound[attribute].append((app, alike[0]))
+                continue
+            if not names:
+                why = f"the app {app!r} has none, or is not installed.{guess(app, known)}"
+            elif not alike:
+                why = f"there is none.{guess(name, names)}"
+            else:
+                why = f"several begin like that: {', '.join(alike)}."
+            yield fault("E096", each.label, attribute=attribute, app=app, name=name, why=why)
+        if sound["needs"] and sound["before"]:
+            yield from _check_range(each, loader, sound)
+
+
+def _schema_names(definition: Definition) -> list[tuple[str, str, str]]:
+    """Attribute, app and name of each, as far as they have the right form."""
+    return [
+        (attribute, app, name)
+        for attribute in ("needs", "before")
+        if _are_schema_names(getattr(definition.patch, attribute))
+        for app, name in getattr(definition.patch, attribute)
+    ]
+
+
+def _check_range(
+    definition: Definition, loader: MigrationLoader, names: Mapping[str, Sequence[SchemaName]]
+) -> Iterator[CheckMessage]:
+    """When all of ``needs`` are applied, none of ``before`` may be by necessity.
+
+    Of what was squashed nothing is said, nor where Django cannot put its migrations in order.
+    """
+    try:
+        loader.build_graph()
+        earlier = {
+            each: set(loader.graph.forwards_plan(each))
+            for each in names["needs"]
+            if each in loader.graph.nodes
+        }
+    except Exception:  # Django tells it at migrate, better
+        return
+    for needed, plan in earlier.items():
+        for last in plan.intersection(names["before"]):
+            about = {"needed": ".".join(needed), "last": ".".join(last)}
+            yield fault("E099", definition.label, **about)
+
+
+def _check_replaces(definition: Definition) -> Iterator[CheckMessage]:
+    """An app that is not there is rather the beginning of a name with a dot in it."""
+    installed = {app.label for app in apps.get_app_configs()}
+    for label in definition.replaces:
+        if label.partition(".")[0] not in installed:
+            app = definition.app_label
+            yield fault("W088", definition.label, name=label, app=label.partition(".")[0], own=app)
+
+
+def check_phases(definitions: Sequence[Definition]) -> Iterator[CheckMessage]:
+    """What runs before ``migrate`` cannot wait for what runs after it."""
+    phases = {each.label: each.phase for each in definitions}
+    for each in definitions:
+        for label in each.depends_on:
+            if each.phase == BEFORE and phases.get(label) == AFTER:
+                yield fault("W089", each.label, needed=label)

@@ -18,7 +18,7 @@ from django.core.checks import ERROR, CheckMessage
 from ..checks.faults import fault
 from ..exceptions import SpecError, UnknownLabel
 from ..utils.wording import guess, suggest
-from .attributes import check_attributes, check_schema_names
+from .attributes import check_attributes, check_phases, check_schema_names
 from .definition import Definition
 from .faulty import Faulty
 from .modules import Named, at_path, has_execute, import_part, name_of, patches_of
@@ -113,6 +113,7 @@ def find() -> Found:
     once = list(_once(definitions, faults))
     faults += (message for each in once for message in check_attributes(each))
     faults += check_schema_names(once)
+    faults += check_phases(once)
     return Found(Patches(tuple(_in_order(once, faults))), tuple(faults))
 
 
@@ -129,13 +130,16 @@ class _Finder:
     def find(self) -> None:
         """Read patches.txt, or else whatever the modules define.
 
-        A package that nobody wrote for us, of which other apps have some, is left alone.
+        Other packages have a module of that name, too, which is imported at its own time: so there
+        has to be a sign that it is for us.
         """
         txt = self._folder / PATCHES_TXT
         files = _module_files(self._package, self._folder)
         if txt.is_file():
             self._read(txt, files)
-        elif any("data_migration" in _text(file) for file in files.values()):
+        elif any(
+            _OURS.search(text) or _DECLARES.search(text) for text in map(_text, files.values())
+        ):
             self._import(files)
         else:
             self._tell_executes(name for name, file in files.items() if _is_frappes(file))
@@ -146,7 +150,7 @@ class _Finder:
             try:
                 module = import_part(name)
             except Faulty as faulty:
-                self._add_fault(faulty, name)
+                self.faults.append(faulty.message(name))
                 continue
             for variable, patch in patches_of(module).items():
                 named = Named(name_of(patch, variable), patch)
@@ -163,15 +167,15 @@ class _Finder:
             problem = f"{txt} cannot be read: {error.strerror}."
             self.faults.append(fault("E080", self._app.label, problem=problem))
             return
-        for each in content.faults:
-            self.faults.append(fault(each.number, f"{txt}, line {each.line}", **each.details))
+        for number, faulty in content.faults:
+            self.faults.append(faulty.message(f"{txt}, line {number}"))
         for line in content.lines:
             place = f"{txt}, line {line.number}"
             try:
                 for named in _patches_of(line, txt):
                     self._add(named, _revision(named, line), place, line.phase)
             except Faulty as faulty:
-                self._add_fault(faulty, place)
+                self.faults.append(faulty.message(place))
         self._tell_unlisted(files, {line.text for line in content.lines})
 
     def _add(self, named: Named, revision: str, place: str, phase: str | None = None) -> None:
@@ -192,9 +196,6 @@ class _Finder:
                 phase=patch.phase or phase,
             )
         )
-
-    def _add_fault(self, faulty: Faulty, about: str) -> None:
-        self.faults.append(fault(faulty.number, about, **faulty.details))
 
     def _tell_executes(self, modules: Iterable[str]) -> None:
         if listed := ", ".join(modules):
@@ -219,8 +220,9 @@ class _Finder:
         self._tell_executes(executes)
 
 
+_OURS = re.compile(r"^\s*(?:from|import) data_migration\b", re.M)
 _FRAPPES = re.compile(r"^def execute\(", re.M)
-_DECLARES = re.compile(r"^class \w+\([^)]*\bPatch\b|^@patch\b|\b(?:LoadFixture|RunSQL)\(", re.M)
+_DECLARES = re.compile(r"^class \w+\([^)]*Patch\b|^@patch\b|\b(?:LoadFixture|RunSQL)\(", re.M)
 
 
 def _text(file: Path) -> str:
@@ -347,9 +349,11 @@ def _repeated(definition: Definition) -> Definition:
 def _target(patch: type[Patch]) -> Any:
     """What it runs, whichever line names it."""
     said = vars(patch)
-    function = said.get("function")
+    function, module = said.get("function"), said.get("module")
     plain = function.__func__ if isinstance(function, staticmethod) else None
-    return said.get("statement") or said.get("module") or plain or patch
+    if module is not None and plain.__module__ != module.__name__:
+        return module  # it imports the function, as others may
+    return said.get("statement") or plain or patch
 
 
 def _in_order(definitions: list[Definition], faults: list[CheckMessage]) -> Iterator[Definition]:

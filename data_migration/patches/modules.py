@@ -128,7 +128,8 @@ def import_part(name: str) -> ModuleType:
     try:
         return import_module(name)
     except (Exception, SystemExit) as error:
-        within = name.rpartition(".")[2]
+        spec = find_spec(name)
+        within = spec.origin if spec is not None and spec.origin else name
         raise Faulty("E080", problem=import_error_text(name, error, within)) from None
 
 

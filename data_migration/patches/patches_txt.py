@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 from ..utils.wording import guess
 from .faulty import Faulty
@@ -50,26 +50,19 @@ class Line:
 
 
 @dataclass(frozen=True, slots=True)
-class Fault:
-    """What is wrong with a line. ``number`` and ``details`` are those of :class:`Faulty`."""
-
-    line: int
-    number: str
-    details: dict[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
 class PatchesTxt:
-    """Every line that is neither blank nor a comment nor a known heading is in one of the two."""
+    """Every line that is neither blank nor a comment nor a known heading is in one of the two:
+    ``faults`` are what is wrong, each behind the number of its line.
+    """
 
     lines: tuple[Line, ...]
-    faults: tuple[Fault, ...]
+    faults: tuple[tuple[int, Faulty], ...]
 
 
 def read(content: bytes | str) -> PatchesTxt:
     """Read the whole file; a line that is wrong does not hide others."""
     lines: list[Line] = []
-    faults: list[Fault] = []
+    faults: list[tuple[int, Faulty]] = []
     written = list(_written(content))
     sections: dict[str, int] = {}
     section: str | None = None
@@ -95,7 +88,7 @@ def read(content: bytes | str) -> PatchesTxt:
             first[key] = number
             lines.append(line)
         except Faulty as faulty:
-            faults.append(Fault(number, faulty.number, faulty.details))
+            faults.append((number, faulty))
     return PatchesTxt(tuple(lines), tuple(faults))
 
 

@@ -92,7 +92,7 @@ def statement_patch(
     try:
         tree = ast.parse(written)
         free = _free_names(written)
-        compile(tree, str(file), "exec")
+        compile(tree, str(file), "exec", dont_inherit=True)
     except SyntaxError as error:
         where = column + (error.offset or 1) - 1
         raise Faulty("E088", problem=error.msg, column=where) from None
@@ -101,7 +101,7 @@ def statement_patch(
     chains = [chain for chain in _chains(tree) if chain[0] in free]
     imported(chains)
     _move(tree, line, column)
-    code = compile(tree, str(file), "exec")
+    code = compile(tree, str(file), "exec", dont_inherit=True)
 
     def execute(self: Patch) -> None:
         given = {"apps": self.ctx.apps, "settings": settings, "ctx": self.ctx}

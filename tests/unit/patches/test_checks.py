@@ -416,6 +416,44 @@ def test_e098_what_is_no_model() -> None:
     assert only("E098", found(writes=["Tag"])).startswith("writes names 'Tag', which is no model.")
 
 
+def test_e099_a_patch_without_a_time_to_run(new_app: NewApp) -> None:
+    text = OURS + "".join(
+        f"@patch(needs=[('auth', '{needed}')], before=[('auth', '{last}')])\ndef {name}(): pass\n"
+        for name, needed, last in (
+            ("fine", "0002", "0003"),
+            ("none", "0003", "0002"),
+            ("same", "0003", "0003"),
+        )
+    )
+    content_types = (
+        "@patch(needs=[('auth', '0006')], before=[('contenttypes', '0002')])\ndef far(): pass\n"
+    )
+    assert checked(new_app("shops", patches=text + content_types)) == [
+        (
+            "E099",
+            f"shops.{name}",
+            f"needs names {needed}, which comes after {last} of before: so it could never run.",
+        )
+        for name, needed, last in (
+            (
+                "none",
+                "auth.0003_alter_user_email_max_length",
+                "auth.0002_alter_permission_name_max_length",
+            ),
+            (
+                "same",
+                "auth.0003_alter_user_email_max_length",
+                "auth.0003_alter_user_email_max_length",
+            ),
+            (
+                "far",
+                "auth.0006_require_contenttypes_0002",
+                "contenttypes.0002_remove_content_type_name",
+            ),
+        )
+    ]
+
+
 # ---------------------------------------------------------------- warnings
 
 
@@ -519,6 +557,22 @@ def test_w087_a_phase_that_the_section_contradicts(new_app: NewApp) -> None:
     ours = f"{OURS}@patch(phase='after')\ndef fill(): pass\n"
     found = txt(new_app, "[pre_model_sync]\nAPP.patches.ours\n", ours=ours)
     assert lines_told(found) == [("W087", "patches.txt, line 2")]
+
+
+def test_w088_a_former_name_that_is_taken_for_an_app(new_app: NewApp) -> None:
+    text = f"{OURS}@patch(replaces=['v12_0.fill', 'shops.v12_0.fill', 'old'])\ndef new(): pass\n"
+    assert checked(new_app("shops", patches=text)) == [
+        ("W088", "shops.new", "replaces names 'v12_0.fill', and no app is called 'v12_0'.")
+    ]
+
+
+def test_w089_what_runs_before_migrate_waits_for_what_runs_after_it(new_app: NewApp) -> None:
+    text = (
+        f"{OURS}@patch(phase='before', depends_on=['two'])\ndef one(): pass\n"
+        "@patch(phase='after')\ndef two(): pass\n"
+        "@patch(phase='after', depends_on=['one'])\ndef three(): pass\n"
+    )
+    assert lines_told(checked(new_app("shops", patches=text))) == [("W089", "shops.one")]
 
 
 # ---------------------------------------------------------------- all of them

@@ -19,7 +19,7 @@ def lines(content: bytes | str) -> list[Line]:
 
 
 def faults(content: bytes | str) -> list[tuple[int, str]]:
-    return [(each.line, each.number) for each in read(content).faults]
+    return [(number, each.number) for number, each in read(content).faults]
 
 
 def texts(content: bytes | str) -> list[tuple[str, str]]:
@@ -103,7 +103,7 @@ def test_a_statement_knows_where_it_stands() -> None:
 def test_a_line_that_is_repeated_is_read_once() -> None:
     found = read("a.b #1\na.c\na.b  #  1\nexecute:f( )\nexecute: f(   )")
     assert [each.number for each in found.lines] == [1, 2, 4]
-    assert [(each.line, each.number, each.details) for each in found.faults] == [
+    assert [(number, each.number, each.details) for number, each in found.faults] == [
         (3, "W082", {"first": 1}),
         (5, "W082", {"first": 4}),
     ]
@@ -170,14 +170,14 @@ def test_the_word_execute_elsewhere_begins_no_second_patch(line: str) -> None:
 
 
 def test_a_misspelt_section_has_a_suggestion() -> None:
-    (fault,) = read("[pre_model_synk]").faults
+    ((_, fault),) = read("[pre_model_synk]").faults
     assert fault.details["suggestion"] == " Did you mean 'pre_model_sync'?"
 
 
 def test_a_fault_hides_no_other_line() -> None:
     found = read("a.b\n a.c\na.d e\nexecute:\na.f")
     assert [each.text for each in found.lines] == ["a.b", "a.f"]
-    assert [each.line for each in found.faults] == [2, 3, 4]
+    assert [number for number, _ in found.faults] == [2, 3, 4]
 
 
 WORDS = ["execute:", "execute", "pre_model_sync", "a.b", "a", "\r\n", '"""', "f'"]
@@ -187,7 +187,7 @@ PIECES = st.sampled_from([*WORDS, *":#;[]{}()'\"\\ \t\n\r\ufeff\x00\x0c"])
 @given(st.one_of(st.text(), st.lists(PIECES).map("".join)))
 def test_whatever_is_written_each_line_becomes_one_patch_or_one_fault(text: str) -> None:
     found = read(text)
-    numbers = [each.number for each in found.lines] + [each.line for each in found.faults]
+    numbers = [each.number for each in found.lines] + [number for number, _ in found.faults]
     assert len(numbers) == len(set(numbers))
     plain = text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n").split("\n")
     for number, line in enumerate(plain, start=1):

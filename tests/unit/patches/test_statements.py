@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import ast
 import traceback
+import warnings
 from pathlib import Path
 from typing import Any
 
 import pytest
 from django.apps import apps
+from hypothesis import given
+from hypothesis import strategies as st
 
 from data_migration.patches import Context, Patch
 from data_migration.patches.faulty import Faulty
@@ -119,3 +123,20 @@ def test_an_error_is_told_with_the_line_of_the_file() -> None:
 
 def test_the_statement_is_what_is_shown_of_it() -> None:
     assert statement("ctx.log(  1 ) # once").__doc__ == "ctx.log( 1 )"
+
+
+WORDS = ["f", "x", "(", ")", "[", "]", ",", "=", "1", ":", ";", "#", " ", "   ", "'", '"', '"""']
+PARTS = st.sampled_from([*WORDS, "f'", "{", "}", "lambda", "for", "in", "\\", "\t", ".", "+"])
+
+
+@given(st.lists(PARTS).map("".join))
+def test_single_blanks_leave_a_statement_what_it_is(written: str) -> None:
+    text, _ = split(written.strip())
+    assert split(text) == (text, "")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # SyntaxWarning
+        try:
+            meant = ast.dump(ast.parse(written.strip()))
+        except (SyntaxError, ValueError):
+            return
+        assert ast.dump(ast.parse(text)) == meant
