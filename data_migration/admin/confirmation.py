@@ -12,7 +12,7 @@ from django.utils.translation import ngettext
 from ..exceptions import DataMigrationError, SpecError, TargetError
 from ..launch.handover import availability
 from ..launch.jobs import require_sources, todo, warnings_of, whole_plan
-from ..ledger import Ledger, active_run
+from ..ledger import IMPORTS, Ledger, active_run
 from ..plan.graph import Plan
 from ..run.target import require_target
 from ..undo import RollbackPlan, plan_rollback
@@ -136,10 +136,10 @@ def refused(undoing: RollbackPlan, *, force: bool) -> list[str]:
     return [f"{title}\n{refusals.text()}"]
 
 
-def obstacles(database: str) -> list[str]:
-    """Why nothing can be started now, whatever it is."""
+def obstacles(database: str, lane: str = IMPORTS) -> list[str]:
+    """Why nothing can be started in this lane now, whatever it is."""
     found = [why] if (why := availability().reason) else []
-    if (run := active_run(database)) is not None:
+    if (run := active_run(database, lane)) is not None:
         found.append(
             _("Run %(run)s is not over, and there can be one at a time.") % {"run": run.pk}
         )

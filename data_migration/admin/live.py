@@ -199,6 +199,7 @@ def document(run: Run, database: str, after: int) -> dict[str, Any]:
                 "word": str(bar.word),
                 "percent": bar.percent,
                 "text": bar.text,
+                "done": _number(bar.done),
             }
             for bar in found
         ],

@@ -7,6 +7,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from django.contrib import messages as notices
+from django.core.exceptions import PermissionDenied
 from django.db.models import Max, Q, QuerySet
 from django.http import (
     HttpRequest,
@@ -24,17 +25,21 @@ from ..launch.handover import availability
 from ..ledger import about, dismiss
 from ..models import MigrationState, RowError, Run, RunStep
 from ..outcomes import MessageKind, OnError
+from ..patches.definition import label_of_step
 from ..reports.causes import causes, like
-from .base import ACT, START, LedgerAdmin, number_in
+from .base import ACT, RUN_PATCH, START, LedgerAdmin, may, number_in, permission_to_mend
 from .confirmation import confirm
 from .export import csv_lines
 from .intents import Action, Intent
+from .patch_intents import PatchAction
 
 _PAGE = 100
 #: So many rows are chosen for a retry at once; beyond it a migration's failed rows are retried
 #: as a whole.
 _RETRIED = 5000
 _RUNS = 25
+#: Either lets somebody mend some failures; see :func:`permission_to_mend`.
+_MENDING = (START, RUN_PATCH)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -113,11 +118,7 @@ class MessageAdmin(LedgerAdmin):
     """Failed rows, warnings and conflicts."""
 
     def get_urls(self) -> list[URLPattern]:
-        acting: dict[str, Any] = {
-            "methods": ACT,
-            "needs": [START],
-            "page": "rowerror_changelist",
-        }
+        acting: dict[str, Any] = {"methods": ACT, "page": "rowerror_changelist"}
         return [
             self.route("", self.messages, "changelist"),
             self.route("export/", self.export, "export"),
@@ -150,6 +151,7 @@ class MessageAdmin(LedgerAdmin):
             kinds=MessageKind.choices,
             labels=MigrationState.objects.using(self.database).values_list("label", flat=True),
             runs=self._runs(chosen),
+            may_mend=any(may(request, each) for each in _MENDING),
             unavailable=availability().reason,
         )
 
@@ -169,7 +171,11 @@ class MessageAdmin(LedgerAdmin):
 
     def retry(self, request: HttpRequest) -> HttpResponseBase:
         """Ask whether the rows of the chosen failures are to be read again."""
-        failed = self._chosen(request).filter(key_hash__isnull=False)
+        chosen = self._chosen(request)
+        labels = _labels_of(chosen)
+        if patches := [patch for label in labels if (patch := label_of_step(label)) is not None]:
+            return self._retry_patches(request, patches, is_all=len(patches) == len(labels))
+        failed = chosen.filter(key_hash__isnull=False)
         rows = list(failed.order_by("pk").values_list("pk", "migration__label")[: _RETRIED + 1])
         if not rows:
             notices.warning(request, _("None of them is an open failure of a row with a key."))
@@ -191,6 +197,20 @@ class MessageAdmin(LedgerAdmin):
         confirmation = confirm(intent, self.database)
         return self.page(request, "confirm", f"{Action.RETRY.label}", confirmation=confirmation)
 
+    def _retry_patches(
+        self, request: HttpRequest, patches: list[str], *, is_all: bool
+    ) -> HttpResponse:
+        """Ask whether the patches are to process again what failed: all of it, not some."""
+        if not is_all:
+            notices.warning(
+                request,
+                _("Failures of patches and of migrations cannot be retried by one run."),
+            )
+            return self._back(request)
+        asked = [("action", PatchAction.RETRY.value), ("on_error", OnError.CONTINUE.value)]
+        query = urlencode([*asked, *(("label", patch) for patch in patches)])
+        return HttpResponseRedirect(f"{self.url('patchrecord_confirm')}?{query}")
+
     def dismiss(self, request: HttpRequest) -> HttpResponse:
         """Close the chosen failures."""
         rows = dismiss(
@@ -204,7 +224,12 @@ class MessageAdmin(LedgerAdmin):
         return self._back(request)
 
     def _chosen(self, request: HttpRequest) -> QuerySet[RowError]:
-        """The open failures that are ticked; with ``like`` all of a cause that were shown."""
+        """The open failures that are ticked; with ``like`` all of a cause that were shown.
+
+        Raises :exc:`PermissionDenied` for those of migrations, or of patches, without permission.
+        """
+        if not any(may(request, each) for each in _MENDING):
+            raise PermissionDenied
         found = RowError.objects.using(self.database)
         if "like" in request.POST:
             chosen = Filter.exactly(request.POST)
@@ -216,7 +241,10 @@ class MessageAdmin(LedgerAdmin):
                 number for text in request.POST.getlist("message") if (number := number_in(text))
             ]
             found = found.filter(pk__in=ticked)
-        return found.filter(kind=MessageKind.FAILURE, is_open=True)
+        found = found.filter(kind=MessageKind.FAILURE, is_open=True)
+        if not all(may(request, permission_to_mend(label)) for label in _labels_of(found)):
+            raise PermissionDenied
+        return found
 
     def _back(self, request: HttpRequest) -> HttpResponse:
         """To the messages, filtered as they were, without the cause that is dealt with."""
@@ -224,6 +252,11 @@ class MessageAdmin(LedgerAdmin):
         return HttpResponseRedirect(
             f"{self.url('rowerror_changelist')}{'?' if query else ''}{query}"
         )
+
+
+def _labels_of(messages: QuerySet[RowError]) -> list[str]:
+    """The labels of the steps that the messages are about."""
+    return list(messages.order_by().values_list("migration__label", flat=True).distinct())
 
 
 def _last_steps(database: str) -> list[int]:

@@ -20,6 +20,9 @@ from ..ledger import Ledger, give_up, queued_run
 from ..models import Run
 from ..options import RunOptions, never, silent
 from ..outcomes import RunKind
+from ..patches.discovery import discover as discover_patches
+from ..patches.options import PatchOptions
+from ..patches.runner import PatchRun, run_patches
 from ..plan.due import changed, due, has_rows, left_out, with_consequences, with_failures
 from ..plan.graph import Plan, PlanStep, build_plan
 from ..progress import Progress
@@ -28,6 +31,9 @@ from ..spec.discovery import discover
 from ..spec.migration import Migration
 from ..undo import Rollback, Selection, roll_back
 from ..utils.wording import error_text
+
+#: What executing a run comes to.
+Done = Import | Rollback | PatchRun
 
 
 def whole_plan(database: str) -> Plan:
@@ -126,7 +132,7 @@ def execute(
     progress: Progress | None = None,
     should_stop: Callable[[], bool] = never,
     warn: Callable[[str], None] = silent,
-) -> Import | Rollback:
+) -> Done:
     """Claim the queued run with this number and execute it in this process.
 
     What keeps it from beginning, a fault in a spec or another run, is recorded with it and
@@ -192,9 +198,19 @@ def _roll_back(
     return roll_back(selection, whole_plan(database), ledger, force=force, queued=queued)
 
 
+def _patch(
+    queued: Run, database: str, progress: Progress | None, callbacks: dict[str, Any]
+) -> PatchRun:
+    options = PatchOptions.from_recorded(
+        queued.options, mode=queued.mode, database=database, **callbacks
+    )
+    return run_patches(discover_patches(), options, progress=progress, queued=queued)
+
+
 #: Who executes a queued run: by its kind, the run, its database, the progress that is shown, and
 #: what is called back meanwhile (``should_stop`` and ``warn`` of :class:`RunOptions`).
-EXECUTORS: dict[str, Callable[[Run, str, Progress | None, dict[str, Any]], Import | Rollback]] = {
+EXECUTORS: dict[str, Callable[[Run, str, Progress | None, dict[str, Any]], Done]] = {
     RunKind.IMPORT: _import,
     RunKind.ROLLBACK: _roll_back,
+    RunKind.PATCH: _patch,
 }

@@ -59,7 +59,7 @@ def execute_run(run: int, database: str) -> str:
             text = error_text(error)
             logger.warning("Run %s: %s", run, text)
             return text
-    return str(done.run.status)
+    return str(done.run.status) if done.run is not None else ""
 
 
 @task

@@ -39,7 +39,7 @@ class Schema:
 
     def too_early(self, definition: Definition) -> str:
         """Which of the schema migrations that it needs are missing; empty where none is."""
-        missing = [each for each in definition.patch.needs if not self._is_applied(each)]
+        missing = [each for each in definition.patch.needs if not self.is_applied(each)]
         if not missing:
             return ""
         return (
@@ -49,7 +49,7 @@ class Schema:
 
     def too_late(self, definition: Definition) -> str:
         """Which of the schema migrations before which it has to run are applied already."""
-        gone = [each for each in definition.patch.before if self._some_applied(each)]
+        gone = [each for each in definition.patch.before if self.is_begun(each)]
         if not gone:
             return ""
         return (
@@ -65,13 +65,15 @@ class Schema:
         waits = bool(self.too_early(definition))
         return BEFORE if definition.patch.before and not waits else AFTER
 
-    def _is_applied(self, name: SchemaName) -> bool:
+    def is_applied(self, name: SchemaName) -> bool:
+        """Whether all that is meant by the name is applied."""
         if name[0] in self.unmigrated:
             return True
         meant = set(meant_by(name, self.known)) or set(meant_by(name, self.applied))
         return bool(meant) and meant <= self.applied
 
-    def _some_applied(self, name: SchemaName) -> bool:
+    def is_begun(self, name: SchemaName) -> bool:
+        """Whether any of it is applied."""
         return any(each in self.applied for each in meant_by(name, self.known | self.applied))
 
 

@@ -14,7 +14,8 @@ from ...launch import jobs
 from ...ledger import FINISHED, Ledger
 from ...models import RowError, RunStep
 from ...options import MaxErrors, RunOptions
-from ...outcomes import MessageKind, Mode, OnError, RunStatus
+from ...outcomes import MessageKind, Mode, OnError, PatchState, RunStatus
+from ...patches.runner import PatchRun
 from ...plan.due import pending, waiting
 from ...plan.graph import Plan
 from ...progress import Progress, for_stream
@@ -141,6 +142,8 @@ class Command(LegacyCommand):
             )
         if isinstance(done, Import):
             self._show(done, Ledger(options["database"]), options)
+        elif isinstance(done, PatchRun):
+            self._show_patches(done)
         else:
             self.print_rollback(done, options)
 
@@ -216,6 +219,13 @@ class Command(LegacyCommand):
                 f"{number_of(failed, 'row')} failed. See: manage.py show_legacy --messages",
                 returncode=EXIT_FAILED,
             )
+
+    def _show_patches(self, done: PatchRun) -> None:
+        """What became of a run of patches that waited for a worker."""
+        for label, state in done.states.items():
+            self.tell(f"{label}: {PatchState(state).label}")
+        if problems := done.problems():
+            raise CommandError("\n".join(problems), returncode=EXIT_FAILED) from done.error
 
     def _progress(self, options: dict[str, Any]) -> Progress:
         if options["no_progress"] or options["verbosity"] == 0:

@@ -87,6 +87,8 @@ class LiveRun {
     setText(row.querySelector("[data-dm-percent]"), bar.percent === null ? "" : `${bar.percent} %`);
     setText(row.querySelector("[data-dm-text]"), bar.text);
     showState(row.querySelector("[data-dm-state]"), "dmState", bar);
+    const told = document.querySelector(`[data-dm-progress="${CSS.escape(bar.migration)}"]`);
+    if (told) setText(told, bar.done);
   }
 
   addFailures(failures) {

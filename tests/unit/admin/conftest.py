@@ -17,6 +17,7 @@ from tests.apps.library.testing import migrate
 
 STATUS = "/admin/data_migration/migrationstate/"
 RUNS = "/admin/data_migration/run/"
+PATCHES = "/admin/data_migration/patchrecord/"
 MESSAGES = "/admin/data_migration/rowerror/"
 
 

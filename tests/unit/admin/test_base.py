@@ -8,7 +8,8 @@ from django.test import Client
 from django.urls import clear_script_prefix, get_resolver, set_script_prefix
 
 from data_migration.models import RowError, Run
-from tests.unit.admin.conftest import MESSAGES, RUNS, STATUS, Login
+from tests.support.specs import NewApp
+from tests.unit.admin.conftest import MESSAGES, PATCHES, RUNS, STATUS, Login
 
 pytestmark = pytest.mark.django_db
 
@@ -16,7 +17,7 @@ METHODS = ("get", "head", "put", "patch", "delete", "post")
 REHEARSE = {"action": "rehearse", "label": "library"}
 ROLL_BACK = {"action": "rollback", "label": "library"}
 
-#: Address -> what may be done there.
+#: Address -> what may be done there; "ask" is to look at and to post, with its own permissions.
 PAGES = {
     STATUS: "get",
     f"{STATUS}confirm/": "post",
@@ -26,12 +27,27 @@ PAGES = {
     f"{RUNS}{{run}}/live/": "get",
     f"{RUNS}{{run}}/stop/": "post",
     f"{RUNS}{{run}}/resume/": "post",
+    PATCHES: "get",
+    f"{PATCHES}confirm/": "ask",
+    f"{PATCHES}desk.greet/": "get",
     MESSAGES: "get",
     f"{MESSAGES}export/": "get",
     f"{MESSAGES}retry/": "post",
     f"{MESSAGES}dismiss/": "post",
 }
+#: What is looked at, and has a page of HTML.
+READ = (
+    *(STATUS, RUNS, f"{RUNS}{{run}}/", MESSAGES, PATCHES, f"{PATCHES}desk.greet/"),
+    f"{PATCHES}confirm/?action=fake&label=desk.greet",
+)
 each_page = pytest.mark.parametrize("address", PAGES)
+
+
+@pytest.fixture(autouse=True)
+def _desk(new_app: NewApp) -> None:
+    """An app with a patch."""
+    code = "from data_migration.patches import patch\n@patch\ndef greet(ctx): pass\n"
+    new_app("desk", patches=code)
 
 
 def ask(client: Client, method: str, address: str, run: Run, **data: str) -> int:
@@ -41,7 +57,9 @@ def ask(client: Client, method: str, address: str, run: Run, **data: str) -> int
 
 def test_the_list_of_pages_here_is_complete() -> None:
     patterns = [
-        f"/admin/{outer.pattern}{inner.pattern}".replace("<int:number>", "{run}")
+        f"/admin/{outer.pattern}{inner.pattern}".replace("<int:number>", "{run}").replace(
+            "<path:label>", "desk.greet"
+        )
         for outer in get_resolver().url_patterns[0].url_patterns
         if str(outer.pattern).startswith("data_migration/")
         for inner in outer.url_patterns
@@ -70,7 +88,7 @@ def test_who_is_no_staff_is_sent_to_the_login(login: Login, imported: Run, addre
 
 @each_page
 def test_staff_that_may_not_view_may_nothing(login: Login, imported: Run, address: str) -> None:
-    for client in (login(), login("start_run", "rollback_run")):
+    for client in (login(), login("start_run", "rollback_run", "run_patch", "fake_patch")):
         for method in METHODS:
             assert ask(client, method, address, imported) == 403, method
     assert Run.objects.count() == 1
@@ -81,7 +99,9 @@ def test_a_viewer_may_read_and_nothing_more(viewer: Client, imported: Run, addre
     is_page = PAGES[address] == "get"
     for method in METHODS:
         status = ask(viewer, method, address, imported)
-        if method in ("get", "head"):
+        if PAGES[address] == "ask":
+            assert status == (403 if method in ("get", "head", "post") else 405), method
+        elif method in ("get", "head"):
             # What acts is refused at once where the address alone tells what it takes.
             assert status in ((200,) if is_page else (302, 403)), method
         elif method == "post":
@@ -94,12 +114,13 @@ def test_a_viewer_may_read_and_nothing_more(viewer: Client, imported: Run, addre
 
 @each_page
 def test_a_starter_may_post_where_something_is_done(
-    starter: Client, imported: Run, address: str
+    login: Login, imported: Run, address: str
 ) -> None:
     # To look at what acts leads to a page.
-    allowed = {PAGES[address], "get", "head"}
+    allowed = {"post" if PAGES[address] == "ask" else PAGES[address], "get", "head"}
+    client = login("view_run", "start_run", "run_patch")
     for method in METHODS:
-        status = ask(starter, method, address, imported)
+        status = ask(client, method, address, imported)
         assert status in ((200, 302) if method in allowed else (405,)), method
 
 
@@ -160,10 +181,10 @@ def test_a_run_is_acted_on_by_those_who_may_start_one_like_it(
 
 
 @pytest.mark.parametrize(
-    "address", [address for address, method in PAGES.items() if method == "post"]
+    "address", [address for address, method in PAGES.items() if method != "get"]
 )
 def test_without_a_csrf_token_nothing_is_done(login: Login, imported: Run, address: str) -> None:
-    user = login("view_run", "start_run", "rollback_run")
+    user = login("view_run", "start_run", "rollback_run", "run_patch")
     client = Client(enforce_csrf_checks=True)
     client.cookies = user.cookies
     assert ask(client, "post", address, imported) == 403
@@ -176,8 +197,9 @@ def test_the_index_shows_the_pages_to_those_who_may_view(login: Login) -> None:
 
 
 def test_the_pages_of_a_second_site_lead_to_that_site(login: Login, imported: Run) -> None:
-    client = login("view_run", "start_run", "rollback_run")
-    for address in ("migrationstate/", "run/", f"run/{imported.pk}/", "rowerror/"):
+    client = login("view_run", "start_run", "rollback_run", "run_patch", "fake_patch")
+    patches = ("patchrecord/", "patchrecord/desk.greet/", "patchrecord/confirm/?action=rehearse")
+    for address in ("migrationstate/", "run/", f"run/{imported.pk}/", "rowerror/", *patches):
         text = client.get(f"/office/data_migration/{address}").content.decode()
         assert "/office/data_migration/" in text
         assert "/admin/data_migration/" not in text
@@ -191,19 +213,46 @@ def test_under_a_script_name_every_link_has_it(
     # As the handlers of WSGI and ASGI do it before a request; the test client does not.
     set_script_prefix("/shop/")
     request.addfinalizer(clear_script_prefix)
-    for address in (STATUS, RUNS, f"{RUNS}{imported.pk}/", MESSAGES):
+    for address in (STATUS, RUNS, f"{RUNS}{imported.pk}/", PATCHES, MESSAGES):
         text = viewer.get(address).content.decode()
         assert 'href="/admin/' not in text
         assert 'action="/admin/' not in text
         assert "/shop/admin/data_migration/" in text
 
 
-@pytest.mark.parametrize("address", [STATUS, RUNS, f"{RUNS}{{run}}/", MESSAGES])
+@pytest.mark.parametrize("address", READ)
 def test_no_page_has_script_or_style_of_its_own(login: Login, imported: Run, address: str) -> None:
-    client = login("view_run", "start_run", "rollback_run")
+    client = login("view_run", "start_run", "rollback_run", "run_patch", "fake_patch")
     text = client.get(address.format(run=imported.pk)).content.decode()
+    assert 'id="content-main"' in text
     assert "<style" not in text
     assert " style=" not in text
     assert "javascript:" not in text
     assert not [part for part in text.split("<script")[1:] if " src=" not in part.split(">")[0]]
     assert not [word for word in (" onclick=", " onload=", " onchange=") if word in text]
+
+
+@pytest.mark.parametrize("action", ["rehearse", "run", "retry", "fake", "rollback"])
+def test_each_button_of_patches_takes_its_own_permission(
+    login: Login, imported: Run, action: str
+) -> None:
+    needed = {"fake": "fake_patch", "rollback": "rollback_run"}.get(action, "run_patch")
+    all_of_them = {"run_patch", "fake_patch", "rollback_run", "start_run"}
+    others = login("view_run", *sorted(all_of_them - {needed}))
+    data = {"action": action, "label": "desk.greet"}
+    for method in ("get", "post"):
+        assert getattr(others, method)(f"{PATCHES}confirm/", data).status_code == 403, method
+    assert login("view_run", needed).get(f"{PATCHES}confirm/", data).status_code == 200
+    assert Run.objects.count() == 1
+
+
+def test_a_login_in_between_leads_back_to_the_question_about_patches(
+    client: Client, imported: Run
+) -> None:
+    User.objects.create_superuser("ada", password="ada")
+    address = f"{PATCHES}confirm/?action=run&label=desk.greet"
+    sent = client.post(address, {"action": "run", "label": "desk.greet"})
+    response = client.post(sent.url, {"username": "ada", "password": "ada"}, follow=True)
+    assert response.redirect_chain == [(address, 302)]
+    assert "Runs 1 patch and writes" in response.content.decode()
+    assert Run.objects.count() == 1
