@@ -6,8 +6,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from django.db.models import QuerySet
+from django.db.models import Manager, QuerySet
 
+from ..exceptions import SpecError
+from ..fields.lookup import table_of
 from ..fields.primary_keys import pk_from_text, pk_to_text
 from ..rows.keys import key_text
 from ..utils.databases import database_of
@@ -39,7 +41,7 @@ class Page:
 
     def again(self) -> list[Any]:
         """The objects as they are in the database."""
-        return list(self.rows())
+        return once(self.rows())
 
     def halves(self) -> list[Page]:
         middle = len(self.keys) // 2
@@ -52,28 +54,39 @@ class Page:
 class Walk:
     """A walk over the objects of a queryset by their primary key.
 
-    ``wants_objects``: else a page has the keys alone.
+    ``wants_objects``: else a page has the keys alone. Whatever order the queryset has counts for
+    nothing. Raises :exc:`SpecError` for a queryset whose objects would be others if it is narrowed
+    to a range of keys.
     """
 
-    def __init__(self, rows: QuerySet[Any], *, database: str, wants_objects: bool) -> None:
+    def __init__(
+        self, rows: QuerySet[Any] | Manager[Any], *, database: str, wants_objects: bool
+    ) -> None:
+        rows = rows.all() if isinstance(rows, Manager) else rows
+        if reason := why_not_walked(rows, database=database):
+            raise SpecError(reason)
         self.model = rows.model
         self._database = database
-        self._rows = rows.using(database).order_by("pk")
+        self._db = database_of(database)
+        rows = rows if wants_objects else rows.select_related(None).prefetch_related(None)
+        self._rows: QuerySet[Any] = rows.using(database).order_by("pk")
+        self._rows.query.standard_ordering = True  # which reverse() has turned
+        self._comes_once = comes_once(self._rows)
         self._wants_objects = wants_objects
         self.to_text = pk_to_text(self.model)
         self.from_text = pk_from_text(self.model)
 
     def upper(self) -> Any:
         """The highest key; None where there is no object."""
-        return self._rows.order_by("-pk").values_list("pk", flat=True).first()
+        return self._keys(self._rows).order_by("-pk").first()
 
     def lower(self, after: Any, upper: Any) -> Any:
         """The lowest key behind another; None where there is no object."""
-        return self.between(after, upper).values_list("pk", flat=True).first()
+        return self._keys(self.between(after, upper)).first()
 
     def total(self, after: Any, upper: Any, *, below: Any = None) -> int:
         """How many objects are behind a key, up to another."""
-        return self.between(after, upper, below=below).count()
+        return self._keys(self.between(after, upper, below=below)).count()
 
     def page(
         self, after: Any, upper: Any, size: int, *, lower: Any = None, below: Any = None
@@ -81,30 +94,146 @@ class Walk:
         """The next objects behind a key, up to another, locked; in the transaction of the page.
 
         ``lower`` and ``below`` are the bounds of a range: the first is in it, the second is not.
+        Without any objects it is the end. Until the transaction ends nobody else can change them.
         """
-        return self._page(self.between(after, upper, lower=lower, below=below)[:size])
+        while True:
+            rows = self.between(after, upper, lower=lower, below=below)
+            if (locked := self._locked_at_once(rows)) is not None:
+                return self._page(locked[:size])
+            keys = list(self._keys(rows)[:size])
+            page = self.only(keys)
+            if page.keys or not keys:
+                return page
+            after = keys[-1]  # others changed all of them while we waited for their locks
 
     def only(self, keys: Sequence[Any]) -> Page:
-        """The objects with these keys, as far as they are among the rows."""
-        return self._page(self._select(keys))
-
-    def _page(self, rows: QuerySet[Any]) -> Page:
-        locked = database_of(self._database).locking(rows) if not rows.query.is_sliced else rows
-        if rows.query.is_sliced:
-            locked = rows.select_for_update(
-                no_key=database_of(self._database).locks_all_but_the_key
-            )
-        if not self._wants_objects:
-            return Page(list(locked.values_list("pk", flat=True)), [], self._select)
-        objects = list(locked)
-        return Page([item.pk for item in objects], objects, self._select)
+        """The objects with these keys, locked, as far as they are among the rows."""
+        if not keys:
+            return Page([], [], self._select)
+        rows = self._select(keys)
+        if (locked := self._locked_at_once(rows)) is not None:
+            return self._page(locked)
+        # First the rows alone, whatever the queryset is like. Then those that are still in it.
+        rows = self._select(self._locked(keys))
+        return self._page(rows.select_for_update() if self._db.may_read_old_rows else rows)
 
     def between(
         self, after: Any, upper: Any, *, lower: Any = None, below: Any = None
     ) -> QuerySet[Any]:
         """The objects between two keys, in their order."""
-        bounds = {"pk__gt": after, "pk__lte": upper, "pk__gte": lower, "pk__lt": below}
-        return self._rows.filter(**{k: value for k, value in bounds.items() if value is not None})
+        bounds = {"gt": after, "lte": upper, "gte": lower, "lt": below}
+        rows = self._rows
+        for lookup, key in bounds.items():
+            if key is not None:
+                rows = rows.filter(**{f"pk__{lookup}": key})
+            if isinstance(key, tuple):
+                # MySQL finds no range of an index in a comparison of several columns.
+                first = self.model._meta.pk_fields[0].attname
+                rows = rows.filter(**{f"{first}__{lookup.rstrip('e')}e": key[0]})
+        return rows
+
+    def _page(self, rows: QuerySet[Any]) -> Page:
+        if not self._wants_objects:
+            keys = dict.fromkeys(rows.values_list("pk", flat=True))
+            return Page(list(keys), [], self._select)
+        objects = once(rows)
+        return Page([item.pk for item in objects], objects, self._select)
+
+    def _locked_at_once(self, rows: QuerySet[Any]) -> QuerySet[Any] | None:
+        """The rows as they are read and locked in one query; None where that cannot be.
+
+        PostgreSQL locks no rows of a query with DISTINCT or groups. Without OF, MariaDB would lock
+        those of other tables as well, for which everybody else has to wait.
+        """
+        if not self._comes_once:
+            return None
+        features = self._db.connection.features
+        if not (joined(rows) or rows.query.select_related):
+            return self._db.locking(rows)
+        has_of = features.has_select_for_update_of or not features.has_select_for_update
+        is_one_table = not self.model._meta.parents
+        if not (has_of and is_one_table and len(self.model._meta.pk_fields) == 1):
+            return None  # Django's OF knows no keys of several columns
+        return self._db.locking(rows, of=("self",))
+
+    def _locked(self, keys: Sequence[Any]) -> Sequence[Any]:
+        """The keys of those rows that are still there, now that they are locked."""
+        if not self._db.connection.features.has_select_for_update:
+            return keys
+        own = self._db.locking(table_of(self.model, self._database).filter(pk__in=keys))
+        if self.model._meta.parents:  # whose rows are locked where they are read
+            return [each.pk for each in own]
+        return list(own.values_list("pk", flat=True))
+
+    def _keys(self, rows: QuerySet[Any]) -> QuerySet[Any]:
+        keys = rows.select_related(None).prefetch_related(None).values_list("pk", flat=True)
+        return keys if self._comes_once else keys.distinct()
 
     def _select(self, keys: Sequence[Any]) -> QuerySet[Any]:
         return self._rows.filter(pk__in=keys)
+
+
+def once(rows: QuerySet[Any]) -> list[Any]:
+    """The objects of a query, each once: a join may bring one several times."""
+    return list({item.pk: item for item in rows}.values())
+
+
+def joined(rows: QuerySet[Any]) -> list[Any]:
+    """The joins of the query, but those that Django makes when it is executed."""
+    query = rows.query
+    return [
+        table
+        for alias, table in query.alias_map.items()
+        if query.alias_refcount[alias] and table.join_type is not None
+    ]
+
+
+def comes_once(rows: QuerySet[Any]) -> bool:
+    """Whether each object is one row of the query, and a row of its table."""
+    query = rows.query
+    if query.distinct or query.group_by is not None or query.extra_tables:
+        return False
+    return all(each.join_field.many_to_one or each.join_field.one_to_one for each in joined(rows))
+
+
+def why_not_walked(rows: Any, *, database: str) -> str:
+    """Why a queryset cannot be walked by keys, and what to do; empty where it can."""
+    queryset: Any = rows
+    if not isinstance(rows, QuerySet):
+        return (
+            f"queryset() returns a {type(rows).__name__}. It has to return a QuerySet, such as"
+            " Item.objects.filter(...), which is then read in pages."
+        )
+    query, own = rows.query, f"queryset() of {rows.model._meta.label}"
+    pages = "It is read in pages by the keys of its objects"
+    if queryset._fields is not None:
+        return (
+            f"{own} has values() or values_list(), so it gives no objects. Leave them out; only()"
+            " reads few columns, too."
+        )
+    if query.is_sliced:
+        return (
+            f"{own} is sliced. {pages}, so it cannot have a beginning and an end of its own. Leave"
+            " the slice out: batch_size is how many are read at once, --limit how many at all."
+        )
+    if query.combinator:
+        return (
+            f"{own} is a {query.combinator}(). {pages}, and Django cannot narrow that. Write"
+            " filter(Q(...) | Q(...)), or filter(pk__in=...) with the keys of the parts."
+        )
+    if query.distinct_fields:
+        return (
+            f"{own} has distinct() with fields. {pages}, and which objects are the first ones"
+            " would differ from page to page. Write filter(pk__in=...) with the keys of these."
+        )
+    if any(getattr(each, "contains_over_clause", False) for each in query.annotations.values()):
+        return (
+            f"{own} has a Window(). {pages}, and its values would be those of the page. Write"
+            " filter(pk__in=...) with the keys of the objects you mean."
+        )
+    if queryset._db not in (None, database):
+        return (
+            f"{own} reads from the database {queryset._db!r}, and the patch runs on {database!r}."
+            " Leave using() out, or name the other one with --database."
+        )
+    return ""

@@ -7,7 +7,7 @@ that writes it.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from decimal import ROUND_HALF_EVEN, ROUND_HALF_UP
 from functools import cached_property
 from typing import Any, ClassVar
@@ -94,19 +94,31 @@ class Database:
         """Whether a row may be locked so that others may still refer to it."""
         return self.connection.features.has_select_for_no_key_update
 
-    def locking(self, rows: QuerySet[Any], *, to_delete: bool = False) -> QuerySet[Any]:
+    @property
+    def may_read_old_rows(self) -> bool:
+        """Whether a query without locks may read rows as they were when the transaction began.
+
+        Where a row that was changed since cannot be locked then (PostgreSQL), that is no harm.
+        """
+        return False
+
+    def locking(
+        self, rows: QuerySet[Any], *, to_delete: bool = False, of: Sequence[str] = ()
+    ) -> QuerySet[Any]:
         """``rows`` as they are to be read for a change: nobody else's can come before it.
 
         They stay locked until the transaction ends, which this needs. The lock is the one that
         the change itself would take, only earlier. Where the database has none (SQLite), whoever
         would write first is refused, or we are. The order is that of the keys, so that two who
         lock the same rows do not wait for each other.
+
+        ``of`` names the relations whose rows are locked, ``self`` those of the model. Without it
+        nothing is selected along: that is not changed, and may be on the side of a join that
+        PostgreSQL does not lock.
         """
         no_key = self.locks_all_but_the_key and not to_delete
-        # What is selected along is not changed, and may be on the side of a join that PostgreSQL
-        # does not lock.
-        rows = rows.select_related(None).order_by("pk")
-        return rows.select_for_update(no_key=no_key)
+        rows = rows.order_by("pk") if of else rows.select_related(None).order_by("pk")
+        return rows.select_for_update(no_key=no_key, of=of)
 
     def values_in_query(self, at_most: int) -> int:
         """How many values one query takes, ``at_most`` where the database would take more."""
@@ -213,6 +225,11 @@ class MySQL(Database):
         with self.connection.cursor() as cursor:
             cursor.execute("SELECT @@max_allowed_packet")
             return int(cursor.fetchone()[0])
+
+    @property
+    def may_read_old_rows(self) -> bool:
+        connection: Any = self.connection
+        return connection.isolation_level not in ("read committed", "read uncommitted")
 
     def refuse_too_long(self, statement: str, params: Any = ()) -> None:
         values = list(params.values() if isinstance(params, Mapping) else params)
