@@ -7,7 +7,7 @@ import json
 import os
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, nullcontext, redirect_stderr
 from typing import Any
 
@@ -17,8 +17,10 @@ from django.db.utils import Error
 
 from ..exceptions import DataMigrationError, SpecError
 from ..launch.jobs import whole_plan
-from ..options import LARGEST
+from ..options import LARGEST, MaxErrors
+from ..outcomes import OnError
 from ..plan.graph import Plan
+from ..progress import Progress, for_stream
 from ..reports import rollback as report
 from ..undo import Rollback
 from ..utils.wording import error_text, exit_text
@@ -55,13 +57,11 @@ class OwnCommand(BaseCommand):
 class LegacyCommand(OwnCommand):
     """Base of the commands that work on migrations."""
 
+    #: What a label is, for ``--help``.
+    labels_help = "app_label or app_label.ClassName; all migrations without one"
+
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument(
-            "labels",
-            nargs="*",
-            metavar="LABEL",
-            help="app_label or app_label.ClassName; all migrations without one",
-        )
+        parser.add_argument("labels", nargs="*", metavar="LABEL", help=self.labels_help)
         parser.add_argument(
             "--database",
             default=DEFAULT_DB_ALIAS,
@@ -100,6 +100,12 @@ class LegacyCommand(OwnCommand):
     def width(self) -> int | None:
         """How wide a line of the result may be; None where that is nobody's terminal."""
         return width_of(self.stdout)
+
+    def progress(self, options: dict[str, Any]) -> Progress:
+        """What shows the progress of a run, as loudly as was asked."""
+        if options["no_progress"] or options["verbosity"] == 0:
+            return Progress()
+        return for_stream(sys.stderr)
 
     def print_rollback(self, done: Rollback, options: dict[str, Any]) -> None:
         """Tell what a rollback undid, in the format and as loudly as was asked."""
@@ -149,6 +155,30 @@ def exit_codes() -> Iterator[None]:
         raise CommandError(error_text(error), returncode=EXIT_FAILED) from error
     except SystemExit as error:  # of a receiver or a model: whoever calls it is not heard
         raise CommandError(f"{exit_text(error)}.", returncode=EXIT_FAILED) from error
+
+
+def failures_allowed(options: dict[str, Any]) -> dict[str, Any]:
+    """``--on-error`` and ``--max-errors`` as fields of options; the latter means to go on.
+
+    Raises :exc:`SpecError` where they exclude each other.
+    """
+    asked = options["max_errors"]
+    max_errors = None if asked is None else MaxErrors.parse(str(asked))
+    default = OnError.CONTINUE if max_errors else OnError.STOP
+    if max_errors and options["on_error"] == OnError.STOP:
+        raise SpecError("--max-errors makes no sense with --on-error stop: choose one.")
+    return {"on_error": OnError(options["on_error"] or default), "max_errors": max_errors}
+
+
+def refuse_beside_run(options: dict[str, Any], names: Iterable[str]) -> None:
+    """A recorded run has its options already. Raises :exc:`SpecError` when others are given."""
+    if given := [name for name in names if options[name]]:
+        named = ", ".join("labels" if n == "labels" else f"--{n.replace('_', '-')}" for n in given)
+        raise SpecError(f"--run executes a run as it was recorded: leave out {named}.")
+
+
+def tell_of_stop() -> None:
+    say("Stopping after this batch. Press Ctrl-C again to stop at once.")
 
 
 def say(text: str) -> None:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from .links import BeforeImage, DeferredRelation, MigrationState, RowLink
 from .patches import PatchRecord
 from .ranges import StepRange
-from .runs import RowError, Run, RunLock, RunStep
+from .runs import PATCH_STEP, RowError, Run, RunLock, RunStep
 
 __all__ = [
+    "PATCH_STEP",
     "BeforeImage",
     "DeferredRelation",
     "MigrationState",

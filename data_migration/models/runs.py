@@ -12,6 +12,9 @@ from ..utils import processes
 from .counts import Counted, is_fresh
 from .links import MigrationState
 
+#: What steps of patches have before the label, beside those of migrations.
+PATCH_STEP = "patch:"
+
 
 class Run(models.Model):
     """One execution of a plan, rehearsed or committed; or one that waits for a worker (queued).
@@ -139,6 +142,11 @@ class RunStep(Counted):
 
     def __str__(self) -> str:
         return f"{self.migration} ({self.status})"
+
+    @property
+    def label(self) -> str:
+        """That of its migration or patch, as people know it."""
+        return self.migration.removeprefix(PATCH_STEP)
 
     @property
     def current_status(self) -> str:

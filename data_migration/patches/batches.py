@@ -228,7 +228,7 @@ class Batches:
                 MessageKind.FAILURE, cause, row_number=number, key=key_text, key_hash=key_hash
             ),
         )
-        label = self._step.migration
+        label = self._step.label
         if self._options.on_error == OnError.STOP:
             raise StepFailed(
                 f"{label}: {key_text}: {cause}. {what_is_kept(self._step)} Mend the object or the"
@@ -245,7 +245,7 @@ class Batches:
         failed, failed_in_step = self._step.failed + in_run, self._step.failed + in_step
         if limit.is_exceeded(failed=failed, failed_in_step=failed_in_step, rows=self._step.total):
             raise TooManyErrors(
-                f"{self._step.migration}: {number_of(failed, 'object')} failed, more than"
+                f"{self._step.label}: {number_of(failed, 'object')} failed, more than"
                 f" --max-errors {limit} allows. {what_is_kept(self._step)}"
             )
 

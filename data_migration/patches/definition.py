@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from ..models import PATCH_STEP
 from .patch import Patch
-
-_PREFIX = "patch:"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -42,9 +41,9 @@ class Definition:
 
 def step_label(label: str) -> str:
     """What the steps of the patch are called in the ledger, beside those of migrations."""
-    return f"{_PREFIX}{label}"
+    return f"{PATCH_STEP}{label}"
 
 
 def label_of_step(migration: str) -> str | None:
     """The label of the patch whose step it is; None for that of a migration."""
-    return migration.removeprefix(_PREFIX) if migration.startswith(_PREFIX) else None
+    return migration.removeprefix(PATCH_STEP) if migration.startswith(PATCH_STEP) else None

@@ -29,6 +29,9 @@ from .statements import statement_patch
 PATCHES: Final = "patches"
 PATCHES_TXT: Final = "patches.txt"
 
+#: Its modules called patches are those of this room.
+_PACKAGE: Final = __package__.partition(".")[0]
+
 #: What is recorded of a patch without a comment in patches.txt.
 FIRST_REVISION: Final = "1"
 #: As long as the column of the ledger.
@@ -105,7 +108,7 @@ def find() -> Found:
     faults: list[CheckMessage] = []
     definitions: list[Definition] = []
     for app in apps.get_app_configs():
-        if app.module is not None:
+        if app.module is not None and app.name != _PACKAGE:
             finder = _Finder(app)
             finder.find()
             definitions += finder.definitions

@@ -54,8 +54,8 @@ class Schema:
             return ""
         return (
             f"It had to run before {_listed(gone)}, which {'is' if len(gone) == 1 else 'are'}"
-            f" applied. If its work is not needed any more, say so: manage.py run_patches --commit"
-            f" --fake {definition.label} --reason TEXT"
+            f" applied. If its work is not needed any more, say so: manage.py run_patches --fake"
+            f" {definition.label} --reason TEXT"
         )
 
     def phase(self, definition: Definition) -> str:

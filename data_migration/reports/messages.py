@@ -125,12 +125,10 @@ def _cells(row: tuple[Any, ...]) -> tuple[str, ...]:
     return migration, kind, where, column or "-", value or "-", one_line(cause)
 
 
-def summary(messages: QuerySet[RowError]) -> str:
-    """How many there are, and where each of them is told."""
-    return (
-        f"{number_of(messages.count(), 'message')}. One by one: manage.py show_legacy --messages"
-        " --all"
-    )
+def summary(messages: QuerySet[RowError], command: str = "show_legacy") -> str:
+    """How many there are, and which command tells each of them."""
+    number = number_of(messages.count(), "message")
+    return f"{number}. One by one: manage.py {command} --messages --all"
 
 
 def document(messages: QuerySet[RowError]) -> dict[str, Any]:

@@ -195,4 +195,4 @@ def what_is_kept(step: RunStep) -> str:
     """What stays of a step that is broken off."""
     if step.commits_batches:
         return "What was committed before is kept; the same command goes on there."
-    return f"Nothing of {step.migration} is kept."
+    return f"Nothing of {step.label} is kept."

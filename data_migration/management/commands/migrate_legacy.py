@@ -13,12 +13,11 @@ from ...exceptions import SpecError
 from ...launch import jobs
 from ...ledger import FINISHED, Ledger
 from ...models import RowError, RunStep
-from ...options import MaxErrors, RunOptions
-from ...outcomes import MessageKind, Mode, OnError, PatchState, RunStatus
+from ...options import RunOptions
+from ...outcomes import MessageKind, Mode, OnError, RunStatus
 from ...patches.runner import PatchRun
 from ...plan.due import pending, waiting
 from ...plan.graph import Plan
-from ...progress import Progress, for_stream
 from ...reports import messages as told
 from ...reports import migrations as report
 from ...run.runner import Import
@@ -35,10 +34,14 @@ from ..base import (
     LegacyCommand,
     check_database,
     exit_codes,
+    failures_allowed,
     positive,
+    refuse_beside_run,
     say,
+    tell_of_stop,
     width_of,
 )
+from ..patches import show_patch_run
 from ..workers import crew_options, reasons_not_split, refuse_workers
 
 
@@ -125,25 +128,25 @@ class Command(LegacyCommand):
         else:
             with stop_on_signals(tell_of_stop) as should_stop:
                 stoppable = replace(asked, should_stop=should_stop)
-                done = jobs.run(todo, stoppable, whole, ledger, self._progress(options))
+                done = jobs.run(todo, stoppable, whole, ledger, self.progress(options))
             self._show(done, ledger, options, done_before=len(selected) - len(todo))
 
     def _execute(self, options: dict[str, Any]) -> None:
         """Execute a run that waits for a worker."""
-        refuse_options_beside_run(options)
+        refuse_beside_run(options, _RECORDED)
         check_database(options["database"])
         with stop_on_signals(tell_of_stop) as should_stop:
             done = jobs.execute(
                 options["run"],
                 options["database"],
-                progress=self._progress(options),
+                progress=self.progress(options),
                 should_stop=should_stop,
                 warn=say,
             )
         if isinstance(done, Import):
             self._show(done, Ledger(options["database"]), options)
         elif isinstance(done, PatchRun):
-            self._show_patches(done)
+            show_patch_run(self, done, options)
         else:
             self.print_rollback(done, options)
 
@@ -220,18 +223,6 @@ class Command(LegacyCommand):
                 returncode=EXIT_FAILED,
             )
 
-    def _show_patches(self, done: PatchRun) -> None:
-        """What became of a run of patches that waited for a worker."""
-        for label, state in done.states.items():
-            self.tell(f"{label}: {PatchState(state).label}")
-        if problems := done.problems():
-            raise CommandError("\n".join(problems), returncode=EXIT_FAILED) from done.error
-
-    def _progress(self, options: dict[str, Any]) -> Progress:
-        if options["no_progress"] or options["verbosity"] == 0:
-            return Progress()
-        return for_stream(sys.stderr)
-
 
 def log_query(label: str, query: str) -> None:
     say(f"{label}:\n{without_configured(query.strip())}")
@@ -274,18 +265,12 @@ def _run_options(options: dict[str, Any]) -> RunOptions:
     mode = Mode.REHEARSAL
     if options["commit"]:
         mode = Mode.ATOMIC if options["atomic"] else Mode.COMMIT
-    asked = options["max_errors"]
-    max_errors = None if asked is None else MaxErrors.parse(str(asked))
-    default = OnError.CONTINUE if max_errors else OnError.STOP
-    if max_errors and options["on_error"] == OnError.STOP:
-        raise SpecError("--max-errors makes no sense with --on-error stop: choose one.")
     return RunOptions(
         mode=mode,
         database=options["database"],
         labels=tuple(options["labels"]),
         exclude=tuple(options["exclude"]),
-        on_error=OnError(options["on_error"] or default),
-        max_errors=max_errors,
+        **failures_allowed(options),
         limit=options["limit"],
         batch_size=options["batch_size"],
         update=options["update"],
@@ -298,20 +283,8 @@ def _run_options(options: dict[str, Any]) -> RunOptions:
     )
 
 
-def refuse_options_beside_run(options: dict[str, Any]) -> None:
-    """A recorded run has its options already. Raises :exc:`SpecError` when others are given."""
-    given = [name for name in _RECORDED if options[name]]
-    if given:
-        named = ", ".join("labels" if n == "labels" else f"--{n.replace('_', '-')}" for n in given)
-        raise SpecError(f"--run executes a run as it was recorded: leave out {named}.")
-
-
 _RECORDED = (
     *("labels", "exclude", "commit", "atomic", "plan", "check", "logquery", "limit", "update"),
     *("full", "retry_failed", "force_removal", "on_error", "max_errors", "batch_size"),
     *("workers", "distribute"),
 )
-
-
-def tell_of_stop() -> None:
-    say("Stopping after this batch. Press Ctrl-C again to stop at once.")
