@@ -4,7 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from inspect import isasyncgenfunction, isclass, iscoroutinefunction, isgeneratorfunction
+from inspect import (
+    getattr_static,
+    isasyncgenfunction,
+    isclass,
+    iscoroutinefunction,
+    isfunction,
+    isgeneratorfunction,
+    signature,
+)
 from typing import Any
 
 from django.apps import apps
@@ -17,6 +25,8 @@ from ..checks.faults import fault
 from ..checks.names import is_alike
 from ..utils.wording import guess, suggest
 from .definition import Definition
+from .faulty import Faulty
+from .modules import require_callable
 from .options import AFTER, BEFORE, PHASES
 from .patch import Patch, SchemaName
 
@@ -30,7 +40,15 @@ _PACKAGE = Patch.__module__.rpartition(".")[0]
 _KNOWN = {name for name in vars(Patch) if not name.startswith("_")}
 #: What is added to the attributes of a patch that is made of something else.
 _MADE = {"function", "execute", "module", "statement", "file"}
-_METHODS = ("queryset", "process", "process_batch", "execute", "is_needed", "throttle")
+#: Method -> what it takes.
+_METHODS = {
+    "queryset": ("self",),
+    "process": ("self", "item"),
+    "process_batch": ("self", "queryset"),
+    "execute": ("self",),
+    "is_needed": ("self",),
+    "throttle": ("self",),
+}
 
 
 def _is_listing(value: Any, is_entry: Callable[[Any], bool]) -> bool:
@@ -110,14 +128,27 @@ def check_attributes(definition: Definition) -> Iterator[CheckMessage]:
 def _check_methods(definition: Definition) -> Iterator[CheckMessage]:
     patch = definition.patch
     has = {name: patch.defines(name) for name in _METHODS}
-    for name in _METHODS:
-        method = getattr(patch, name)
+    if isinstance(made_of := vars(patch).get("function"), staticmethod):
+        try:
+            require_callable(definition.label, made_of.__func__)
+        except Faulty as faulty:
+            yield faulty.message(definition.label)
+    for name, parameters in _METHODS.items():
+        method = getattr_static(patch, name)
         is_late = iscoroutinefunction(method) or isasyncgenfunction(method)
-        if not callable(method) or is_late or (isgeneratorfunction(method) and name != "queryset"):
+        if not callable(getattr(patch, name)) or is_late or isgeneratorfunction(method):
             yield _methods(
                 definition,
                 f"{name} has to be a method that does its work when it is called.",
                 "Define it with def, without async and without yield.",
+            )
+            return
+        if isfunction(method) and not _takes(method, len(parameters)):
+            wanted = f"{name}({', '.join(parameters)})"
+            yield _methods(
+                definition,
+                f"{name}() cannot be called as {wanted}.",
+                f"Define it with def {wanted}.",
             )
             return
     if has["queryset"] and has["execute"]:
@@ -155,6 +186,14 @@ def _check_methods(definition: Definition) -> Iterator[CheckMessage]:
             " it did.",
             "Remove atomic: each batch is a transaction of its own.",
         )
+
+
+def _takes(function: Any, count: int) -> bool:
+    try:
+        signature(function).bind(*range(count))
+    except TypeError:
+        return False
+    return True
 
 
 def _methods(definition: Definition, problem: str, remedy: str) -> CheckMessage:

@@ -346,7 +346,7 @@ def _once(definitions: Iterable[Definition], faults: list[CheckMessage]) -> Iter
 
 def _repeated(definition: Definition) -> Definition:
     name = f"{definition.name}@{'_'.join(definition.revision.split())}"
-    return replace(definition, name=name, replaces=(*definition.replaces, definition.label))
+    return replace(definition, name=name, replaces=(definition.label,))
 
 
 def _target(patch: type[Patch]) -> Any:

@@ -45,7 +45,7 @@ def at_path(path: str) -> list[Named]:
     if patch := as_patch(value):
         return [Named(name_of(patch, names[-1]), patch)]
     if inspect.isfunction(value):
-        _require_callable(path, value)
+        require_callable(path, value)
         return [Named(path, class_of(value), is_ours=False)]
     kind = "a class" if inspect.isclass(value) else f"of the type {type(value).__name__}"
     raise Faulty(
@@ -156,7 +156,7 @@ def _of_module(module: ModuleType, path: str) -> list[Named]:
             " of its own.",
         )
     function = getattr(module, EXECUTE)
-    _require_callable(f"{path}.{EXECUTE}", function)
+    require_callable(f"{path}.{EXECUTE}", function)
     doc = function.__doc__ or module.__doc__
     named = {"__doc__": doc, "__module__": module.__name__, "module": module}
     return [Named(path, class_of(function, **named), is_ours=False)]
@@ -166,7 +166,7 @@ def _functions_of(module: ModuleType) -> Collection[str]:
     return [name for name, value in vars(module).items() if inspect.isfunction(value)]
 
 
-def _require_callable(path: str, function: Any) -> None:
+def require_callable(path: str, function: Any) -> None:
     """Raise :exc:`Faulty` for a function that cannot be called as patches are."""
     if inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function):
         problem = f"{path}() is asynchronous, so it would never be waited for."

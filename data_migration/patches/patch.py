@@ -11,6 +11,7 @@ from typing import Any, ClassVar, TypeVar, overload
 from django.apps.registry import Apps
 from django.db.models import Model, QuerySet
 
+from ..exceptions import SpecError
 from ..options import silent
 
 #: What a function that is decorated gets, and ``self.ctx`` of a class.
@@ -150,6 +151,12 @@ def patch(function: Any = None, **attributes: Any) -> Any:
     """
 
     def decorate(function: Any) -> Any:
+        if not inspect.isfunction(function):
+            name = getattr(function, "__name__", type(function).__name__)
+            raise SpecError(
+                f"@patch makes a patch of a function, and {name} is none. A class derives from"
+                " Patch and has its attributes itself."
+            )
         function.patch = class_of(function, **attributes)
         return function
 

@@ -354,6 +354,48 @@ def test_e095_a_method_that_would_do_nothing_when_it_is_called() -> None:
         assert only("E095", found(execute=method)).startswith("execute has to be a method")
 
 
+def test_e095_a_method_that_cannot_be_called() -> None:
+    def alone(item: Any) -> None:
+        pass
+
+    def more(self: Patch, item: Any, extra: Any) -> None:
+        pass
+
+    for method in (alone, more):
+        sentence = only("E095", found(queryset=queryset, process=method))
+        assert sentence == "process() cannot be called as process(self, item)."
+    for name, method in (("process", staticmethod(alone)), ("execute", lambda self, x=1: None)):
+        rest = {"queryset": queryset} if name == "process" else {}
+        assert found(**{name: method}, **rest) == []
+
+
+def test_a_method_may_be_that_of_the_class(new_app: NewApp) -> None:
+    text = f"{OURS}class Fill(Patch):\n    @classmethod\n    def execute(cls): pass\n"
+    assert checked(new_app("shops", patches=text)) == []
+
+
+@pytest.mark.parametrize(
+    ("function", "sentence"),
+    [
+        ("async def fill(ctx): pass", "is asynchronous, so it would never be waited for."),
+        ("def fill(ctx): yield", "is a generator, so calling it would do nothing."),
+        ("def fill(ctx, more): pass", "needs the parameters ctx, more."),
+    ],
+)
+def test_e090_a_function_with_the_decorator_that_cannot_be_run(
+    new_app: NewApp, function: str, sentence: str
+) -> None:
+    app = new_app("shops", patches=f"{OURS}@patch\n{function}\n")
+    assert checked(app) == [("E090", "shops.fill", f"shops.fill() {sentence}")]
+
+
+def test_e080_a_class_with_the_decorator(new_app: NewApp) -> None:
+    app = new_app("shops", patches=f"{OURS}@patch(needs=[])\nclass Fill(Patch): pass\n")
+    ((number, _, sentence),) = checked(app)
+    assert number == "E080"
+    assert "@patch makes a patch of a function, and Fill is none." in sentence
+
+
 @pytest.mark.parametrize(
     ("name", "sentence"),
     [

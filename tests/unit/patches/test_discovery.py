@@ -12,7 +12,6 @@ from data_migration.exceptions import SpecError, UnknownLabel
 from data_migration.patches import Context
 from data_migration.patches.digest import digest_of
 from data_migration.patches.discovery import discover, find
-from tests.apps.shop.models import Tag
 from tests.support.specs import App, NewApp
 from tests.unit.patches.finding import faults_of, labels_of, patches_of
 
@@ -159,15 +158,6 @@ def test_an_app_as_frappe_has_them_is_read_unchanged(frappe_shaped: App) -> None
         ("v12_0.name_tags", "1 1", "after", "Give a name to tags without one."),
     ]
     assert found[0].place == f"{frappe_shaped.folder / 'patches.txt'}, line 3"
-
-
-@pytest.mark.django_db
-def test_an_app_as_frappe_has_them_runs_unchanged(frappe_shaped: App) -> None:
-    for name in ("old one", "gone", "", " blue ", "# of none"):
-        Tag.objects.create(name=name)
-    for each in patches_of(frappe_shaped):
-        each.patch(Context(apps=apps, database="default")).execute()
-    assert sorted(Tag.objects.values_list("name", flat=True)) == ["added", "blue", "none", "sale"]
 
 
 def test_a_line_names_a_module_a_function_a_patch_or_a_module_of_ours(new_app: NewApp) -> None:
@@ -351,7 +341,7 @@ class Fill(Patch):
 def test_a_digest_ignores_comments_and_blanks_and_nothing_else(new_app: NewApp) -> None:
     app = new_app("shops", files={"names.txt": "a"})
     before = digest(app, CLASS)
-    assert len(before) == 32
+    assert before == "2d6e216403c2d6360ef1d3bda9208fcc"  # whichever Python reads it
     layout = "# new\n" + CLASS.replace('")\n', '")   # said\n\n').replace("\n", "\r\n")
     assert digest(app, layout) == before
     assert digest(app, CLASS.replace("# two", "# three")) != before
