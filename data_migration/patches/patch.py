@@ -151,7 +151,8 @@ def patch(function: Any = None, **attributes: Any) -> Any:
     """
 
     def decorate(function: Any) -> Any:
-        if not inspect.isfunction(function):
+        is_function: bool = inspect.isfunction(function)
+        if not is_function:
             name = getattr(function, "__name__", type(function).__name__)
             raise SpecError(
                 f"@patch makes a patch of a function, and {name} is none. A class derives from"
