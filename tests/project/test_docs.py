@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import ast
 import importlib.util
+import inspect
 import json
 import re
 from argparse import Action
 from collections.abc import Callable
+from dataclasses import fields
 from inspect import signature
 from types import ModuleType
 from xml.etree import ElementTree
@@ -19,11 +21,12 @@ from django.db import connection
 from django.dispatch import Signal
 
 import data_migration
-from data_migration import Migration, conf, is_a, signals
+from data_migration import Migration, conf, is_a, patches, signals
 from data_migration.fields.losses import Loss
 from data_migration.management import base
 from data_migration.models import Run, RunStep
-from data_migration.outcomes import RunStatus
+from data_migration.outcomes import PatchState, RunStatus
+from data_migration.patches import Context, Patch
 from data_migration.rows.remarks import Unequal
 from data_migration.sources import ENGINES
 from data_migration.sources.base import Source
@@ -156,6 +159,27 @@ def test_every_hook_is_documented_with_its_parameters() -> None:
     for name in members(lambda name: callable(getattr(Migration, name))):
         parameters = ", ".join(signature(getattr(Migration, name)).parameters)
         assert f"``{name}({parameters})``\n" in text
+
+
+def test_everything_that_a_patch_can_say_is_documented_with_its_default() -> None:
+    text = page("reference/patches")
+    public = [name for name in vars(Patch) if not name.startswith("_")]
+    methods = [name for name in public if inspect.isfunction(vars(Patch)[name])]
+    documented = dict(re.findall(r"   \* - ``(\w+)``\n     - (``.*``|of the class)\n", text))
+    attributes = [name for name in public if not callable(getattr(Patch, name))]
+    assert [name for name in attributes if name not in documented] == []
+    for name in attributes:
+        default = getattr(Patch, name)
+        said = documented[name].strip("`").replace('"', "'")
+        assert said == ("of the class" if name == "name" else repr(default)), name
+    assert [name for name in methods if f"   * - ``{name}(" not in text] == []
+    assert [each.name for each in fields(Context) if f"   * - ``{each.name}" not in text] == []
+    assert [name for name in patches.__all__ if name not in text] == []
+
+
+def test_every_state_of_a_patch_is_documented() -> None:
+    text = section(page("reference/commands"), "``show_patches``")
+    assert [state for state in PatchState.values if f"\n``{state}``\n" not in text] == []
 
 
 def test_every_parameter_of_is_a_is_documented() -> None:
