@@ -118,9 +118,12 @@ def selected(python: str, target: str) -> Iterator[str]:
     yield from (f"--ignore={path}" for path in left_out)
 
 
-#: Where the coverage of each measured session goes. Tracing makes Python half as fast, so it is
-#: measured once: where most of the code runs, and where a server does part of the work.
+#: Where the coverage of each measured session goes. It is measured once: where most of the code
+#: runs, and where a server does part of the work.
 COVERAGE = ROOT / ".venvs" / "coverage"
+#: Lines cost nothing to speak of with sys.monitoring. Branches are measured when asked for: before
+#: Python 3.14 they need a trace function, with which everything takes twice as long.
+WITH_BRANCHES = "DATA_MIGRATION_TEST_BRANCHES" in os.environ
 
 # ---------------------------------------------------------------- environments
 
@@ -149,11 +152,13 @@ def environment(session: nox.Session) -> None:
     project = f".[{','.join(extras(python))}]"
     with (ROOT / ".venvs" / ".installing").open("w") as turn:
         fcntl.flock(turn, fcntl.LOCK_EX)  # each writes the same .egg-info folder
-        session.install("--editable", project, f"Django~={DJANGO[python]}.0", *also)
+        # Python compiles the modules that are imported: few of all.
+        options = ("--no-compile", "--editable")
+        session.install(*options, project, f"Django~={DJANGO[python]}.0", *also)
     stamp.write_text(wanted)
 
 
-def run(session: nox.Session, python: str, *command: str, **variables: str) -> None:
+def run(session: nox.Session, python: str, *command: str, **variables: str | None) -> None:
     """Run ``command`` in the environment of ``python``."""
     programs = ROOT / ".venvs" / f"environment-{python.replace('.', '-')}" / "bin"
     if not programs.exists():
@@ -184,12 +189,14 @@ def pytest(
         session.skip(f"no {target} server: python -m tests.services install")
     # Sessions go on side by side: they share neither a cache nor, on a given server, a database.
     name = re.sub(r"\W+", "_", f"{session.name.partition('(')[0]} {target}")
+    measuring = ("coverage", "run", *(["--branch"] if WITH_BRANCHES else []))
     run(
         session,
         python,
-        *(("coverage", "run") if is_measured else ("python",)),
+        *(measuring if is_measured else ("python",)),
         *("-m", "pytest", "--no-header", "-o", f"cache_dir=.venvs/.pytest_{name}"),
         *arguments,
+        COVERAGE_CORE=None if WITH_BRANCHES else "sysmon",
         COVERAGE_FILE=str(COVERAGE / f".coverage.{name}"),
         DATA_MIGRATION_TEST_TARGET=target,
         DATA_MIGRATION_TEST_SUFFIX=f"_{name}",
@@ -248,7 +255,7 @@ def forced(session: nox.Session) -> None:
 
 @in_newest("unit", "stories", f"tests-{NEWEST}(django='{DJANGO[NEWEST]}', target='postgresql')")
 def coverage(session: nox.Session) -> None:
-    """Lines and branches that tests reach, without the processes they start: with PostgreSQL."""
+    """Lines that tests reach, without the processes they start: with PostgreSQL."""
     for command in (("combine", "--keep"), ("report",)):
         run(session, NEWEST, "coverage", *command, COVERAGE_FILE=str(COVERAGE / ".coverage"))
 

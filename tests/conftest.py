@@ -16,6 +16,7 @@ from hypothesis import settings as hypothesis_settings
 
 from tests.support import throwaway
 from tests.support.absence import absent
+from tests.support.flushing import quick_flushes
 from tests.support.legacy import execute
 from tests.support.paths import SHARED_DATA
 from tests.support.specs import frappe_shaped, new_app  # noqa: F401  fixtures for every test
@@ -74,6 +75,12 @@ def writer(request: pytest.FixtureRequest) -> str:
 @pytest.fixture(autouse=True, scope="session")
 def _forced_writer() -> Iterator[None]:
     with forced():
+        yield
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _quick_flushes() -> Iterator[None]:
+    with quick_flushes():
         yield
 
 
