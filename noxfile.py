@@ -78,6 +78,9 @@ FROM_END_TO_END = (
     *("tests/stories/commands", "tests/stories/test_blog.py", "tests/stories/test_chinook.py"),
     "tests/target/run/test_runner.py",
 )
+#: For a Python between two that are tested, with the drivers and the Django of the newest: what it
+#: could refuse of the code, and warn of, shows in the commands.
+BETWEEN = ("tests/stories/commands", "tests/stories/test_blog.py")
 #: Where psycopg2 may differ from psycopg 3: for the oldest with PostgreSQL, which has only that.
 WITH_OTHER_DRIVER = (
     *FROM_END_TO_END,
@@ -104,8 +107,10 @@ def selected(python: str, target: str) -> Iterator[str]:
     """The arguments of pytest that choose what is worth the time there."""
     if python != NEWEST:
         yield from ("-m", "not slow and not once")
-        with_driver = python == OLDEST and target == "postgresql"
-        yield from WITH_OTHER_DRIVER if with_driver else FROM_END_TO_END
+        if python != OLDEST:
+            yield from BETWEEN
+        else:
+            yield from WITH_OTHER_DRIVER if target == "postgresql" else FROM_END_TO_END
         return
     left_out = [*WITHOUT_TARGET]
     if target == "postgresql":

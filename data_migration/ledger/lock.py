@@ -62,8 +62,9 @@ def nobody_else(database: str, lane: str = IMPORTS) -> Iterator[None]:
     Raises :exc:`RunRefused` when one is going on or waits, or is just being asked for.
     """
     _refuse_beside_another(database, lane)
-    _make_row(database, lane)
     row = _row_of(database, lane)
+    if not row.exists():
+        _make_row(database, lane)
     with transaction.atomic(using=database):
         try:
             if database_of(database).has_one_writer:
@@ -92,8 +93,7 @@ def _row_of(database: str, lane: str) -> Any:
 
 def _make_row(database: str, lane: str) -> None:
     """The row of a lane's lock is there from its first run on."""
-    if not _row_of(database, lane).exists():
-        RunLock.objects.using(database).bulk_create([RunLock(lane=lane)], ignore_conflicts=True)
+    RunLock.objects.using(database).bulk_create([RunLock(lane=lane)], ignore_conflicts=True)
 
 
 class Lock:
@@ -147,10 +147,12 @@ class Lock:
         What a dead run left is marked as interrupted. Raises :exc:`RunRefused` when a living run
         holds the lock, and when its row cannot be had: a transaction that took it is still open.
         """
-        _make_row(self.database, self.lane)
         deadline = time.monotonic() + _PATIENCE
         while True:
-            former = _recorded(self.database, self.lane)
+            row = _recorded_row(self.database, self.lane)
+            if row is None:
+                _make_row(self.database, self.lane)
+            former = row.run if row is not None else None
             _refuse(former, self.database)
             if self._take(run, former):
                 break
@@ -280,10 +282,14 @@ class Lock:
         self._running().filter(pk=dead.pk).update(**ended)
 
 
+def _recorded_row(database: str, lane: str) -> RunLock | None:
+    return _row_of(database, lane).select_related("run").first()  # type: ignore[no-any-return]
+
+
 def _recorded(database: str, lane: str) -> Run | None:
     """The run that the row of the lane's lock names, alive or not."""
-    lock = _row_of(database, lane).select_related("run").first()
-    return lock.run if lock is not None else None
+    row = _recorded_row(database, lane)
+    return row.run if row is not None else None
 
 
 def _is_at_work(run: Run, database: str) -> bool:

@@ -196,7 +196,7 @@ class _Runner:
         self._apps = apps
         self._progress = progress
         self._settled = set(settled)
-        self._steps = list(run.steps.using(ledger.database).select_related("run"))
+        self._steps = list(run.steps.using(ledger.database))
         self._states: dict[str, PatchState] = {}
         self._outputs: dict[str, str] = {}
         self._error: BaseException | None = None

@@ -98,7 +98,7 @@ class Runner:
         whole: Plan,
     ) -> None:
         self.run = run
-        self.steps: list[RunStep] = list(run.steps.using(ledger.database).select_related("run"))
+        self.steps: list[RunStep] = list(run.steps.using(ledger.database))
         self.plan = plan
         self.whole = whole
         asked = options.should_stop

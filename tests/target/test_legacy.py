@@ -70,16 +70,19 @@ def test_several_rows_of_one_object_are_listed(keyed: Keyed) -> None:
         legacy.legacy_key_of(emil)
 
 
+@pytest.mark.once
 def test_a_migration_that_does_not_exist_is_named_with_one_like_it() -> None:
     with pytest.raises(LookupError, match=r"Did you mean 'ledger\.CustomerMigration'"):
         legacy.resolve("ledger.CustomerMigratoin", 1)
 
 
+@pytest.mark.once
 def test_a_key_is_needed() -> None:
     with pytest.raises(TypeError, match="needs the legacy key"):
         legacy.resolve("ledger.CustomerMigration")
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("named", [None, 7, Customer, object()])
 def test_what_is_no_migration_is_refused(named: Any) -> None:
     with pytest.raises(TypeError, match=r"by its class or as 'shop\.CustomerMigration', not "):
@@ -88,6 +91,7 @@ def test_what_is_no_migration_is_refused(named: Any) -> None:
         legacy.resolve(BaseMigration, 4711)
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("key", [[4711], {"nr": 4711}, ("EU", ["01"]), {1}])
 def test_what_cannot_be_a_key_is_refused_with_how_to_give_it(key: Any) -> None:
     with pytest.raises(TypeError, match=r"cannot be a legacy key\. A composite one is given part"):
@@ -99,6 +103,7 @@ def test_a_key_of_another_type_finds_nothing(key: Any) -> None:
     assert legacy.resolve("ledger.CustomerMigration", key) is None
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("instance", [None, "Emil", 7, Customer])
 def test_what_is_no_object_is_refused(instance: Any) -> None:
     with pytest.raises(TypeError, match=r"legacy_key_of\(\) needs an object of a model, got "):

@@ -65,6 +65,13 @@ def seconds_ago(seconds: float) -> Any:
     return timezone.now() - timedelta(seconds=seconds)
 
 
+#: With a short interval, and without the many apps that take a process long to load.
+SETTINGS = """
+from tests.settings import *
+DATA_MIGRATION_HEARTBEAT_INTERVAL = 0.1
+INSTALLED_APPS = [f"django.contrib.{name}" for name in ("auth", "contenttypes")]
+INSTALLED_APPS += ["data_migration", "tests.apps.music"]
+"""
 PROGRAM = """
 import os, sys, time
 from contextlib import nullcontext
@@ -137,7 +144,7 @@ def start_fixture(target_environment: dict[str, str], tmp_path: Any) -> Iterator
     """``start(mode="commit", when=0)`` is a run in a process of its own, when it has begun."""
     begun: list[subprocess.Popen[str]] = []
     settings = tmp_path / "quick_settings.py"
-    settings.write_text("from tests.settings import *\nDATA_MIGRATION_HEARTBEAT_INTERVAL = 0.1\n")
+    settings.write_text(SETTINGS)
     environment = {
         **target_environment,
         "DJANGO_SETTINGS_MODULE": "quick_settings",
