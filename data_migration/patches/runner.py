@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
@@ -13,7 +13,7 @@ from django.apps.registry import Apps
 from django.db import transaction
 
 from .. import signals
-from ..exceptions import Interrupted, LedgerError, SpecError
+from ..exceptions import Interrupted, LedgerError, LockLost, SpecError
 from ..ledger import Ledger, NewStep
 from ..ledger.lock import PATCHES
 from ..ledger.patches import PatchBook
@@ -295,16 +295,26 @@ class _Runner:
             self._error = self._error or error
 
     def _record_failure(self, definition: Definition, text: str) -> None:
-        """What ended the patch, in its record; that of a whole patch was rolled back with it."""
-        with transaction.atomic(using=self._ledger.database):
-            record = self._book.begin(
-                definition.app_label,
-                definition.name,
-                definition.revision,
-                digest=digest_of(definition),
-                run=self._run,
-            )
-            self._book.finish(record, self._states[definition.label], reason=text)
+        """What ended the patch, in its record; that of a whole patch was rolled back with it.
+
+        Where it was done, and only a callback after the commit failed, it stays done. Where
+        another run took over, the record is that one's.
+        """
+        identity = (definition.app_label, definition.name, definition.revision)
+        digest, label = digest_of(definition), definition.label
+        with suppress(LockLost), transaction.atomic(using=self._ledger.database):
+            self._ledger.lock.check()
+            record = self._book.current(*identity)
+            is_settled = record is not None and record.state in SETTLED
+            if record is not None and is_settled and record.run_id == self._run.pk:
+                self._states[label] = PatchState(record.state)
+                self._settled.add(label)
+                return
+            if record is not None and is_settled and definition.patch.always:
+                record = self._book.renew(record, digest=digest, run=self._run)
+            else:
+                record = self._book.begin(*identity, digest=digest, run=self._run)
+            self._book.finish(record, self._states[label], reason=text)
 
     def _execute(self, definition: Definition, step: RunStep) -> PatchState:
         lines: list[str] = []
@@ -324,7 +334,7 @@ class _Runner:
             ),
             output=lines,
             record=standing.record,
-            again=definition.label in self._options.force or _changed(standing),
+            again=standing.record is not None and standing.record.state in SETTLED,
             progress=self._progress,
             crew=self._crew,
         )
@@ -333,11 +343,6 @@ class _Runner:
         finally:
             if lines:
                 self._outputs[definition.label] = "\n".join(lines)
-
-
-def _changed(standing: Standing) -> bool:
-    """Whether it runs again since its code changed."""
-    return standing.record is not None and standing.record.state in SETTLED
 
 
 def _what_is_kept(definition: Definition) -> str:
