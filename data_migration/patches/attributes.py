@@ -35,7 +35,7 @@ ON_FRESH_INSTALL = ("skip", "run")
 
 #: As long as what the ledger has for the label of a step, with the label of a model behind it.
 _LONGEST_LABEL = 150
-_NAME = re.compile(r"[\w.@-]*")
+_NAME = re.compile(r"[\w.-]*")
 _PACKAGE = Patch.__module__.rpartition(".")[0]
 _KNOWN = {name for name in vars(Patch) if not name.startswith("_")}
 #: What is added to the attributes of a patch that is made of something else.

@@ -36,6 +36,8 @@ _PACKAGE: Final = __package__.partition(".")[0]
 FIRST_REVISION: Final = "1"
 #: As long as the column of the ledger.
 _LONGEST_REVISION = 100
+#: Of a revision in the name of a patch.
+_LONGEST_WORD = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -267,11 +269,10 @@ def _patches_of(line: Line, txt: Path) -> list[Named]:
     """Raises :exc:`Faulty`."""
     if not line.is_statement:
         return at_path(line.text)
-    digest = blake2b(line.text.encode(errors="replace"), digest_size=4).hexdigest()
     patch = statement_patch(
         line.text, written=line.written, file=txt, line=line.number, column=line.column
     )
-    return [Named(f"execute_{digest}", patch, is_ours=False)]
+    return [Named(f"execute_{_short_digest(line.text)}", patch, is_ours=False)]
 
 
 def _revision(named: Named, line: Line) -> str:
@@ -286,8 +287,7 @@ def _revision(named: Named, line: Line) -> str:
         revision = str(named.patch.revision)
     if len(revision) <= _LONGEST_REVISION:
         return revision
-    digest = blake2b(revision.encode(errors="replace"), digest_size=4).hexdigest()
-    return f"{revision[: _LONGEST_REVISION - 9]}~{digest}"
+    return f"{revision[: _LONGEST_REVISION - 9]}~{_short_digest(revision)}"
 
 
 def _labels(names: Any, app_label: str) -> tuple[str, ...]:
@@ -345,8 +345,18 @@ def _once(definitions: Iterable[Definition], faults: list[CheckMessage]) -> Iter
 
 
 def _repeated(definition: Definition) -> Definition:
-    name = f"{definition.name}@{'_'.join(definition.revision.split())}"
-    return replace(definition, name=name, replaces=(definition.label,))
+    """``fill@2020-01-31`` for the patch ``fill`` in that revision; ``fill@again-1a2b3c4d`` where a
+    revision is not fit for a name as it is.
+    """
+    revision = definition.revision
+    word = re.sub(r"[^\w.-]+", "_", revision)[:_LONGEST_WORD].strip("_")
+    if word != revision:
+        word = f"{word}-{_short_digest(revision)}"
+    return replace(definition, name=f"{definition.name}@{word}", replaces=(definition.label,))
+
+
+def _short_digest(text: str) -> str:
+    return blake2b(text.encode(errors="replace"), digest_size=4).hexdigest()
 
 
 def _target(patch: type[Patch]) -> Any:
@@ -374,11 +384,11 @@ def _in_order(definitions: list[Definition], faults: list[CheckMessage]) -> Iter
     done: set[str] = set()
     while ready:
         definition = definitions[heapq.heappop(ready)]
-        done.add(definition.label)
+        done.add(first := definition.label)
         yield definition
         for label, needed in waits.items():
-            if definition.label in needed:
-                needed.discard(definition.label)
+            if first in needed:
+                needed.discard(first)
                 if not needed:
                     heapq.heappush(ready, place[label])
     if left := [label for label in waits if label not in done]:

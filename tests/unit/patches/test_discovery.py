@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -215,6 +216,10 @@ def test_the_section_says_the_phase_where_a_patch_does_not(new_app: NewApp) -> N
     ]
 
 
+#: The digest of "x y".
+XY = "2b6fd743"
+
+
 def test_a_line_that_is_written_again_runs_again_in_its_place(new_app: NewApp) -> None:
     """Each is known by one name, whichever lines are there when it runs."""
 
@@ -232,10 +237,12 @@ def test_a_line_that_is_written_again_runs_again_in_its_place(new_app: NewApp) -
     ]
     assert read("APP.patches.a\nAPP.patches.a #x y\nAPP.patches.a #3\n") == [
         ("a@1", "1", ("shops.a",), ()),
-        ("a@x_y", "x y", ("shops.a",), ("shops.a@1",)),
-        ("a", "3", (), ("shops.a@x_y",)),
+        (f"a@x_y-{XY}", "x y", ("shops.a",), ("shops.a@1",)),
+        ("a", "3", (), (f"shops.a@x_y-{XY}",)),
     ]
     assert read("APP.patches.a #x y\n") == [("a", "x y", (), ())]
+    long = read(f"APP.patches.a #{'for patch:shop.x/shop.Item ' * 9}\nAPP.patches.a\n")
+    assert re.fullmatch(r"a@for_patch_shop.x_sho-[0-9a-f]{8}", long[0][0])
 
 
 def test_what_is_listed_is_all(new_app: NewApp) -> None:
