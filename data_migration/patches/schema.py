@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from itertools import chain
 
 from django.db import connections
 from django.db.migrations.loader import MigrationLoader
@@ -19,23 +20,37 @@ class Schema:
     """The schema migrations that are ``applied`` in a database, and those ``known`` to the code.
 
     ``unmigrated`` are apps whose tables are made without schema migrations: nothing can be said of
-    them.
+    them. ``replaces`` are squashed migrations with those whose work they do: Django records only
+    these when it applies one.
     """
 
     applied: frozenset[SchemaName]
     known: frozenset[SchemaName] = frozenset()
     unmigrated: frozenset[str] = frozenset()
+    replaces: Mapping[SchemaName, tuple[SchemaName, ...]] = field(default_factory=dict)
 
     @classmethod
     def of(cls, database: str) -> Schema:
         """Of the database with this alias; reads the table of Django's recorder."""
-        loader = MigrationLoader(None, ignore_no_migrations=True)
-        replaced = (name for each in loader.replacements.values() for name in each.replaces)
+        loader = MigrationLoader(None, load=False)
+        loader.load_disk()
+        replaces = {
+            name: tuple((app, replaced) for app, replaced in migration.replaces)
+            for name, migration in loader.disk_migrations.items()
+            if migration.replaces
+        }
         return cls(
             frozenset(MigrationRecorder(connections[database]).applied_migrations()),
-            frozenset([*loader.disk_migrations, *replaced]),
+            frozenset([*loader.disk_migrations, *chain.from_iterable(replaces.values())]),
             frozenset(loader.unmigrated_apps),
+            replaces,
         )
+
+    @classmethod
+    def unasked(cls, definitions: Iterable[Definition]) -> Schema:
+        """One that keeps none of these patches from running: somebody else has seen to that."""
+        apps = frozenset(app for each in definitions for app, _ in each.patch.needs)
+        return cls(frozenset(), unmigrated=apps)
 
     def too_early(self, definition: Definition) -> str:
         """Which of the schema migrations that it needs are missing; empty where none is."""
@@ -69,12 +84,31 @@ class Schema:
         """Whether all that is meant by the name is applied."""
         if name[0] in self.unmigrated:
             return True
-        meant = set(meant_by(name, self.known)) or set(meant_by(name, self.applied))
-        return bool(meant) and meant <= self.applied
+        meant = self.meant_by(name)
+        return bool(meant) and all(map(self._is_recorded, meant))
 
     def is_begun(self, name: SchemaName) -> bool:
         """Whether any of it is applied."""
-        return any(each in self.applied for each in meant_by(name, self.known | self.applied))
+        meant = self.meant_by(name)
+        return any(not self.applied.isdisjoint(self.done_by(each)) for each in meant)
+
+    def meant_by(self, name: SchemaName) -> list[SchemaName]:
+        """The schema migrations with this name or, where none has it, this beginning.
+
+        A squashed one is not meant by a beginning that one has which it replaces.
+        """
+        found = list(meant_by(name, self.known)) or list(meant_by(name, self.applied))
+        return [each for each in found if each not in self.replaces] or found
+
+    def done_by(self, name: SchemaName) -> Iterator[SchemaName]:
+        """What is applied when this one is: itself, and whatever it replaces."""
+        yield name
+        for each in self.replaces.get(name, ()):
+            yield from self.done_by(each)
+
+    def _is_recorded(self, name: SchemaName) -> bool:
+        parts = self.replaces.get(name, ())
+        return name in self.applied or (bool(parts) and all(map(self._is_recorded, parts)))
 
 
 def meant_by(name: SchemaName, names: Collection[SchemaName]) -> Iterator[SchemaName]:
