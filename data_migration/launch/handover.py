@@ -18,6 +18,7 @@ from ..models import Run
 from ..options import RunOptions
 from ..outcomes import Mode, RunKind
 from ..patches.options import PatchOptions
+from ..patches.rollback import lane_of
 from ..undo import Selection
 from ..utils.wording import error_text
 from .backends import BACKENDS, Backend
@@ -90,7 +91,7 @@ def start_rollback(
 ) -> Run:
     """Queue a rollback and hand it over when the transaction is committed.
 
-    Raises like :func:`start_run`.
+    One of patches is a run of their lane. Raises like :func:`start_run`.
     """
     options = {**selection.recorded(), "force": force}
     return _start(
@@ -98,7 +99,7 @@ def start_rollback(
         Mode.ROLLBACK,
         options,
         database=database,
-        lane=IMPORTS,
+        lane=lane_of(selection, database),
         requested_by=requested_by,
         alone=alone,
     )

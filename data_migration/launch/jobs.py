@@ -16,10 +16,11 @@ from ..checks.attributes import lacks_key
 from ..checks.connections import check_missing
 from ..exceptions import SpecError
 from ..fields.lookup import field_of
-from ..ledger import Ledger, give_up, queued_run
+from ..ledger import PATCHES, Ledger, give_up, queued_run
 from ..models import Run
 from ..options import RunOptions, never, silent
 from ..outcomes import RunKind
+from ..patches import rollback as patches
 from ..patches.discovery import discover as discover_patches
 from ..patches.options import PatchOptions
 from ..patches.runner import PatchRun, run_patches
@@ -29,7 +30,7 @@ from ..progress import Progress
 from ..run.runner import Import, run_import
 from ..spec.discovery import discover
 from ..spec.migration import Migration
-from ..undo import Rollback, Selection, roll_back
+from ..undo import Rollback, RollbackPlan, Selection, models_of, plan_rollback, roll_back
 from ..utils.wording import error_text
 
 #: What executing a run comes to.
@@ -178,6 +179,33 @@ def run(
     return done
 
 
+def plan_undo(selection: Selection, whole: Plan, database: str) -> RollbackPlan:
+    """What undoing the selection would mean, of migrations or of patches.
+
+    ``whole`` are all migrations. Raises :exc:`SpecError` and :exc:`LedgerError`.
+    """
+    if patches.lane_of(selection, database) == PATCHES:
+        return patches.plan_rollback(selection, models_of(whole), database=database)
+    return plan_rollback(selection, whole, Ledger(database))
+
+
+def undo(
+    selection: Selection,
+    whole: Plan,
+    database: str,
+    *,
+    force: bool = False,
+    queued: Run | None = None,
+) -> Rollback:
+    """Undo the selection in this process, as :func:`plan_undo` tells; raises like it."""
+    lane = patches.lane_of(selection, database)
+    ledger = Ledger(database, lane)
+    if lane == PATCHES:
+        models = models_of(whole)
+        return patches.roll_back(selection, models, ledger, force=force, queued=queued)
+    return roll_back(selection, whole, ledger, force=force, queued=queued)
+
+
 def _import(
     queued: Run, database: str, progress: Progress | None, callbacks: dict[str, Any]
 ) -> Import:
@@ -194,8 +222,7 @@ def _roll_back(
 ) -> Rollback:
     selection = Selection.from_recorded(queued.options)
     force = bool(queued.options.get("force"))
-    ledger = Ledger(database, queued.lane)
-    return roll_back(selection, whole_plan(database), ledger, force=force, queued=queued)
+    return undo(selection, whole_plan(database), database, force=force, queued=queued)
 
 
 def _patch(

@@ -161,12 +161,18 @@ class PatchBook:
                 model.objects.using(self.database).filter(migration=state).update(migration=moved)
             state.delete(using=self.database)
 
-    def forget(self, records: Iterable[PatchRecord]) -> None:
-        """What they did was undone: their patches are pending again."""
+    def forget(self, records: Iterable[PatchRecord], *, steps: Iterable[str] = ()) -> None:
+        """What they did was undone: their patches are pending again.
+
+        Objects that failed in steps of these labels do not wait to be mended any more.
+        """
         records = list(records)
         self._leave_ranges(records)
         numbers = [record.pk for record in records]
         PatchRecord.objects.using(self.database).filter(pk__in=numbers).delete()
+        states = MigrationState.objects.using(self.database).filter(label__in=list(steps))
+        waiting = RowError.objects.using(self.database).filter(is_open=True)
+        waiting.filter(migration__in=list(states)).update(is_open=False)
 
     def _leave_ranges(self, records: Sequence[PatchRecord]) -> None:
         """Nobody goes on any more with the ranges in which they were processed."""

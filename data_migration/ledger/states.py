@@ -38,6 +38,11 @@ def forget_spec(state: MigrationState, *, database: str) -> None:
     state.save(using=database, update_fields=["fingerprint"])
 
 
+def forget_state(state: MigrationState, *, database: str) -> None:
+    """Nothing is remembered of it any more, as if it had never been."""
+    state.delete(using=database)
+
+
 def state_of(label: str, *, database: str) -> MigrationState:
     """What is remembered under a label, from now on if it was not known."""
     state, _ = MigrationState.objects.using(database).get_or_create(label=label)

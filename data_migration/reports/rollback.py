@@ -16,7 +16,7 @@ def undo_table(plan: RollbackPlan) -> str:
     """A line for each migration in the order in which they are undone, and their total."""
     lines = [[undo.label, *_texts([undo.counts[name] for name in _COUNTS])] for undo in plan.undos]
     total = ["Total", *_texts([plan.total(name) for name in _COUNTS])]
-    return table(["Migration", *_COUNTS], [*lines, total])
+    return table([plan.noun.capitalize(), *_COUNTS], [*lines, total])
 
 
 def _texts(numbers: Sequence[int]) -> list[str]:
@@ -28,11 +28,12 @@ def question(plan: RollbackPlan) -> str:
     undone = (
         f"Delete {number_of(plan.total('deleted'), 'object')}, restore"
         f" {plan.total('restored')} and forget {number_of(plan.total('forgotten'), 'link')}"
-        f" without an object to undo, of {number_of(len(plan.undos), 'migration')}? [y/N] "
+        f" without an object to undo, of {number_of(len(plan.undos), plan.noun)}? [y/N] "
     )
     if not plan.refusals.count:
         return undone
-    listed = f"Not what the migrations left, and undone by force:\n{plan.refusals.text()}\n"
+    left = number_of(2, plan.noun).removeprefix("2 ")
+    listed = f"Not what the {left} left, and undone by force:\n{plan.refusals.text()}\n"
     return listed + undone
 
 
@@ -72,7 +73,7 @@ def rollback_document(done: Rollback) -> dict[str, Any]:
 def verdict(done: Rollback) -> str:
     """The sentence that ends a rollback."""
     pending = [step for step in done.steps if step.status == "pending"]
-    what = number_of(len(done.steps), "migration")
+    what = number_of(len(done.steps), done.plan.noun)
     if len(pending) == len(done.steps):
         return f"Run {done.run.pk}: rolled back {what}, pending again."
     return f"Run {done.run.pk}: rolled back part of {what}; the rest of their objects stays."

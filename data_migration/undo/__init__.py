@@ -5,17 +5,23 @@ Imports the ledger and what is below it; knows nothing of how rows become object
 
 from __future__ import annotations
 
-from .execution import Rollback, roll_back
-from .planner import plan_rollback
+from .execution import Rollback, carry_out, roll_back
+from .planner import plan_rollback, plan_undo
 from .refusals import Refusals
-from .rollback_plan import RollbackPlan
-from .selection import Selection
+from .rollback_plan import RollbackPlan, Undo
+from .selection import Part, Selection, check_run, models_of
 
 __all__ = [
+    "Part",
     "Refusals",
     "Rollback",
     "RollbackPlan",
     "Selection",
+    "Undo",
+    "carry_out",
+    "check_run",
+    "models_of",
     "plan_rollback",
+    "plan_undo",
     "roll_back",
 ]

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 
 from django.db import Error, transaction
 from django.db.models import ProtectedError, RestrictedError
@@ -35,6 +36,10 @@ class Rollback:
     steps: list[RunStep]
 
 
+def _nothing(plan: RollbackPlan) -> None:
+    """Links and images are all that there is to forget."""
+
+
 def roll_back(
     selection: Selection,
     plan: Plan,
@@ -49,6 +54,23 @@ def roll_back(
     :exc:`LedgerError` when something stands against it that ``force`` does not overrule, or when
     the database refuses.
     """
+    planned = partial(plan_rollback, selection, plan, ledger, locks=True)
+    return carry_out(planned, selection, ledger, force=force, queued=queued)
+
+
+def carry_out(
+    planned: Callable[[], RollbackPlan],
+    selection: Selection,
+    ledger: Ledger,
+    *,
+    force: bool,
+    queued: Run | None,
+    forget: Callable[[RollbackPlan], None] = _nothing,
+) -> Rollback:
+    """Undo what ``planned`` tells in the transaction that undoes it; like :func:`roll_back`.
+
+    ``forget`` is called in the same transaction, when it is undone.
+    """
     options = {**selection.recorded(), "force": force}
     run = ledger.start_run(
         (), kind=RunKind.ROLLBACK, mode=Mode.ROLLBACK, options=options, queued=queued
@@ -59,9 +81,10 @@ def roll_back(
             with transaction.atomic(using=ledger.database):
                 ledger.lock.check()
                 # Planned here, since people may have worked on while the question was asked.
-                undoing = plan_rollback(selection, plan, ledger, locks=True)
+                undoing = planned()
                 undoing.check(force=force)
                 steps = _undo(undoing, run, ledger)
+                forget(undoing)
         except Error as error:
             raise LedgerError(
                 "Nothing was rolled back: the target database says:"

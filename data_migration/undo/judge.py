@@ -15,7 +15,6 @@ from django.db.models import Model
 
 from ..ledger import Link, LinkBook
 from ..models import MigrationState
-from ..plan.graph import Plan
 from .edits import find_edits
 from .references import Group, PutBack, Reference, join_end, references
 from .shared_links import SharedLink, SharedLinks
@@ -72,15 +71,17 @@ Reason = Edited | Shared | Reference
 class Judge:
     """Asks of the links in ``parts``, and of their objects, what speaks against their going.
 
-    ``plan`` are all migrations. The questions are asked in the order of the methods: of objects
-    in batches as they are read, then of the whole group. Who takes out of the group what was named
-    asks :meth:`referred_to` again, since what stays may refer to more.
+    ``models`` are those that anybody writes to, by label. The questions are asked in the order of
+    the methods: of objects in batches as they are read, then of the whole group. Who takes out of
+    the group what was named asks :meth:`referred_to` again, since what stays may refer to more.
     """
 
-    def __init__(self, parts: Iterable[LinksToGo], plan: Plan, *, database: str) -> None:
+    def __init__(
+        self, parts: Iterable[LinksToGo], models: Mapping[str, Any], *, database: str
+    ) -> None:
         self._parts = {part.book.state.pk: part for part in parts}
         self._whole = {number for number, part in self._parts.items() if part.is_whole}
-        self._links = SharedLinks(plan, database=database)
+        self._links = SharedLinks(models, database=database)
         self._database = database
 
     def edited(self, part: LinksToGo, candidates: Sequence[Candidate]) -> Iterator[Edited]:

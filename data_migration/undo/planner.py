@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from django.db.models import Max
@@ -18,7 +19,7 @@ from .former_targets import FormerTargets
 from .judge import Candidate, Judge
 from .refusals import Refusal, Refusals
 from .rollback_plan import Former, RollbackPlan, Undo, deleted_by, put_back_by, uncovered_by
-from .selection import Part, Selection, parts_of, unknown_labels
+from .selection import Part, Selection, models_of, parts_of, unknown_labels
 
 _CHUNK = 1000
 
@@ -26,7 +27,7 @@ _CHUNK = 1000
 def plan_rollback(
     selection: Selection, plan: Plan, ledger: Ledger, *, locks: bool = False
 ) -> RollbackPlan:
-    """Find out what undoing the selection means. ``plan`` are all migrations in their order.
+    """Find out what undoing migrations means. ``plan`` are all of them in their order.
 
     With ``locks`` nobody changes what was looked at until the transaction ends that this needs.
     """
@@ -36,19 +37,38 @@ def plan_rollback(
         notes.append(
             f"Left as it is, since the classes are in no spec any more: {', '.join(unknown)}."
         )
-    planner = _Planner(parts, plan, ledger, locks=locks)
+    return plan_undo(parts, models_of(plan), notes, database=ledger.database, locks=locks)
+
+
+def plan_undo(
+    parts: list[Part],
+    models: Mapping[str, Any],
+    notes: Sequence[str] = (),
+    *,
+    database: str,
+    locks: bool = False,
+    noun: str = "migration",
+) -> RollbackPlan:
+    """Find out what undoing the parts means, dependants first.
+
+    ``models`` are those that anybody writes to, by label, whose links to the objects are asked
+    for. ``locks`` as for :func:`plan_rollback`.
+    """
+    planner = _Planner(parts, models, database=database, locks=locks)
     undos = [undo for part in parts if (undo := planner.undo(part)) is not None]
     planner.refuse(undos)
-    return RollbackPlan(undos, planner.refusals, notes)
+    return RollbackPlan(undos, planner.refusals, list(notes), noun)
 
 
 class _Planner:
     """Makes the undos one by one, and collects what stands against them."""
 
-    def __init__(self, parts: list[Part], plan: Plan, ledger: Ledger, *, locks: bool) -> None:
+    def __init__(
+        self, parts: list[Part], models: Mapping[str, Any], *, database: str, locks: bool
+    ) -> None:
         self.refusals = Refusals()
-        self._judge = Judge(parts, plan, database=ledger.database)
-        self._targets = FormerTargets(database=ledger.database)
+        self._judge = Judge(parts, models, database=database)
+        self._targets = FormerTargets(database=database)
         self._locks = locks
 
     def undo(self, part: Part) -> Undo | None:

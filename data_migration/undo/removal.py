@@ -29,6 +29,7 @@ from .gone_rows import GoneRows
 from .judge import Candidate, Edited, Judge, Reason, Shared
 from .keys_read import KeysRead
 from .m2m_targets import all_targets
+from .selection import models_of
 
 
 class Removal:
@@ -170,7 +171,7 @@ class _Deletion:
 
     def __init__(self, parts: Sequence[GoneRows], plan: Plan, ledger: StepLedger) -> None:
         self._parts = parts
-        self._judge = Judge(parts, plan, database=ledger.database)
+        self._judge = Judge(parts, models_of(plan), database=ledger.database)
         self._ledger = ledger
         self._database = ledger.database
         self._group: dict[Any, set[Any]] = defaultdict(set)

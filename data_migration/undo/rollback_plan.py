@@ -55,11 +55,15 @@ class Undo:
 
 @dataclass(frozen=True, slots=True)
 class RollbackPlan:
-    """The undos, dependants first, what stands against them, and what a person should know."""
+    """The undos, dependants first, what stands against them, and what a person should know.
+
+    ``noun`` is what is undone: ``migration`` or ``patch``.
+    """
 
     undos: list[Undo]
     refusals: Refusals
     notes: list[str]
+    noun: str = "migration"
 
     def total(self, count: str) -> int:
         return sum(undo.counts[count] for undo in self.undos)

@@ -1,4 +1,4 @@
-"""What a rollback is asked to undo: migrations, a run, or keys of one migration."""
+"""What a rollback is asked to undo: migrations, a run, keys of one migration, or patches."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from ..exceptions import LedgerError, SpecError
-from ..ledger import Ledger, Link, LinkBook
+from ..ledger import PATCHES, Ledger, Link, LinkBook
 from ..ledger.images import Images
 from ..models import MigrationState, Run
-from ..plan.graph import Plan, PlanStep
+from ..plan.graph import Plan
 from ..rows.keys import key_hash
 from ..utils.quoting import shortened
 from .typed_keys import readings, typed_keys
@@ -36,21 +36,17 @@ class Selection:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Part:
-    """One migration of a selection, with what of it is undone: a run, some keys, or all."""
+    """What is undone of one model under one label: what a run did, some keys, or all.
 
-    step: PlanStep
+    ``model`` is a concrete one; the label is that of a migration, or of a patch.
+    """
+
+    label: str
+    model: Any
     state: MigrationState
     database: str
     run: int | None = None
     hashes: frozenset[str] | None = None
-
-    @property
-    def label(self) -> str:
-        return self.step.label
-
-    @property
-    def model(self) -> Any:
-        return self.step.migration.model._meta.concrete_model
 
     @property
     def is_whole(self) -> bool:
@@ -87,6 +83,11 @@ class Part:
         return self.run is None or run == self.run
 
 
+def models_of(plan: Plan) -> dict[str, Any]:
+    """The concrete model of each migration by its label."""
+    return {step.label: step.migration.model._meta.concrete_model for step in plan}
+
+
 def parts_of(selection: Selection, plan: Plan, ledger: Ledger) -> list[Part]:
     """What is to be undone, dependants first.
 
@@ -96,7 +97,7 @@ def parts_of(selection: Selection, plan: Plan, ledger: Ledger) -> list[Part]:
     if selection.run is not None and selection.keys is not None:
         raise SpecError("--keys and --run exclude each other.")
     if selection.run is not None:
-        _check_run(selection.run, ledger.database)
+        check_run(selection.run, ledger.database)
     states = MigrationState.objects.using(ledger.database).in_bulk(field_name="label")
     known = {step.label for step in plan}
     for label in selection.labels:
@@ -107,9 +108,15 @@ def parts_of(selection: Selection, plan: Plan, ledger: Ledger) -> list[Part]:
             )
     selected = plan.select(selection.labels)
     parts = [
-        Part(step=step, state=states[step.label], database=ledger.database, run=selection.run)
-        for step in reversed(selected.steps)
-        if step.label in states
+        Part(
+            label=label,
+            model=model,
+            state=states[label],
+            database=ledger.database,
+            run=selection.run,
+        )
+        for label, model in reversed(models_of(selected).items())
+        if label in states
     ]
     return parts if selection.keys is None else [_with_keys(selection.keys, selected, parts)]
 
@@ -118,10 +125,12 @@ def unknown_labels(plan: Plan, database: str) -> list[str]:
     """Migrations with links whose classes are in no spec."""
     known = {step.label for step in plan}
     states = MigrationState.objects.using(database).exclude(label__in=known)
+    states = states.exclude(label__contains=":")  # what else writes: patches, one by one
     return [each.label for each in states if not LinkBook(each, database=database).is_empty()]
 
 
-def _check_run(number: int, database: str) -> None:
+def check_run(number: int, database: str) -> Run:
+    """The run with this number. Raises :exc:`LedgerError` where nothing of it can be undone."""
     run = Run.objects.using(database).filter(pk=number).first()
     if run is None:
         raise LedgerError(f"There is no run {number}. See: manage.py show_legacy --runs")
@@ -129,9 +138,10 @@ def _check_run(number: int, database: str) -> None:
         raise LedgerError(f"Run {number} was a rehearsal: nothing of it was kept.")
     if run.is_rollback:
         raise LedgerError(
-            f"Run {number} is a rollback itself. What it undid comes back with:"
-            " manage.py migrate_legacy --commit"
+            f"Run {number} is a rollback itself. What it undid comes back with: manage.py"
+            f" {'run_patches' if run.lane == PATCHES else 'migrate_legacy'} --commit"
         )
+    return run
 
 
 def _with_keys(keys: str, selected: Plan, parts: list[Part]) -> Part:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from ..fields.primary_keys import pk_from_text, pk_to_text
 from ..models import MigrationState, RowLink
-from ..plan.graph import Plan
 from ..utils.chunks import query_chunks
 
 
@@ -22,10 +21,10 @@ class SharedLink(NamedTuple):
 
 
 class SharedLinks:
-    """Finds links by their objects. ``plan`` are all migrations."""
+    """Finds links by their objects. ``models`` are those that are written to, by label."""
 
-    def __init__(self, plan: Plan, *, database: str) -> None:
-        self._plan = plan
+    def __init__(self, models: Mapping[str, Any], *, database: str) -> None:
+        self._models = models
         self._database = database
         self._states: dict[Any, dict[int, MigrationState]] = {}
 
@@ -40,11 +39,7 @@ class SharedLinks:
         names = ("migration_id", "key_hash", "run", "key", "object_pk")
         for chunk in query_chunks(pks, self._database):
             if model not in self._states:
-                labels = [
-                    step.label
-                    for step in self._plan
-                    if step.migration.model._meta.concrete_model is model
-                ]
+                labels = [label for label, each in self._models.items() if each is model]
                 found = MigrationState.objects.using(self._database).filter(label__in=labels)
                 self._states[model] = {state.pk: state for state in found}
             states = self._states[model]

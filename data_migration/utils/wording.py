@@ -75,7 +75,8 @@ def printable_cause(error: BaseException) -> BaseException | None:
 
 def number_of(count: int, noun: str) -> str:
     """``1 row`` or ``2 rows``."""
-    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+    ending = "es" if noun.endswith("ch") else "s"
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}{ending}"
 
 
 def suggest(word: str, known: Iterable[str]) -> str:

@@ -7,16 +7,18 @@ from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
 
+from ...launch.jobs import plan_undo, undo
 from ...ledger import Ledger
 from ...reports import rollback as report
-from ...undo import RollbackPlan, Selection, plan_rollback, roll_back
+from ...undo import RollbackPlan, Selection
 from ..base import EXIT_FAILED, EXIT_USAGE, LegacyCommand, exit_codes, positive, say
 
 
 class Command(LegacyCommand):
     help = (
-        "Undo migrations, a run, or chosen keys: delete what was created, restore what was"
-        " changed, newest first, dependants first. Asks before it does anything."
+        "Undo migrations, a run, chosen keys, or a patch (patch:app_label.name): delete what was"
+        " created, restore what was changed, newest first, dependants first. Asks before it does"
+        " anything."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -40,11 +42,11 @@ class Command(LegacyCommand):
     @exit_codes()
     def handle(self, *labels: str, **options: Any) -> None:
         plan = self.plan(options["database"])
-        ledger = Ledger(options["database"])
+        Ledger(options["database"])  # refuses a database without its tables
         selection = Selection(
             labels=tuple(options["labels"]), run=options["run"], keys=options["keys"]
         )
-        undoing = plan_rollback(selection, plan, ledger)
+        undoing = plan_undo(selection, plan, options["database"])
         for note in undoing.notes:
             say(note)
         if options["plan"]:
@@ -55,7 +57,7 @@ class Command(LegacyCommand):
         if not undoing.undos:
             self._print_plan(undoing, options)
         elif options["no_input"] or self._agreed(undoing):
-            done = roll_back(selection, plan, ledger, force=options["force"])
+            done = undo(selection, plan, options["database"], force=options["force"])
             self.print_rollback(done, options)
 
     def _print_plan(self, undoing: RollbackPlan, options: dict[str, Any]) -> None:

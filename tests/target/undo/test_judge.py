@@ -17,6 +17,7 @@ from data_migration.plan.graph import build_plan
 from data_migration.rows.keys import identify
 from data_migration.undo.judge import Candidate, Edited, Judge, Shared
 from data_migration.undo.references import Reference
+from data_migration.undo.selection import models_of
 from data_migration.undo.shared_links import SharedLinks
 from tests.apps.shop.models import Brand, Product, Review, Supplier, Tag
 
@@ -88,7 +89,7 @@ def _link(instance: Any, written: bytes) -> Link:
 
 
 def judge(*parts: Links) -> Judge:
-    return Judge(parts, PLAN, database="default")
+    return Judge(parts, models_of(PLAN), database="default")
 
 
 def product(sku: str = "1") -> Product:
@@ -101,7 +102,7 @@ def test_every_migration_that_fills_a_model_is_asked_for_links_to_its_objects() 
     for each in (Links("Product", Product), prices, Links("Gone", Product)):
         each.write(made)
     Links("Brand", Brand).write(Brand.objects.create(pk=made.pk, name="B", code="b"))
-    links = SharedLinks(PLAN, database="default")
+    links = SharedLinks(models_of(PLAN), database="default")
 
     found = list(links.to(Product, [made.pk, 4711]))
 
