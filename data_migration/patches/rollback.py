@@ -10,6 +10,7 @@ from functools import partial
 from typing import Any, NamedTuple
 
 from django.apps import apps
+from django.utils import timezone
 
 from ..exceptions import LedgerError, SpecError
 from ..ledger import IMPORTS, PATCHES, Ledger
@@ -160,7 +161,9 @@ def _records_of_run(
         migration=step_label(label), run__mode=Mode.COMMIT, run__kind=RunKind.PATCH
     )
     for each in own:
-        if others.filter(finished_at__gte=each.started_at).exclude(run=number).exists():
+        until = each.finished_at or timezone.now()
+        meanwhile = others.filter(finished_at__range=(each.started_at, until))
+        if meanwhile.exclude(run=number).exists():
             raise LedgerError(_not_alone(label, number))
     if own:
         return own

@@ -10,7 +10,7 @@ from typing import Any
 from django.apps import apps
 from django.db import transaction
 
-from data_migration.ledger import Ledger, NewStep
+from data_migration.ledger import PATCHES, Ledger, NewStep
 from data_migration.ledger.patches import PatchBook
 from data_migration.models import PatchRecord, RowError, Run, RunStep
 from data_migration.outcomes import Mode, OnError, PatchState, RunKind, RunStatus
@@ -71,7 +71,7 @@ def attempt(
 ) -> Attempt:
     """Execute ``patch``; ``options`` are those of :class:`PatchOptions`."""
     definition = define(patch)
-    ledger = ledger or Ledger("default")
+    ledger = ledger or Ledger("default", PATCHES)
     asked = PatchOptions(mode=mode, **options)
     run = ledger.start_run(
         [NewStep(definition.step_label)],
