@@ -11,11 +11,12 @@ from django.utils.translation import ngettext
 
 from ..exceptions import DataMigrationError, SpecError, TargetError
 from ..launch.handover import availability
-from ..launch.jobs import require_sources, todo, warnings_of, whole_plan
-from ..ledger import IMPORTS, Ledger, active_run
+from ..launch.jobs import plan_undo, require_sources, todo, warnings_of, whole_plan
+from ..ledger import IMPORTS, PATCHES, Ledger, active_run
+from ..patches.rollback import lane_of
 from ..plan.graph import Plan
 from ..run.target import require_target
-from ..undo import RollbackPlan, plan_rollback
+from ..undo import RollbackPlan
 from ..utils.wording import error_text
 from .intents import Action, Intent
 from .status_lines import StatusLine, status_lines
@@ -101,26 +102,39 @@ def _run(intent: Intent, whole: Plan, ledger: Ledger) -> MigrationsConfirmation:
 
 
 def _rollback(intent: Intent, whole: Plan, ledger: Ledger) -> MigrationsConfirmation:
-    undoing = plan_rollback(intent.selection, whole, ledger)
+    """Of migrations, or of a run of patches."""
+    lane = lane_of(intent.selection, ledger.database)
+    undoing = plan_undo(intent.selection, whole, ledger.database)
     refusals = undoing.refusals
-    problems = [*obstacles(ledger.database), *refused(undoing, force=intent.force)]
-    count = len(undoing.undos)
+    problems = [*obstacles(ledger.database, lane), *refused(undoing, force=intent.force)]
     return Confirmation(
         intent=intent,
-        sentence=ngettext(
-            "Undoes %(count)s migration: what it created is deleted, what it changed is put back."
-            " It is done as a whole or not at all.",
-            "Undoes %(count)s migrations: what they created is deleted, what they changed is put"
-            " back. It is done as a whole or not at all.",
-            count,
-        )
-        % {"count": count},
+        sentence=undone(len(undoing.undos), lane),
         undoing=undoing,
         warnings=list(undoing.notes),
         problems=problems,
         is_idle=not undoing.undos and not refusals.count,
         force_helps=bool(refusals.count) and not refusals.has_final,
     )
+
+
+def undone(count: int, lane: str) -> str:
+    """What undoing so many migrations, or patches, would do."""
+    if lane == PATCHES:
+        return ngettext(
+            "Undoes %(count)s patch: what it created is deleted, what it changed is put back, and"
+            " it is pending again. It is done as a whole or not at all.",
+            "Undoes %(count)s patches: what they created is deleted, what they changed is put"
+            " back, and they are pending again. It is done as a whole or not at all.",
+            count,
+        ) % {"count": count}
+    return ngettext(
+        "Undoes %(count)s migration: what it created is deleted, what it changed is put back."
+        " It is done as a whole or not at all.",
+        "Undoes %(count)s migrations: what they created is deleted, what they changed is put"
+        " back. It is done as a whole or not at all.",
+        count,
+    ) % {"count": count}
 
 
 def refused(undoing: RollbackPlan, *, force: bool) -> list[str]:

@@ -9,15 +9,14 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from ..exceptions import DataMigrationError
-from ..launch.jobs import whole_plan
-from ..ledger import PATCHES, Ledger
+from ..launch.jobs import plan_undo, whole_plan
+from ..ledger import PATCHES
 from ..outcomes import PatchState
 from ..patches.discovery import Patches, discover
 from ..patches.records import SETTLED
 from ..patches.runner import due
-from ..undo import plan_rollback
 from ..utils.wording import error_text
-from .confirmation import Confirmation, obstacles, refused
+from .confirmation import Confirmation, obstacles, refused, undone
 from .patch_intents import PatchAction, PatchIntent
 from .patch_lines import PatchLine, patch_lines
 
@@ -84,19 +83,11 @@ def _fake(intent: PatchIntent, patches: Patches, database: str) -> PatchesConfir
 def _rollback(intent: PatchIntent, patches: Patches, database: str) -> PatchesConfirmation:
     labels = tuple(each.label for each in patches.select(intent.labels))
     intent = replace(intent, labels=labels)
-    undoing = plan_rollback(intent.selection, whole_plan(database), Ledger(database, PATCHES))
-    count = len(labels)
+    undoing = plan_undo(intent.selection, whole_plan(database), database)
     refusals = undoing.refusals
     return PatchesConfirmation(
         intent=intent,
-        sentence=ngettext(
-            "Undoes %(count)s patch: what it created is deleted, what it changed is put back, and"
-            " it is pending again. It is done as a whole or not at all.",
-            "Undoes %(count)s patches: what they created is deleted, what they changed is put"
-            " back, and they are pending again. It is done as a whole or not at all.",
-            count,
-        )
-        % {"count": count},
+        sentence=undone(len(labels), PATCHES),
         undoing=undoing,
         warnings=list(undoing.notes),
         problems=[*obstacles(database, PATCHES), *refused(undoing, force=intent.force)],
