@@ -11,6 +11,7 @@ from importlib.util import find_spec
 from types import ModuleType
 from typing import Any, Final
 
+from django.apps import apps
 from django.utils.module_loading import module_has_submodule
 
 from ..utils.wording import guess, import_error_text
@@ -106,8 +107,19 @@ def import_root(name: str, known: Iterable[str] = ()) -> ModuleType:
     except (ImportError, ValueError):
         is_there = False
     if not is_there:
-        raise _missing(f"module {name!r}", name, known)
+        meant = _path_meant_by(name)
+        suggestion = f" Did you mean {meant!r}?" if meant else guess(name, known)
+        raise Faulty("E089", what=f"module {name!r}", suggestion=suggestion)
     return import_part(name)
+
+
+def _path_meant_by(name: str) -> str:
+    """The path to the app with that label, or to the model of that name; empty without one."""
+    for app in apps.get_app_configs():
+        if app.label == name:
+            return app.name
+    models = [model for model in apps.get_models() if model.__name__ == name]
+    return f"{models[0].__module__}.{name}" if len(models) == 1 else ""
 
 
 def attribute_of(value: Any, name: str) -> Any:
@@ -120,7 +132,8 @@ def attribute_of(value: Any, name: str) -> Any:
     owner = getattr(value, "__qualname__", None) or getattr(value, "__name__", None)
     if isinstance(value, ModuleType) and hasattr(value, "__path__"):
         known |= {each.name for each in pkgutil.iter_modules(value.__path__)}
-    raise _missing(f"{name!r} in {owner or type(value).__name__}", name, known)
+    what = f"{name!r} in {owner or type(value).__name__}"
+    raise Faulty("E089", what=what, suggestion=guess(name, known))
 
 
 def import_part(name: str) -> ModuleType:
@@ -131,10 +144,6 @@ def import_part(name: str) -> ModuleType:
         spec = find_spec(name)
         within = spec.origin if spec is not None and spec.origin else name
         raise Faulty("E080", problem=import_error_text(name, error, within)) from None
-
-
-def _missing(what: str, name: str, known: Iterable[str]) -> Faulty:
-    return Faulty("E089", what=what, suggestion=guess(name, known))
 
 
 def _of_module(module: ModuleType, path: str) -> list[Named]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from inspect import get_annotations
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -10,15 +11,18 @@ from typing import Any
 import pytest
 from django.core.checks import run_checks
 from django.core.management import CommandError, call_command
+from hypothesis import given
+from hypothesis import strategies as st
 
 from data_migration.checks import TAG
 from data_migration.patches import Patch
-from data_migration.patches.attributes import check_attributes
+from data_migration.patches.attributes import check_attributes, check_schema_names
 from data_migration.patches.definition import Definition
 from tests.apps.shop.models import Tag
 from tests.support.specs import NewApp
 from tests.unit.patches.finding import checked
 
+ATTRIBUTES = st.sampled_from(sorted(get_annotations(Patch)))
 OURS = "from data_migration.patches import *\nfrom tests.apps.shop.models import Tag\n"
 FRAPPES = "def execute():\n    pass\n"
 
@@ -292,6 +296,19 @@ def test_e094_a_value_that_an_attribute_cannot_have(attribute: str, values: list
         sentence = only("E094", found(**{attribute: value}))
         assert sentence.startswith(f"{attribute} has to be ")
         assert sentence.endswith(f"got {value!r}.")
+
+
+ODD = st.sampled_from([None, True, 0, -1, 1.5, "", "x", b"x", object(), Tag, execute, {}, set()])
+
+
+@given(st.dictionaries(ATTRIBUTES, st.one_of(ODD, st.lists(ODD), st.lists(st.lists(ODD)))))
+def test_no_value_breaks_the_checks(attributes: dict[str, Any]) -> None:
+    patch = type("Fill", (Patch,), {"execute": execute, **attributes})
+    definition = Definition(
+        app_label="shop", name="fill", revision="1", title="", patch=patch, folder=Path(), place=""
+    )
+    told = [*check_attributes(definition), *check_schema_names([definition])]
+    assert {each.obj for each in told} <= {"shop.fill"}
 
 
 def test_e094_a_value_that_only_matters_with_a_queryset() -> None:

@@ -89,6 +89,17 @@ def test_a_name_that_means_nothing_is_told_before_it_runs() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        ("Everything.objects.all()", "tests.apps.shop.models.Everything"),
+        ("shop.models.Tag", "tests.apps.shop"),
+    ],
+)
+def test_a_model_or_an_app_without_its_path_is_understood(written: str, meant: str) -> None:
+    assert faulty(written)[1]["suggestion"] == f" Did you mean {meant!r}?"
+
+
 def test_a_name_that_a_module_does_not_have_is_told_before_it_runs() -> None:
     assert faulty("django.utils.txt.slugify('A')") == (
         "E089",
