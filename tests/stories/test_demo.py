@@ -17,6 +17,13 @@ from tests.support.paths import MANAGE
 
 # What changes from run to run: durations and dates.
 CHANGING = re.compile(r"\d+\.\d+s\b|\d{4}-\d{2}-\d{2} \d{2}:\d{2}")
+# So does where the patch is killed.
+KILLED = re.compile(r"\n12\. A patch: where it stands\n.*?\n14\. ", re.DOTALL)
+PROCESS = re.compile(r"kill -9 \d+")
+
+
+def _without_changing(screen: str) -> str:
+    return PROCESS.sub("", KILLED.sub("", CHANGING.sub("", screen)))
 
 
 @dataclass(frozen=True)
@@ -176,6 +183,37 @@ class TestScreen:
         assert CHANGING.sub("", shown[9]).strip() == "Total 10618 0 0 10614 4 0 5"
         assert shown[-1] == "Run 4: committed."
 
+    def test_patch_is_rehearsed_over_every_product(self, demo: Demo) -> None:
+        assert [CHANGING.sub("", line).strip() for line in demo.part("run_patches")] == [
+            "Patch processed changed unchanged skipped failed time",
+            "catalogue.end_prices 800 537 263 0 0",
+            "Rehearsal (run 5): nothing was written. Write with --commit.",
+        ]
+
+    def test_killed_patch_goes_on_behind_its_last_batch(self, demo: Demo) -> None:
+        lines = demo.lines
+        start = lines.index("$ python manage.py run_patches --commit")
+        assert lines[start + 1].startswith("$ kill -9 ")
+        state = demo.part("show_patches")[1]
+        found = re.fullmatch(
+            r"catalogue\.end_prices partial (\d+) of 800 6 \d\d:\d\d( \w+)?", state
+        )
+        assert found, state
+        done = int(found[1])
+        second = lines.index("$ python manage.py run_patches --commit", start + 1)
+        assert lines[second + 2].startswith(f"catalogue.end_prices {800 - done} ")
+        assert f"catalogue.end_prices: {done} objects had been done by earlier runs." in lines
+        assert "Run 7: committed." in lines
+
+    def test_patch_is_rolled_back(self, demo: Demo) -> None:
+        part = demo.part("rollback_legacy patch:catalogue.end_prices --no-input")
+        assert part[1].startswith("patch:catalogue.end_prices 0 537 ")
+        with closing(sqlite3.connect(demo.folder.target)) as target:
+            query = (
+                "SELECT COUNT(*) FROM catalogue_product WHERE CAST(price * 100 AS INT) % 100 <> 90"
+            )
+            assert target.execute(query).fetchone()[0] >= 500
+
     def test_proof_shows_both_databases_side_by_side(self, demo: Demo) -> None:
         start = demo.lines.index("legacy new") + 1
         assert demo.lines[start : start + 5] == [
@@ -194,8 +232,8 @@ class TestScreen:
         assert max(len(line) for line in own[:4] + own[heading : heading + 5]) <= 100
 
     def test_files_named_at_the_end_exist(self, demo: Demo) -> None:
-        named = re.findall(r"testapp/\w+/data_migration_spec\.py", demo.process.stdout)
-        assert len(named) == 3
+        named = re.findall(r"testapp/\w+/(?:data_migration_spec|patches)\.py", demo.process.stdout)
+        assert len(set(named)) == 4
         assert all((MANAGE.parent / name).is_file() for name in named)
 
 
@@ -214,7 +252,8 @@ class TestAgain:
     def test_second_demo_starts_afresh_and_shows_the_same(self, demo: Demo) -> None:
         second = demo.folder.manage("demo")
         assert second.returncode == 0, second.stdout + second.stderr
-        assert CHANGING.sub("", second.stdout) == CHANGING.sub("", demo.process.stdout)
+        first = demo.process.stdout
+        assert _without_changing(second.stdout) == _without_changing(first)
 
     def test_run_by_hand_afterwards_finds_nothing_to_change(self, demo: Demo) -> None:
         shown = demo.folder.manage("migrate_legacy")

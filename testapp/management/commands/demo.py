@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import sqlite3
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
@@ -16,6 +19,7 @@ from django.core.management.base import BaseCommand, CommandError
 
 import testapp
 from data_migration.conf import settings as migration_settings
+from data_migration.models import PatchRecord
 from testapp.demo import files
 from testapp.demo.comparison import compare
 from testapp.legacy import build
@@ -34,7 +38,7 @@ class Stop:
     """One command of the tour.
 
     ``mend`` are statements for the legacy database, to be run before. ``exit_code`` is the one
-    with which the command has to end.
+    with which the command has to end; one that ``is_killed`` ends with the signal.
     """
 
     heading: str
@@ -42,6 +46,7 @@ class Stop:
     command: str
     mend: tuple[str, ...] = ()
     exit_code: int = 0
+    is_killed: bool = False
 
 
 STOPS = (
@@ -108,6 +113,39 @@ nothing is written: no row of the new shop is touched. The warnings are told aga
 groups and labels might have come back.""",
         command="migrate_legacy --update --commit",
     ),
+    Stop(
+        heading="A patch: the rehearsal",
+        text="""\
+The new owner wants every price to end in 90 cents. That is no schema migration and no import: it
+is a patch (testapp/catalogue/patches.py), which runs once in each environment, in batches. Without
+--commit it is a rehearsal, too.""",
+        command="run_patches",
+    ),
+    Stop(
+        heading="A patch: killed in the middle",
+        text="""\
+Somebody pulls the plug (kill -9) when some batches are done. Each was committed together with how
+far the patch has come.""",
+        command="run_patches --commit",
+        is_killed=True,
+    ),
+    Stop(
+        heading="A patch: where it stands",
+        text="The record is right without anybody having mended it.",
+        command="show_patches",
+    ),
+    Stop(
+        heading="A patch: the same command goes on",
+        text="It begins behind the last batch. No price is changed twice, none is left out.",
+        command="run_patches --commit",
+    ),
+    Stop(
+        heading="A patch: and back",
+        text="""\
+The customers complain. The patch says what it writes, so the former prices were kept, and prices
+that somebody has changed by hand since would be spared.""",
+        command="rollback_legacy patch:catalogue.end_prices --no-input",
+    ),
 )
 
 CLOSING = """\
@@ -115,6 +153,7 @@ Now read the specs, they are short and say why:
   testapp/customers/data_migration_spec.py    aliases, a test account skipped, one to one
   testapp/catalogue/data_migration_spec.py    a tree, a list of ids, runs again at any time
   testapp/orders/data_migration_spec.py       odd dates, dependencies, a key of two columns
+  testapp/catalogue/patches.py                a patch, with what it takes to undo it
 Then try it yourself. The two databases stay as they are until the next demo:
   python manage.py migrate_legacy --help
   python manage.py rollback_legacy --plan                             (what undoing it means)
@@ -145,11 +184,29 @@ class Command(BaseCommand):
                 _run_sql(legacy, statement)
                 self._say(self.style.SUCCESS(f"legacy> {statement}"))
             self._say(self.style.SUCCESS(f"$ python manage.py {stop.command}"))
+            if stop.is_killed:
+                yield from self._kill(stop.command)
+                continue
             exit_code = _manage(stop.command)
             if exit_code:
                 self._say(self.style.SUCCESS("$ echo $?") + f"\n{exit_code}")
             if exit_code != stop.exit_code:
                 yield f"{stop.command}: exit code {exit_code} instead of {stop.exit_code}"
+
+    def _kill(self, command: str) -> Iterator[str]:
+        """Run a command on patches and kill it when the first batches are committed."""
+        process = subprocess.Popen(
+            [sys.executable, MANAGE, *command.split(), "--no-progress"],
+            env={**os.environ, "DEMO_THROTTLE": "0.2"},
+        )
+        records = PatchRecord.objects.filter(processed__gt=0)
+        while process.poll() is None and not records.exists():
+            time.sleep(0.05)
+        process.kill()
+        process.wait()
+        self._say(self.style.SUCCESS(f"$ kill -9 {process.pid}"))
+        if process.returncode != -signal.SIGKILL:
+            yield f"{command}: ended with {process.returncode} before it could be killed"
 
     def _compare(self, legacy: Path, target: Path) -> Iterator[str]:
         """Count both databases; yield what differs without a known reason."""
