@@ -176,6 +176,20 @@ def test_under_continue_the_others_are_done_and_a_retry_closes_the_failure() -> 
     assert open_failures() == []
 
 
+def test_one_object_of_ten_thousand_fails_and_its_retry_closes_the_failure() -> None:
+    class Large(CountUnlessBad):
+        batch_size = 500
+
+    fill(10_000, bad=(500,))
+    partial = attempt(Large, on_error=OnError.CONTINUE)
+    assert (partial.state, partial.counts) == (PatchState.PARTIAL, {"updated": 9999, "failed": 1})
+    assert open_failures() == ["1500"]
+    Custom.objects.filter(pk=1500).update(upper="GOOD")
+    retried = attempt(Large, retry_failed=True)
+    assert (retried.state, retried.counts) == (PatchState.DONE, {"updated": 1})
+    assert (widths(), open_failures()) == ({1: 10_000}, [])
+
+
 def test_the_failure_of_an_object_that_is_gone_is_closed_and_it_counts_as_skipped() -> None:
     fill(12, bad=(5,))
     attempt(CountUnlessBad, on_error=OnError.CONTINUE)
