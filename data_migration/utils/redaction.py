@@ -1,7 +1,7 @@
 """Passwords out of every text that a person may read.
 
-The secrets are looked up in the settings each time: that is only done for errors, and it works
-for whatever connection the text came from.
+The secrets are looked up in the settings each time, which works for whatever connection the text
+came from. What follows from a setting is remembered: each message of a failed row asks for it.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import re
 from base64 import b64decode
 from binascii import Error as NotBase64
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from typing import Any
 from urllib.parse import quote, quote_plus, unquote
 
@@ -79,12 +80,8 @@ def without_configured(text: str) -> str:
 
     Configured is what stands under the name of a secret, and what a NAME, HOST or USER has in it.
     """
-    spellings: set[str] = set()
-    for secret in (*_secrets_in(settings.sources), *_secrets_in(connections.settings)):
-        # As it is, and as a URL, an ODBC string, a Python or an SQL literal spells it.
-        spellings |= {secret, quote(secret), quote(secret, safe=""), quote_plus(secret)}
-        spellings |= {secret.replace("}", "}}"), repr(secret)[1:-1], secret.replace("'", "''")}
-    for secret in sorted(spellings, key=len, reverse=True):
+    secrets = frozenset((*_secrets_in(settings.sources), *_secrets_in(connections.settings)))
+    for secret in _spellings(secrets):
         if len(secret) >= _SHORT:
             text = text.replace(secret, MASK)
         else:
@@ -92,6 +89,20 @@ def without_configured(text: str) -> str:
     return text
 
 
+@lru_cache(maxsize=4)
+def _spellings(secrets: frozenset[str]) -> list[str]:
+    """As they are, and as a URL, an ODBC string, a Python or an SQL literal spells them.
+
+    The longest first, since it may have another in it.
+    """
+    spellings: set[str] = set()
+    for secret in secrets:
+        spellings |= {secret, quote(secret), quote(secret, safe=""), quote_plus(secret)}
+        spellings |= {secret.replace("}", "}}"), repr(secret)[1:-1], secret.replace("'", "''")}
+    return sorted(spellings, key=len, reverse=True)
+
+
+@lru_cache(maxsize=256)
 def is_secret_key(key: str) -> bool:
     """Whether an option of this name holds a secret."""
     return any(word in key.lower() for word in SECRET_KEYS)
@@ -127,10 +138,13 @@ def _secrets_in(config: Any) -> Iterator[str]:
             yield from _secrets_of_address(value, is_user=str(key).upper() in ("USER", "UID"))
 
 
-def _secrets_of_address(text: str, *, is_user: bool) -> Iterator[str]:
+@lru_cache(maxsize=256)
+def _secrets_of_address(text: str, *, is_user: bool) -> frozenset[str]:
     """The passwords in a URL, a DSN, or whatever else a person took for the name of a database."""
     patterns = [_ASSIGNMENT, _USER_INFO, _WEB_USER_INFO, _SIGN_ON]
+    found: set[str] = set()
     for pattern in [*patterns, _USER] if is_user else patterns:
         for match in pattern.finditer(text):
             secret = match["secret"].strip("'\"{}")
-            yield from {secret, unquote(secret)} - {"", MASK}
+            found |= {secret, unquote(secret)}
+    return frozenset(found - {"", MASK})
