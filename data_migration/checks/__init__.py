@@ -19,9 +19,14 @@ from ..spec.migration import Migration
 from . import attributes, connections, dependencies, descriptions, legacy_keys, names, project
 from .faults import FAULTS, fault
 
-__all__ = ["FAULTS", "TAG", "check_project", "check_specs", "mild_before_migrate"]
+__all__ = ["FAULTS", "TAG", "check_project", "check_specs", "mild_before_schema"]
 
 TAG = "data_migration"
+
+#: The commands of Django that make schema migrations, show and apply them.
+SCHEMA_COMMANDS = frozenset(
+    {"makemigrations", "migrate", "showmigrations", "sqlmigrate", "squashmigrations"}
+)
 
 Check = Callable[[str, type[Migration]], Iterator[CheckMessage]]
 
@@ -56,8 +61,8 @@ _RUNNING: tuple[Check, ...] = (
 def check_project(**kwargs: Any) -> list[CheckMessage]:
     """Check the settings and every spec; one that cannot be imported is a message as well.
 
-    A spec that is wrong must not keep ``manage.py migrate`` from making the tables that a sound
-    one needs, so there is nothing worse than a warning before it.
+    A spec that is wrong must not keep Django from making the tables that a sound one needs, so
+    there is nothing worse than a warning before :data:`SCHEMA_COMMANDS`.
     """
     try:
         migrations = discover()
@@ -67,13 +72,13 @@ def check_project(**kwargs: Any) -> list[CheckMessage]:
         messages = [fault("E001", None, problem=error), *check_specs({})]
     except SpecError as error:
         messages = [fault("E002", None, problem=error), *check_specs({})]
-    return mild_before_migrate(messages)
+    return mild_before_schema(messages)
 
 
-def mild_before_migrate(messages: Iterable[CheckMessage]) -> list[CheckMessage]:
-    """The messages; warnings at most where they are made for ``manage.py migrate``."""
+def mild_before_schema(messages: Iterable[CheckMessage]) -> list[CheckMessage]:
+    """The messages; warnings at most where they are made for one of :data:`SCHEMA_COMMANDS`."""
     messages = list(messages)
-    if sys.argv[1:2] == ["migrate"]:  # no check is told for which command it is made
+    if sys.argv[1:2] and sys.argv[1] in SCHEMA_COMMANDS:  # no check is told for which it is made
         for message in messages:
             message.level = min(message.level, WARNING)
     return messages

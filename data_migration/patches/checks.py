@@ -9,7 +9,7 @@ from typing import Any
 from django.apps import apps
 from django.core.checks import CheckMessage, register
 
-from ..checks import TAG, mild_before_migrate
+from ..checks import TAG, mild_before_schema
 from ..checks.faults import fault
 from ..spec.discovery import subclasses
 from .discovery import PATCHES, Patches, find
@@ -19,12 +19,14 @@ from .patch import Patch
 
 @register(TAG)
 def check_patches(**kwargs: Any) -> list[CheckMessage]:
-    """Check every patch and every ``patches.txt``; nothing is worse than a warning before
-    ``manage.py migrate``.
+    """Check every patch and every ``patches.txt``.
+
+    Nothing is worse than a warning before commands on the schema: a patch may be written before
+    the schema migration that it needs is made.
     """
     found = find()
     messages = [*found.faults, *check_strangers(found.patches)]
-    return mild_before_migrate(message for message in messages if not message.is_silenced())
+    return mild_before_schema(message for message in messages if not message.is_silenced())
 
 
 def check_strangers(patches: Patches) -> Iterator[CheckMessage]:

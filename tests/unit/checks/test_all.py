@@ -70,6 +70,9 @@ def test_a_fault_in_a_spec_does_not_keep_migrate_from_making_tables(
     err = StringIO()
     call_command("migrate", "--plan", skip_checks=False, stdout=StringIO(), stderr=err)
     assert "data_migration.E0" in err.getvalue()
+    for name in ("makemigrations", "showmigrations"):
+        monkeypatch.setattr(sys, "argv", ["manage.py", name])
+        assert not any(message.is_serious() for message in run_checks(tags=[TAG]))
     monkeypatch.setattr(sys, "argv", ["manage.py", "runserver"])
     assert any(message.is_serious() for message in run_checks(tags=[TAG]))
 
