@@ -152,12 +152,15 @@ def refused(undoing: RollbackPlan, *, force: bool) -> list[str]:
 
 def obstacles(database: str, lane: str = IMPORTS) -> list[str]:
     """Why nothing can be started in this lane now, whatever it is."""
-    found = [why] if (why := availability().reason) else []
-    if (run := active_run(database, lane)) is not None:
-        found.append(
-            _("Run %(run)s is not over, and there can be one at a time.") % {"run": run.pk}
-        )
-    return found
+    return [*([why] if (why := availability().reason) else []), *at_work(database, lane)]
+
+
+def at_work(database: str, lane: str) -> list[str]:
+    """The run that stands in the way of whatever changes something in this lane, if any."""
+    run = active_run(database, lane)
+    if run is None:
+        return []
+    return [_("Run %(run)s is not over, and there can be one at a time.") % {"run": run.pk}]
 
 
 def _sentence(intent: Intent, count: int) -> str:

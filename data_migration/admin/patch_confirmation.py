@@ -16,7 +16,7 @@ from ..patches.discovery import Patches, discover
 from ..patches.records import SETTLED
 from ..patches.runner import due
 from ..utils.wording import error_text
-from .confirmation import Confirmation, obstacles, refused, undone
+from .confirmation import Confirmation, at_work, obstacles, refused, undone
 from .patch_intents import PatchAction, PatchIntent
 from .patch_lines import PatchLine, patch_lines
 
@@ -76,6 +76,7 @@ def _fake(intent: PatchIntent, patches: Patches, database: str) -> PatchesConfir
             for line in would
             if line.standing.state == PatchState.PARTIAL
         ],
+        problems=at_work(database, PATCHES),
         is_idle=not would,
     )
 

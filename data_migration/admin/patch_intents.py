@@ -154,7 +154,7 @@ class PatchIntentForm(OptionsForm):
         help_text=_("Kept with your name, and shown wherever the patch is"),
         max_length=2000,
         required=False,
-        widget=forms.Textarea(attrs={"rows": 3, "class": "vLargeTextField"}),
+        widget=forms.Textarea(attrs={"rows": 3, "required": True}),
     )
     app = forms.CharField(required=False)
     state = forms.CharField(required=False)

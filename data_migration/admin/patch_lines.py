@@ -69,7 +69,8 @@ class PatchLine:
                 self.failed,
             ) % {"count": self.failed}
         if state == PatchState.PARTIAL:
-            return " ".join(filter(None, [_("A run goes on behind what is done."), record.reason]))
+            why = "" if self._was_stopped else record.reason
+            return " ".join(filter(None, [_("A run goes on behind what is done."), why]))
         if state == PatchState.CHANGED_SINCE:
             return _(
                 "Its code, or a file that it watches, is not what ran here. It is not run again by"
@@ -78,6 +79,11 @@ class PatchLine:
         if state == PatchState.PENDING:
             return _("Its code, or a file that it watches, is not what ran here.")
         return "" if state == PatchState.RUNNING else record.reason
+
+    @property
+    def _was_stopped(self) -> bool:
+        """Whether its last run was ended by a person, or died: nothing is wrong with the patch."""
+        return self.step is not None and self.step.current_status == RunStatus.INTERRUPTED
 
     @property
     def processed(self) -> int | None:

@@ -8,7 +8,6 @@ from typing import Any
 
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
-from django.db import transaction
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect
 from django.urls import URLPattern
 from django.utils.translation import gettext as _
@@ -16,7 +15,7 @@ from django.utils.translation import ngettext
 
 from ..exceptions import DataMigrationError, SpecError
 from ..launch.handover import availability, start_patches, start_rollback
-from ..ledger import PATCHES, active_run
+from ..ledger import PATCHES, active_run, nobody_else
 from ..ledger.messages import open_failures
 from ..ledger.patches import PatchBook
 from ..models import Run
@@ -34,7 +33,6 @@ from .base import (
     LedgerAdmin,
     may,
     permission_for,
-    permission_to_mend,
 )
 from .live import watched
 from .messages import Filter
@@ -88,7 +86,6 @@ class PatchAdmin(LedgerAdmin):
             total=len(everything),
             form=form or PatchIntentForm(),
             ticked=form.labels if form else (),
-            may_act_on_patches=any(may(request, each) for each in _ACTING),
             unavailable=availability().reason,
             **self._last_run(request),
         )
@@ -107,6 +104,7 @@ class PatchAdmin(LedgerAdmin):
             "interrupted": interrupted,
             "resumed": _resumed(interrupted) if interrupted else None,
             "may_act": run is not None and may(request, permission_for(run)),
+            "may_act_on_patches": any(may(request, each) for each in _ACTING),
         }
 
     def confirm(self, request: HttpRequest) -> HttpResponseBase:
@@ -173,7 +171,7 @@ class PatchAdmin(LedgerAdmin):
 
     def _record_as_done(self, request: HttpRequest, confirmation: PatchesConfirmation) -> None:
         book, reason = PatchBook(self.database), confirmation.intent.reason
-        with transaction.atomic(using=self.database):
+        with nobody_else(self.database, PATCHES):
             records = [
                 book.fake(
                     line.app_label,
@@ -230,7 +228,6 @@ class PatchAdmin(LedgerAdmin):
             records=list(records.filter(app=definition.app_label, name=definition.name)),
             causes=causes(failures),
             chosen=Filter(migration=definition.step_label, is_open=True),
-            may_mend=may(request, permission_to_mend(definition.step_label)),
             unavailable=availability().reason,
             **self._last_run(request),
         )

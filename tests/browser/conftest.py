@@ -57,6 +57,38 @@ class MemberMigration(BaseMigration):
         while os.path.exists(os.environ["HOLD"] + str(row["id"])):
             time.sleep(0.01)
 """
+#: As slow: a batch is 50 objects. One of the names is as long as names are let be.
+PATCHES = """\
+import os, time
+from data_migration.patches import Patch, patch
+from tests.apps.library.models import Author, Member
+
+class MoveMembers(Patch):
+    \"""Move the addresses of members to the new domain.\"""
+    batch_size = 50
+    writes = [Member]
+
+    def queryset(self):
+        return Member.objects.all()
+
+    def process(self, item):
+        time.sleep(float(os.environ.get("PAUSE", "0.01")))
+        while os.path.exists(os.environ["HOLD"] + str(item.pk)):
+            time.sleep(0.01)
+        name, at, domain = item.email.partition("@")
+        if not at:
+            raise ValueError("This is no address: <b>%s</b>" % item.email)
+        item.email = f"{name}@example.com"
+
+@patch(depends_on=["slow.move_members"])
+def count_members(ctx):
+    \"""Count the members, and say how many they are.\"""
+    ctx.log(f"<em>{Member.objects.count()}</em> members.")
+
+@patch(name="write_down_the_names_of_all_authors_in_capitals_as_the_old_catalogue_had_it")
+def capitals(ctx):
+    pass
+"""
 MEMBERS = 600
 
 Worker = subprocess.Popen[bytes]
@@ -147,7 +179,7 @@ def desk(
 ) -> Iterator[Desk]:
     if connection.vendor != "postgresql":
         pytest.skip("the live server and its workers share a PostgreSQL")
-    app = new_app("slow", SPEC)
+    app = new_app("slow", SPEC, patches=PATCHES)
     legacy = _legacy(tmp_path / "legacy.sqlite3")
     sources = {"legacy": {"ENGINE": "sqlite", "NAME": str(legacy)}}
     settings.DATA_MIGRATION_SOURCES = sources

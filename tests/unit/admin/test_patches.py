@@ -441,6 +441,51 @@ def test_what_has_run_is_not_recorded_as_done(
     assert "There is nothing to record" in ask(faker, "fake", "desk.capitals")
 
 
+def test_nothing_is_recorded_as_done_beside_a_run(
+    faker: Client, runner: Client, desk: App
+) -> None:
+    run = start(runner, "run", "desk")
+    response = do(faker, "fake", "desk.capitals", reason="By hand.")
+    assert f"Run {run.pk} is not over" in response.content.decode()
+    assert not PatchRecord.objects.exists()
+
+
+# ---------------------------------------------------------------- rolled back
+
+
+@pytest.fixture
+def undone(desk: App, runner: Client, work: Callable[[], Run]) -> Run:
+    """A run that is there to be undone."""
+    start(runner, "run", "desk.capitals")
+    return work()
+
+
+def test_a_patch_is_rolled_back(undoer: Client, undone: Run, work: Callable[[], Run]) -> None:
+    text = ask(undoer, "rollback", "desk.capitals")
+    assert "Undoes 1 patch: what it created is deleted, what it changed is put back" in text
+    assert "manage.py rollback_legacy patch:desk.capitals" in text
+    assert names() == CAPITALS
+    start(undoer, "rollback", "desk.capitals")
+    assert work().status == "done"
+    assert names() == ["a1", "a2", "a3", "a4", "a5"]
+    assert cells_of(text_of(undoer), "desk.capitals")[2] == "pending"
+
+
+def test_a_rollback_is_refused_where_a_person_edited_since_and_can_be_forced(
+    undoer: Client, undone: Run, work: Callable[[], Run]
+) -> None:
+    Author.objects.filter(pk=2).update(name="Edited")
+    text = ask(undoer, "rollback", "desk.capitals")
+    assert "This cannot be started." in text
+    assert "1 reason speaks against it:" in text
+    assert do(undoer, "rollback", "desk.capitals").status_code == 200
+    forced = ask(undoer, "rollback", "desk.capitals", force="on")
+    assert 'name="force" value="on"' in forced
+    start(undoer, "rollback", "desk.capitals", force="on")
+    assert work().status == "done"
+    assert names() == ["a1", "a2", "a3", "a4", "a5"]
+
+
 # ---------------------------------------------------------------- runs that broke off
 
 
