@@ -41,14 +41,14 @@ def _measured(job: Job) -> Answer:
     started = time.perf_counter()
     way.run(case, **job.options)
     seconds = time.perf_counter() - started
-    peak = _peak()  # before the rows are counted
+    most = peak()  # before the rows are counted
     found = way.count(case) if hasattr(way, "count") else case.model._base_manager.count()
     if found != job.rows:
         raise SystemExit(f"{job.way} {case.name}: {found} rows arrived instead of {job.rows}")
-    return Answer(seconds, peak, getattr(way, "statements", 0))
+    return Answer(seconds, most, getattr(way, "statements", 0))
 
 
-def _peak() -> int:
+def peak() -> int:
     """The most memory that this process, or any one that it has started, had resident: bytes."""
     unit = 1 if sys.platform == "darwin" else 1024
     children = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * unit
