@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field, replace
@@ -25,7 +26,7 @@ from ..run.live import live_counts
 from ..run.rehearsal import rehearse
 from ..utils.collector import rare_collections
 from ..utils.sessions import writing
-from ..utils.wording import error_text
+from ..utils.wording import error_text, line_within
 from .definition import Definition
 from .digest import digest_of
 from .discovery import Patches
@@ -275,7 +276,7 @@ class _Runner:
             yield
         except BaseException as error:
             interrupted = isinstance(error, (Interrupted, KeyboardInterrupt, SystemExit))
-            text = error_text(error, definition.label, _what_is_kept(definition))
+            text = error_text(error, _named(definition, error), _what_is_kept(definition))
             status = RunStatus.INTERRUPTED if interrupted else RunStatus.FAILED
             self._ledger.finish_step(step, status, text)
             self._states[definition.label] = PatchState.PARTIAL
@@ -343,6 +344,15 @@ class _Runner:
         finally:
             if lines:
                 self._outputs[definition.label] = "\n".join(lines)
+
+
+def _named(definition: Definition, error: BaseException) -> str:
+    """The patch, and the line of its file in which an error was raised."""
+    place = definition.place.rpartition(", line ")[0]  # a statement stands there itself
+    module = getattr(sys.modules.get(definition.patch.__module__), "__file__", None)
+    lines = [line_within(error, each) for each in (place, module) if each]
+    where = next(filter(None, lines), "") if isinstance(error, Exception) else ""
+    return f"{definition.label}, {where}" if where else definition.label
 
 
 def _what_is_kept(definition: Definition) -> str:

@@ -91,6 +91,13 @@ def guess(word: str, known: Iterable[str]) -> str:
     return f" Did you mean {close[0]!r}?" if close else ""
 
 
+def line_within(error: BaseException, within: str) -> str:
+    """File and line from which an error came: the deepest whose path has ``within`` in it."""
+    frames = traceback.extract_tb(error.__traceback__)
+    inside = [frame for frame in frames if within in frame.filename]
+    return f"{inside[-1].filename}, line {inside[-1].lineno}" if inside else ""
+
+
 def import_error_text(module: str, error: BaseException, within: str) -> str:
     """Why a module cannot be imported, and the file and line that a person has to open: the
     deepest one whose path has ``within`` in it, if there is one.
@@ -98,9 +105,7 @@ def import_error_text(module: str, error: BaseException, within: str) -> str:
     if isinstance(error, SyntaxError) and error.filename:
         where = f"{error.filename}, line {error.lineno}"
     else:
-        frames = traceback.extract_tb(error.__traceback__)
-        inside = [frame for frame in frames if within in frame.filename]
-        frame = (inside or frames)[-1]
-        where = f"{frame.filename}, line {frame.lineno}"
+        frame = traceback.extract_tb(error.__traceback__)[-1]
+        where = line_within(error, within) or f"{frame.filename}, line {frame.lineno}"
     cause = f"{type(error).__name__}: {redact(str(error))}"
     return f"{module} cannot be imported: {cause} ({where})."

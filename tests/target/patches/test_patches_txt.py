@@ -81,3 +81,18 @@ def test_an_app_as_frappe_has_them_runs_unchanged_and_once(frappe_shaped: App) -
     assert set(done.states.values()) == {PatchState.DONE}
     assert sorted(Tag.objects.values_list("name", flat=True)) == ["added", "blue", "none", "sale"]
     assert run_patches(discover(), PatchOptions(mode=Mode.COMMIT)).run is None
+
+
+@pytest.mark.parametrize(
+    ("line", "place"),
+    [("APP.broken", "patches/broken.py, line 2"), ("execute:int('x')", "patches.txt, line 2")],
+)
+def test_what_fails_is_told_with_its_line(new_app: NewApp, line: str, place: str) -> None:
+    broken = "def helper():\n    int('x')\n\ndef execute():\n    helper()\n"
+    txt = f"# x\n{line.replace('APP', 'APP.patches')}\n"
+    app = new_app("lists", files={"patches/broken.py": broken, "patches.txt": txt})
+    done = run_patches(discover(), PatchOptions(mode=Mode.COMMIT))
+    (problem,) = done.problems()
+    label = next(iter(done.states))
+    assert problem.startswith(f"{label}, {app.folder}/{place}: ValueError: invalid literal")
+    assert PatchRecord.objects.get().reason == problem
