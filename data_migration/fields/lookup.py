@@ -67,6 +67,13 @@ def table_of(model: type[Model], database: str) -> QuerySet[Any]:
     return QuerySet(model, using=database)
 
 
+def keys_without_row(field: Any, keys: Collection[Any], *, database: str) -> set[Any]:
+    """Those of the values of a foreign key that lead nowhere."""
+    target = field.target_field
+    rows = target.model._base_manager.using(database).filter(**{f"{target.attname}__in": keys})
+    return set(keys).difference(rows.values_list(target.attname, flat=True))
+
+
 def stored_values(instance: Any) -> dict[str, Any]:
     """The instance's column values by attribute name, loaded ones only."""
     return {

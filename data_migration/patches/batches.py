@@ -24,7 +24,7 @@ from ..utils.wording import number_of, words
 from .images import Keeper
 from .options import PatchOptions
 from .patch import Patch
-from .saving import Changes
+from .saving import Changes, Saving
 from .walk import Page, key_of
 
 #: How long to sleep at once while a patch is throttled, in seconds.
@@ -62,6 +62,7 @@ class Batches:
         self._elsewhere = elsewhere
         self._keeper = keeper
         self._connection = connections[patch.ctx.database]
+        self._saving = Saving(database=patch.ctx.database)
         self._is_by_batch = patch.defines("process_batch")
         #: The failures of earlier runs that were met, by the hashes of their keys.
         self.met: set[str] = set()
@@ -139,7 +140,7 @@ class Batches:
             statements.append(sql)
             return execute(sql, *given)
 
-        changes = Changes(objects, self._connection.alias)
+        changes = Changes(objects, self._saving)
         failed: list[tuple[Any, Exception]] = []
         process = self._patch.process
         with self._connection.execute_wrapper(note):
@@ -158,7 +159,7 @@ class Batches:
         self._finish(changes, failed, numbers)
 
     def _one_by_one(self, objects: Sequence[Any], numbers: dict[Any, int]) -> None:
-        changes = Changes(objects, self._connection.alias)
+        changes = Changes(objects, self._saving)
         failed: list[tuple[Any, Exception]] = []
         savepoints = HookSavepoints(self._connection.alias)
         with savepoints.watching():

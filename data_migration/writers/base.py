@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 
 from django.db import transaction
 
+from ..fields.changes import changed_fields
 from ..fields.lookup import stored_values
 from ..outcomes import Outcome, WriterName
 from ..rows.drafts import Changes, Draft
@@ -15,7 +16,7 @@ from ..spec.hooks import Hooks
 from ..spec.migration import Migration
 from ..transform.savepoints import raise_if_swallowed
 from ..utils.databases import database_of
-from .changes import changed_fields, named_values
+from .changes import named_values
 from .conflicts import Conflicts
 from .deferred import DeferredConstraints
 from .hook_keys import HookKeys

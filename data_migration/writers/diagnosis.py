@@ -6,7 +6,7 @@ called for rows that failed, so it may ask the database.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Any
 
 from django.core.exceptions import ValidationError
@@ -42,7 +42,7 @@ def _described(draft: Draft, database: str) -> Note:
         return Note(*_longest(draft, instance), hook_of(error) + str(error))
     if instance is None or not isinstance(error, (Error, ValueError, ArithmeticError)):
         return Note("", None, cause)
-    field, why = next(_suspects(draft, instance, error, database), (None, ""))
+    field, why = next(_suspects(draft.row, instance, error, database), (None, ""))
     if field is None:
         return Note("", None, cause)
     column = next((name for name in (field.name, field.attname) if name in draft.row), "")
@@ -61,12 +61,25 @@ def _longest(draft: Draft, instance: Any) -> tuple[str, Any]:
     return field.name, getattr(instance, field.attname)
 
 
+def why_refused(
+    instance: Any, names: Collection[str], error: BaseException, *, database: str
+) -> str:
+    """Which of an object's fields in ``names`` made the database refuse it, and why; or nothing.
+
+    In one phrase, which begins with the name of the field.
+    """
+    for field, why in _suspects(names, instance, error, database):
+        if field.name in names:
+            return f"{field.name}: {why}"
+    return ""
+
+
 def _suspects(
-    draft: Draft, instance: Any, error: BaseException, database: str
+    given: Collection[str], instance: Any, error: BaseException, database: str
 ) -> Iterator[tuple[Field[Any, Any], str]]:
     fields = [field for field in instance._meta.concrete_fields if not field.generated]
     for field in fields:
-        if why := _is_refused(field, getattr(instance, field.attname), draft):
+        if why := _is_refused(field, getattr(instance, field.attname), given):
             yield field, why
     if isinstance(error, IntegrityError):
         yield from _duplicates(instance, database)
@@ -77,13 +90,13 @@ def _suspects(
             yield field, why
 
 
-def _is_refused(field: Field[Any, Any], value: Any, draft: Draft) -> str:
+def _is_refused(field: Field[Any, Any], value: Any, given: Collection[str]) -> str:
     if value is None:
         if field.null or is_clock(field) or field.has_db_default():
             return ""
         if field.auto_created or field.primary_key:  # Django or the database gives it
             return ""
-        if field.name in draft.row or field.attname in draft.row:
+        if field.name in given or field.attname in given:
             return f"{field.name} may not be NULL"
         return f"{field.name} needs a value and the query has no such column"
     if isinstance(value, str) and "\x00" in value:

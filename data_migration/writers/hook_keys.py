@@ -7,6 +7,7 @@ from typing import Any
 from django.db import IntegrityError
 from django.db.models import ForeignKey, Model
 
+from ..fields.lookup import keys_without_row
 from ..rows.drafts import Draft
 from ..spec.hooks import OwnHooks
 from ..utils.databases import database_of
@@ -42,12 +43,8 @@ class HookKeys:
             return
         for field in self._fields:
             keys = {key for draft in drafts for key in _keys_of_hooks(draft, field)}
-            if keys:
-                target = field.target_field
-                rows = target.model._base_manager.using(self._database)
-                stored = rows.filter(**{f"{target.attname}__in": keys})
-                if keys.difference(stored.values_list(target.attname, flat=True)):
-                    raise IntegrityError("FOREIGN KEY constraint failed")
+            if keys and keys_without_row(field, keys, database=self._database):
+                raise IntegrityError("FOREIGN KEY constraint failed")
 
 
 def _keys_of_hooks(draft: Draft, field: Any) -> list[Any]:

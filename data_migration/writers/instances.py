@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from django.db.models import Model
 
+from ..fields.changes import changed_fields
 from ..fields.lookup import stored_values
 from ..fields.primary_keys import is_set
 from ..outcomes import Outcome
@@ -13,7 +14,7 @@ from ..rows.drafts import Changes, Draft
 from ..spec.hooks import Hooks
 from ..spec.migration import Migration
 from ..transform.savepoints import HookSavepoints
-from .changes import apply_to_existing, changed_fields, named_values
+from .changes import apply_to_existing, named_values
 from .conflicts import Conflicts
 from .parents import ParentRows
 

@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 
+from data_migration.fields.changes import changed_fields
 from data_migration.fields.lookup import stored_values
 from data_migration.rows.drafts import Draft
-from data_migration.writers.changes import apply_to_existing, changed_fields
+from data_migration.writers.changes import apply_to_existing
 from tests.apps.shop.models import Brand, Product, Stamped
 
 pytestmark = pytest.mark.django_db
