@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from importlib import import_module
 from importlib.util import find_spec
-from types import ModuleType
+from types import FunctionType, ModuleType
 from typing import Any, Final
 
 from django.apps import apps
@@ -45,7 +45,7 @@ def at_path(path: str) -> list[Named]:
         return _of_module(value, path)
     if patch := as_patch(value):
         return [Named(name_of(patch, names[-1]), patch)]
-    if inspect.isfunction(value):
+    if _is_function(value):
         require_callable(path, value)
         return [Named(path, class_of(value), is_ours=False)]
     kind = "a class" if inspect.isclass(value) else f"of the type {type(value).__name__}"
@@ -80,9 +80,14 @@ def patches_of(module: ModuleType) -> dict[str, type[Patch]]:
 
 def as_patch(value: Any) -> type[Patch] | None:
     """The patch that a value of a module is: a class, or a function with ``@patch``."""
-    patch = getattr(value, "patch", None) if inspect.isfunction(value) else value
-    is_one = inspect.isclass(patch) and issubclass(patch, Patch) and patch is not Patch
-    return patch if is_one else None
+    patch: Any = getattr(value, "patch", None) if _is_function(value) else value
+    is_class = issubclass(type(patch), type)
+    return patch if is_class and issubclass(patch, Patch) and patch is not Patch else None
+
+
+def _is_function(value: Any) -> bool:
+    """Unlike isinstance(), this does not ask a lazy object, which may ask the database."""
+    return type(value) is FunctionType
 
 
 def is_base(patch: type[Patch]) -> bool:
@@ -94,7 +99,7 @@ def is_base(patch: type[Patch]) -> bool:
 def has_execute(module: ModuleType) -> bool:
     """Whether it is a module as Frappe runs them."""
     execute = getattr(module, EXECUTE, None)
-    return inspect.isfunction(execute) and as_patch(execute) is None
+    return _is_function(execute) and as_patch(execute) is None
 
 
 def import_root(name: str, known: Iterable[str] = ()) -> ModuleType:
@@ -124,13 +129,18 @@ def _path_meant_by(name: str) -> str:
 
 def attribute_of(value: Any, name: str) -> Any:
     """A submodule, or else whatever has that name in ``value``. Raises :exc:`Faulty`."""
-    if isinstance(value, ModuleType) and module_has_submodule(value, name):
+    is_package = isinstance(value, ModuleType) and "__path__" in vars(value)
+    if is_package and module_has_submodule(value, name):
         return import_part(f"{value.__name__}.{name}")
-    if hasattr(value, name):
+    try:
         return getattr(value, name)
+    except AttributeError:
+        pass
+    except Exception as error:  # of a module that makes its names when they are asked for
+        raise Faulty("E080", problem=import_error_text(name, error, name)) from None
     known = {each for each in dir(value) if not each.startswith("_")}
     owner = getattr(value, "__qualname__", None) or getattr(value, "__name__", None)
-    if isinstance(value, ModuleType) and hasattr(value, "__path__"):
+    if is_package:
         known |= {each.name for each in pkgutil.iter_modules(value.__path__)}
     what = f"{name!r} in {owner or type(value).__name__}"
     raise Faulty("E089", what=what, suggestion=guess(name, known))
@@ -172,7 +182,7 @@ def _of_module(module: ModuleType, path: str) -> list[Named]:
 
 
 def _functions_of(module: ModuleType) -> Collection[str]:
-    return [name for name, value in vars(module).items() if inspect.isfunction(value)]
+    return [name for name, value in vars(module).items() if _is_function(value)]
 
 
 def require_callable(path: str, function: Any) -> None:

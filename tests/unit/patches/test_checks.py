@@ -94,6 +94,13 @@ def test_e080_a_module_of_a_line_that_imports_what_is_not_there(new_app: NewApp)
     assert "No module named 'nowhere' (patches/one.py, line 1)" in sentence
 
 
+def test_e080_a_module_that_cannot_make_the_name(new_app: NewApp) -> None:
+    lazy = "def __getattr__(name):\n    raise ImportError('no ' + name)\n"
+    ((number, about, sentence),) = txt(new_app, "APP.patches.one.fill\n", one=lazy)
+    assert (number, about) == ("E080", "patches.txt, line 1")
+    assert sentence.startswith("fill cannot be imported: ImportError: no fill")
+
+
 def test_e081_an_unknown_section(new_app: NewApp) -> None:
     assert txt(new_app, "# x\n[post_model_synk]\nexecute:int()\n") == [
         (

@@ -99,6 +99,14 @@ def test_base_classes_and_what_is_imported_are_no_patches(new_app: NewApp) -> No
     assert labels_of(app) == ["shops.one", "shops.two"]
 
 
+def test_a_lazy_object_is_not_asked_what_it_is(new_app: NewApp) -> None:
+    text = ONE + (
+        "from django.utils.functional import SimpleLazyObject\n"
+        "lazy = SimpleLazyObject(lambda: 1 / 0)\nexecute = lazy\n"
+    )
+    assert len(labels_of(new_app("shops", patches=text))) == 2
+
+
 def test_tests_in_the_package_are_left_alone(new_app: NewApp) -> None:
     files = {"patches/one.py": ONE, "patches/tests/test_one.py": "raise RuntimeError"}
     assert len(labels_of(new_app("shops", files=files))) == 2
