@@ -49,7 +49,7 @@ class PatchBook:
         former = self.current(app, name, revision)
         ours = {"run": run, "digest": digest, "state": PatchState.PARTIAL, "reason": "", **_who()}
         if former is not None and not again and former.state in _UNFINISHED:
-            return self._write(former, **ours)
+            return self._write(former, finished_at=None, **ours)
         return PatchRecord.objects.using(self.database).create(
             app=app,
             name=name,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from django.db.models import QuerySet
+
 from ..models import MigrationState
 
 
@@ -36,6 +38,11 @@ def forget_spec(state: MigrationState, *, database: str) -> None:
     """No row is left to which the spec was applied."""
     state.fingerprint = ""
     state.save(using=database, update_fields=["fingerprint"])
+
+
+def not_of_migrations(states: QuerySet[MigrationState]) -> QuerySet[MigrationState]:
+    """Those of what else writes, which are patches: their labels have a colon."""
+    return states.filter(label__contains=":")
 
 
 def forget_state(state: MigrationState, *, database: str) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 from ..exceptions import LedgerError, SpecError
 from ..ledger import PATCHES, Ledger, Link, LinkBook
 from ..ledger.images import Images
+from ..ledger.states import not_of_migrations
 from ..models import MigrationState, Run
 from ..plan.graph import Plan
 from ..rows.keys import key_hash
@@ -125,7 +126,7 @@ def unknown_labels(plan: Plan, database: str) -> list[str]:
     """Migrations with links whose classes are in no spec."""
     known = {step.label for step in plan}
     states = MigrationState.objects.using(database).exclude(label__in=known)
-    states = states.exclude(label__contains=":")  # what else writes: patches, one by one
+    states = states.exclude(pk__in=not_of_migrations(states))
     return [each.label for each in states if not LinkBook(each, database=database).is_empty()]
 
 

@@ -11,16 +11,19 @@ from django.utils import timezone
 
 from data_migration import Migration
 from data_migration.exceptions import LedgerError
-from data_migration.ledger import Ledger
+from data_migration.ledger import PATCHES, Ledger
 from data_migration.ledger.claims import keep_ranges
 from data_migration.ledger.patches import PatchBook
 from data_migration.ledger.pruning import Pruned, prune
 from data_migration.models import BeforeImage, RowError, Run, RunLock, RunStep, StepRange
 from data_migration.outcomes import Mode, OnConflict, PatchState, RunStatus
+from data_migration.patches import Patch
+from data_migration.patches.rollback import roll_back as roll_back_patches
 from data_migration.plan.graph import build_plan
 from data_migration.undo import Selection, roll_back
 from tests.apps.shop.models import Brand
 from tests.support.engine import label_of, links_of, migrate, migrate_fine, open_failures_of
+from tests.target.patches.attempts import attempt
 
 pytestmark = pytest.mark.django_db
 
@@ -252,3 +255,32 @@ def test_runs_with_ranges_in_which_a_patch_goes_on_stay_until_it_is_done() -> No
     book.finish(record, PatchState.DONE)
     pruned()
     assert kept_runs() == [steps[1].run_id]
+
+
+def test_runs_whose_part_in_a_patch_can_be_rolled_back_stay_until_it_is() -> None:
+    class Shout(Patch):
+        writes = (Brand,)
+
+        def queryset(self) -> Any:
+            return Brand.objects.all()
+
+        def process(self, item: Any) -> None:
+            item.name += "!"
+
+    Brand.objects.create(**ACME)
+    Brand.objects.create(**BOLT)
+    first, last = attempt(Shout, limit=1).run, attempt(Shout).run
+    unkept = attempt(type("Unkept", (Shout,), {"writes": ()})).run
+    attempt(type("Unkept", (Shout,), {"writes": ()}), again=True)
+    age()
+    pruned()
+    assert {first.pk, last.pk} <= {*kept_runs()}
+    assert unkept.pk not in kept_runs()
+
+    label = "patch:shop.shout"
+    with pytest.raises(LedgerError, match="is not the only one that worked on"):
+        roll_back_patches(Selection(run=last.pk), {}, Ledger("default", PATCHES))
+    roll_back_patches(Selection(labels=(label,)), {}, Ledger("default", PATCHES), force=True)
+    age()
+    pruned()
+    assert first.pk not in kept_runs()
