@@ -9,7 +9,7 @@ from django.db import Error
 from django.utils import timezone
 
 from ..exceptions import LedgerError, RunRefused
-from ..models import Run
+from ..models import Run, RunStep
 from ..outcomes import Mode, RunKind, RunStatus
 from ..utils import processes
 from ..utils.databases import database_of
@@ -90,7 +90,8 @@ def request_stop(number: int, *, database: str) -> None:
     """Ask a run to end after the batch that is going on, as Ctrl-C in its terminal does.
 
     Raises :exc:`LedgerError` when it is not at work, and when it cannot be asked: a rollback is
-    done as a whole or not at all, and a rehearsal on SQLite has the database to itself.
+    done as a whole or not at all, as is a patch without batches, and a rehearsal on SQLite has
+    the database to itself. A run of patches that has more to do ends before the next one.
     """
     run = _run(number, database)
     if run.current_status != RunStatus.RUNNING:
@@ -99,6 +100,11 @@ def request_stop(number: int, *, database: str) -> None:
         raise LedgerError(
             f"Run {number} is a rollback, which is done as a whole or not at all. Ctrl-C in its"
             " terminal undoes what it did so far."
+        )
+    if whole := _last_and_whole(run, database):
+        raise LedgerError(
+            f"Run {number} executes {whole}, which is done as a whole or not at all, and nothing"
+            " comes after it. Ctrl-C in its terminal undoes what it did so far."
         )
     running = Run.objects.using(database).filter(pk=number, status=RunStatus.RUNNING)
     try:
@@ -114,6 +120,17 @@ def request_stop(number: int, *, database: str) -> None:
             f"Run {number} could not be asked to stop, because the database says:"
             f" {type(error).__name__}. Try again in a moment."
         ) from error
+
+
+def _last_and_whole(run: Run, database: str) -> str:
+    """The patch that the run is at and that nothing interrupts; empty where something does."""
+    if run.kind != RunKind.PATCH or run.is_dry:  # steps of a rehearsal are not stored meanwhile
+        return ""
+    steps = RunStep.objects.using(database).filter(run=run)
+    if steps.filter(status=RunStatus.PENDING).exists():
+        return ""
+    whole = steps.filter(status=RunStatus.RUNNING, has_key=False)
+    return whole.values_list("migration", flat=True).first() or ""
 
 
 def stop_requested(number: int, *, database: str) -> bool:

@@ -19,6 +19,7 @@ from ..exceptions import DataMigrationError, SpecError
 from ..launch.jobs import whole_plan
 from ..options import LARGEST, MaxErrors
 from ..outcomes import OnError
+from ..patches.definition import label_of_step
 from ..plan.graph import Plan
 from ..progress import Progress, for_stream
 from ..reports import rollback as report
@@ -135,6 +136,14 @@ def check_database(alias: str) -> None:
             f" {', '.join(connections)}.",
             returncode=EXIT_USAGE,
         )
+
+
+def refuse_patches(labels: Iterable[str], instead: str) -> None:
+    """Raise :exc:`SpecError` for labels of patches, with the command that takes their names."""
+    named = [label for each in labels if (label := label_of_step(each)) is not None]
+    if named:
+        command = instead.format(labels=" ".join(named))
+        raise SpecError(f"{', '.join(named)} is no migration but a patch. Say: {command}")
 
 
 def positive(text: str) -> int:

@@ -134,7 +134,10 @@ def check_run(number: int, database: str) -> Run:
     """The run with this number. Raises :exc:`LedgerError` where nothing of it can be undone."""
     run = Run.objects.using(database).filter(pk=number).first()
     if run is None:
-        raise LedgerError(f"There is no run {number}. See: manage.py show_legacy --runs")
+        raise LedgerError(
+            f"There is no run {number}. See: manage.py show_legacy --runs, or of patches:"
+            " manage.py show_patches --runs"
+        )
     if run.is_dry:
         raise LedgerError(f"Run {number} was a rehearsal: nothing of it was kept.")
     if run.is_rollback:

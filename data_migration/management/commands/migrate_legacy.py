@@ -37,6 +37,7 @@ from ..base import (
     failures_allowed,
     positive,
     refuse_beside_run,
+    refuse_patches,
     say,
     tell_of_stop,
     width_of,
@@ -117,6 +118,7 @@ class Command(LegacyCommand):
             self._execute(options)
             return
         asked = _run_options(options)
+        refuse_patches(asked.labels, "manage.py run_patches {labels}")
         whole = self.plan(options["database"])
         selected = whole.select(asked.labels, asked.exclude)
         ledger = Ledger(options["database"])

@@ -8,14 +8,14 @@ from django.core.management.base import CommandParser
 from django.db.models import QuerySet
 
 from ...exceptions import SpecError
-from ...ledger import Ledger, describe_run, lock_holder
+from ...ledger import IMPORTS, Ledger, describe_run, lock_holder
 from ...models import RowError
 from ...outcomes import MessageKind
 from ...plan.due import changed
 from ...plan.graph import Plan
 from ...reports import messages as told
 from ...reports import migrations as report
-from ..base import LegacyCommand, exit_codes
+from ..base import LegacyCommand, exit_codes, refuse_patches
 
 
 class Command(LegacyCommand):
@@ -24,7 +24,9 @@ class Command(LegacyCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         super().add_arguments(parser)
         what = parser.add_mutually_exclusive_group()
-        what.add_argument("--runs", action="store_true", help="every run, newest first")
+        what.add_argument(
+            "--runs", action="store_true", help="every run but those of patches, newest first"
+        )
         what.add_argument(
             "--messages",
             action="store_true",
@@ -44,6 +46,7 @@ class Command(LegacyCommand):
     def handle(self, *labels: str, **options: Any) -> None:
         if (options["kind"] or options["key"] or options["all"]) and not options["messages"]:
             raise SpecError("--kind, --key and --all are about messages: add --messages.")
+        refuse_patches(options["labels"], "manage.py show_patches {labels}")
         plan = self.plan(options["database"]).select(options["labels"])
         ledger = Ledger(options["database"])
         as_json = options["format"] == "json"
@@ -67,7 +70,7 @@ class Command(LegacyCommand):
         self.tell(states if len(plan) else "There are no migrations.")
 
     def _show_runs(self, ledger: Ledger, labels: list[str], as_json: bool) -> None:
-        runs = ledger.runs(labels)
+        runs = ledger.runs(labels).filter(lane=IMPORTS)
         if as_json:
             self.print_document(report.runs_document(runs))
         elif runs:

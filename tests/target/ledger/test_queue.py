@@ -12,6 +12,7 @@ from django.utils import timezone
 
 from data_migration.exceptions import LedgerError, RunRefused
 from data_migration.ledger import (
+    PATCHES,
     Ledger,
     give_up,
     lock_holder,
@@ -241,6 +242,37 @@ def test_a_run_that_has_begun_cannot_be_withdrawn() -> None:
 
 
 # ------------------------------------------------------------------ asked to stop
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("has_key", "is_last", "mode", "is_refused"),
+    [
+        (False, True, Mode.COMMIT, True),
+        (False, False, Mode.COMMIT, False),
+        (True, True, Mode.COMMIT, False),
+        (False, True, Mode.REHEARSAL, False),
+    ],
+)
+def test_a_patch_that_is_one_transaction_cannot_be_asked_to_end_in_between(
+    has_key: bool, is_last: bool, mode: Mode, is_refused: bool
+) -> None:
+    run = begin(Lock("default", PATCHES), kind=RunKind.PATCH, mode=mode)
+    run.steps.update(migration="patch:shop.whole", has_key=has_key)
+    if not is_last:
+        run.steps.create(position=2, migration="patch:shop.next", status="pending")
+
+    if not is_refused:
+        request_stop(run.pk, database="default")
+    else:
+        with pytest.raises(LedgerError) as refused:
+            request_stop(run.pk, database="default")
+        assert str(refused.value) == (
+            f"Run {run.pk} executes patch:shop.whole, which is done as a whole or not at all, and"
+            " nothing comes after it. Ctrl-C in its terminal undoes what it did so far."
+        )
+    run.refresh_from_db()
+    assert run.stop_requested is not is_refused
 
 
 @pytest.mark.django_db

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from io import StringIO
 from typing import Any
 
 import pytest
+from django.core.management import CommandError, call_command
 from django.db.models import F
 
 from data_migration import Migration
@@ -404,3 +406,54 @@ def test_the_whole_plan_goes_with_it() -> None:
 
     assert (plan.noun, [undo.label for undo in plan.undos]) == ("patch", [SHOUT])
     assert models_of(whole).keys() == {step.label for step in whole}
+
+
+# ------------------------------------------------------------------ from the terminal
+
+
+def test_the_command_shows_what_would_be_undone_and_undoes_it() -> None:
+    tags("a", "b")
+    attempt(Shout)
+
+    planned = call("rollback_legacy", SHOUT, "--plan")
+    assert timeless(planned) == [
+        "Patch             deleted  restored  forgotten",
+        "patch:shop.shout        0         2          0",
+        "Total                   0         2          0",
+    ]
+    assert named() == ["a!", "b!"]
+
+    done = call("rollback_legacy", SHOUT, "--no-input")
+
+    assert done.splitlines()[-1].endswith("rolled back 1 patch, pending again.")
+    assert named() == ["a", "b"]
+
+
+def test_the_commands_on_migrations_say_which_one_is_for_patches() -> None:
+    with pytest.raises(CommandError) as told:
+        call_command("show_legacy", SHOUT, "--messages")
+    assert str(told.value) == (
+        "shop.shout is no migration but a patch. Say: manage.py show_patches shop.shout"
+    )
+    with pytest.raises(CommandError, match=r"Say: manage.py run_patches shop\.shout"):
+        call_command("migrate_legacy", SHOUT)
+
+
+def test_runs_of_patches_are_shown_with_patches() -> None:
+    tags("a")
+    attempt(Shout)
+    undo(SHOUT)
+
+    assert call("show_legacy", "--runs") == "There was no run yet.\n"
+    assert "commit" in call("show_patches", "--runs")
+    assert call("show_legacy", "--messages") == "No messages.\n"
+
+
+def call(*words: str) -> str:
+    out = StringIO()
+    call_command(*words, stdout=out)
+    return out.getvalue()
+
+
+def timeless(text: str) -> list[str]:
+    return [line.rstrip() for line in text.splitlines() if not set(line) <= {"-", " "}]
