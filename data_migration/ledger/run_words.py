@@ -8,7 +8,7 @@ from typing import Any
 
 from django.utils import timezone
 
-from ..models import Run
+from ..models import PATCH_STEP, Run
 from ..outcomes import Mode, RunStatus
 from ..utils.databases import database_of
 
@@ -62,4 +62,5 @@ def _doing(run: Run) -> str:
     total = counts.get("total")
     of = f" of {total:,}" if total is not None else ""
     failed = counts.get("failed") or 0
-    return f"{counts['migration']} {counts.get('read') or 0:,}{of} rows, {failed:,} failed"
+    label = str(counts["migration"]).removeprefix(PATCH_STEP)
+    return f"{label} {counts.get('read') or 0:,}{of} rows, {failed:,} failed"

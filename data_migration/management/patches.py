@@ -3,42 +3,62 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from typing import Any
 
 from django.core.management.base import CommandError
 
 from ..exceptions import SpecError
 from ..models import RowError
-from ..outcomes import MessageKind
+from ..outcomes import MessageKind, OnError
 from ..patches import report
+from ..patches.records import Standing
 from ..patches.runner import PatchRun
 from ..reports import messages as told
 from ..utils.wording import number_of
 from .base import EXIT_FAILED, EXIT_USAGE, LegacyCommand, say, width_of
 
 
-def show_patch_run(command: LegacyCommand, done: PatchRun, options: dict[str, Any]) -> None:
-    """Tell what became of a run of patches, and exit accordingly."""
+def show_patch_run(
+    command: LegacyCommand,
+    done: PatchRun,
+    options: dict[str, Any],
+    *,
+    left: Sequence[Standing] = (),
+) -> None:
+    """Tell what became of a run of patches, and exit accordingly.
+
+    ``left`` are patches that it was to run and that are blocked, or come too late.
+    """
     failed = sum(step.failed for step in done.steps)
     if options["format"] == "json":
-        command.print_document(report.run_document(done))
+        command.print_document(report.run_document(done, left))
     elif options["verbosity"] > 0:
-        if done.steps:
-            command.tell(report.closing_table(done.steps))
-        for sentence in report.afterwords(done):
+        if table := report.closing_table(done.steps, command.width):
+            command.tell(table)
+        for sentence in (*report.afterwords(done), *report.waiting(left)):
             command.tell(sentence)
         command.tell(report.verdict(done))
-    if options["verbosity"] > 0 and failed and done.run is not None:
+    if options["verbosity"] > 0 and failed and _goes_on(done):
         rows = RowError.objects.using(options["database"]).filter(step__run=done.run)
         for line in told.by_cause(rows.filter(kind=MessageKind.FAILURE), width_of(sys.stderr)):
             say(line)
-    if done.error is not None:
-        code = EXIT_USAGE if isinstance(done.error, SpecError) else EXIT_FAILED
-        raise CommandError("\n".join(done.problems()), returncode=code) from done.error
-    if failed:
-        raise CommandError(
-            f"{number_of(failed, 'object')} failed. See: manage.py show_patches --messages",
-            returncode=EXIT_FAILED,
+    problems = done.problems()
+    if failed and _goes_on(done):
+        problems.append(
+            f"{number_of(failed, 'object')} failed. See: manage.py show_patches --messages"
         )
-    if problems := done.problems():
-        raise CommandError("\n".join(problems), returncode=EXIT_FAILED)
+        if not (done.run is not None and done.run.is_dry):
+            again = "manage.py run_patches --retry-failed --commit"
+            problems.append(f"When they, or the patch, are mended: {again}")
+    if problems:
+        code = EXIT_USAGE if isinstance(done.error, SpecError) else EXIT_FAILED
+        raise CommandError("\n".join(problems), returncode=code) from done.error
+
+
+def _goes_on(done: PatchRun) -> bool:
+    """Whether failed objects are on record only; otherwise each ended its patch, with words."""
+    if done.run is None:
+        return False
+    asked = done.run.options
+    return bool(asked.get("max_errors")) or asked.get("on_error") == OnError.CONTINUE

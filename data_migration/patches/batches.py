@@ -232,8 +232,8 @@ class Batches:
         label = self._step.label
         if self._options.on_error == OnError.STOP:
             raise StepFailed(
-                f"{label}: {key_text}: {cause}. {what_is_kept(self._step)} Mend the object or the"
-                " patch, or go on past failed objects with --on-error continue."
+                f"{label}: key {key_text}: {cause}. {what_is_kept(self._step)} Mend the object or"
+                " the patch, or go on past failed objects with --on-error continue."
             ) from error
         self.check_max_errors()
 

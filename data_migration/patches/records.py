@@ -84,6 +84,21 @@ def standings(
     return list(found.values())
 
 
+def last_seconds(found: Iterable[Standing], database: str) -> dict[str, float]:
+    """How long the last run of each took, by its label; without those that nobody remembers."""
+    runs = {
+        (each.record.run_id, step_label(each.record.label)): each.label
+        for each in found
+        if each.record is not None and each.record.run_id is not None
+    }
+    steps = RunStep.objects.using(database).filter(run__in={run for run, _ in runs})
+    return {
+        runs[run, migration]: seconds
+        for run, migration, seconds in steps.values_list("run", "migration", "seconds")
+        if (run, migration) in runs
+    }
+
+
 def _records(database: str) -> Records:
     found: dict[tuple[str, str], list[PatchRecord]] = {}
     for record in PatchBook(database).records():

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from textwrap import wrap
 from typing import Any
 
-from django.db.models import Max, Q, QuerySet
-from django.db.models.functions import Length
+from django.db.models import Max, Q, QuerySet, Value
+from django.db.models.functions import Length, Replace
 
-from ..models import RowError
+from ..models import PATCH_STEP, RowError
 from ..outcomes import MessageKind
 from ..utils.quoting import one_line
 from ..utils.wording import number_of
@@ -40,7 +40,7 @@ def by_cause(messages: QuerySet[RowError], width: int | None = None) -> Iterator
     found = causes(messages, most=CAUSES + 1)
     of_migration: dict[str, list[Cause]] = {}
     for cause in found[:CAUSES]:
-        of_migration.setdefault(cause.migration, []).append(cause)
+        of_migration.setdefault(_label(cause.migration), []).append(cause)
     for label, listed in of_migration.items():
         yield label
         for cause in listed:
@@ -70,6 +70,11 @@ def _example(cause: Cause) -> str:
     return f"{start}{', '.join(parts)}{wording}"
 
 
+def _label(migration: str) -> str:
+    """What people call a migration or patch, by the name of its step."""
+    return migration.removeprefix(PATCH_STEP)
+
+
 def _wrapped(text: str, width: int | None, *, indent: int) -> list[str]:
     blank = " " * indent
     if width is None:
@@ -78,16 +83,20 @@ def _wrapped(text: str, width: int | None, *, indent: int) -> list[str]:
     return wrap(text, max(width, 40), initial_indent=blank, subsequent_indent=further)
 
 
-_HEAD = ("Migration", "Kind", "Key", "Column", "Value", "Cause")
+_HEAD = ("Kind", "Key", "Column", "Value", "Cause")
 _CELLS = ("step__migration", "kind", "key", "row_number", "column", "value", "cause")
 
 
-def one_by_one(messages: QuerySet[RowError], width: int | None = None) -> Iterator[str]:
+def one_by_one(
+    messages: QuerySet[RowError], width: int | None = None, *, noun: str = "migration"
+) -> Iterator[str]:
     """The lines of a table of the messages, read while they are told: memory does not grow.
 
-    Where a table would be wider than ``width``, each message has lines of its own.
+    Where a table would be wider than ``width``, each message has lines of its own. ``noun`` is
+    what they are messages of.
     """
-    widths = _widths(messages)
+    head = (noun.capitalize(), *_HEAD)
+    widths = _widths(messages, head)
     rows = map(_cells, in_row_order(messages).values_list(*_CELLS).iterator())
     if width is not None and sum(widths) + 2 * len(widths) > width:
         for migration, kind, key, column, value, cause in rows:
@@ -95,14 +104,17 @@ def one_by_one(messages: QuerySet[RowError], width: int | None = None) -> Iterat
             yield from _wrapped(f"{migration}: {kind}, key {key}{where}", width, indent=0)
             yield from _wrapped(cause, width, indent=2)
         return
-    for cells in (_HEAD, *rows):
+    for cells in (head, *rows):
         padded = [cell.ljust(space) for cell, space in zip(cells[:-1], widths, strict=False)]
         yield "  ".join([*padded, cells[-1]])
 
 
-def _widths(messages: QuerySet[RowError]) -> list[int]:
+def _widths(messages: QuerySet[RowError], head: Sequence[str]) -> list[int]:
     """How wide the columns of the table are; the last one is not filled up."""
     lengths = {name: Max(Length(name)) for name in _CELLS if name != "row_number"}
+    lengths["step__migration"] = Max(
+        Length(Replace("step__migration", Value(PATCH_STEP), Value("")))
+    )
     nameless = Max("row_number", filter=Q(key=""))
     longest = messages.order_by().aggregate(row_number=nameless, **lengths)
     row = len(f"row {longest['row_number']}") if longest["row_number"] is not None else 0
@@ -113,7 +125,7 @@ def _widths(messages: QuerySet[RowError]) -> list[int]:
         longest["column"],
         min(longest["value"] or 0, _VALUE),
     ]
-    wide = [max(size or 0, len(head)) for size, head in zip(found, _HEAD, strict=False)]
+    wide = [max(size or 0, len(head)) for size, head in zip(found, head, strict=False)]
     return [*wide, longest["cause"] or 0]
 
 
@@ -122,7 +134,7 @@ def _cells(row: tuple[Any, ...]) -> tuple[str, ...]:
     if len(value) > _VALUE:
         value = f"{value[: _VALUE - 1]}…"
     where = key or f"row {number}"
-    return migration, kind, where, column or "-", value or "-", one_line(cause)
+    return _label(migration), kind, where, column or "-", value or "-", one_line(cause)
 
 
 def summary(messages: QuerySet[RowError], command: str = "show_legacy") -> str:
@@ -131,10 +143,10 @@ def summary(messages: QuerySet[RowError], command: str = "show_legacy") -> str:
     return f"{number}. One by one: manage.py {command} --messages --all"
 
 
-def document(messages: QuerySet[RowError]) -> dict[str, Any]:
-    """The JSON document of the messages, one by one."""
+def document(messages: QuerySet[RowError], *, noun: str = "migration") -> dict[str, Any]:
+    """The JSON document of the messages, one by one; ``noun`` is what they are messages of."""
     names = {
-        "migration": "step__migration",
+        noun: "step__migration",
         "run": "step__run_id",
         "kind": "kind",
         "open": "is_open",
@@ -145,4 +157,5 @@ def document(messages: QuerySet[RowError]) -> dict[str, Any]:
         "cause": "cause",
     }
     rows = in_row_order(messages).values_list(*names.values())
-    return {"messages": [dict(zip(names, row, strict=True)) for row in rows.iterator()]}
+    found = [dict(zip(names, row, strict=True)) for row in rows.iterator()]
+    return {"messages": [{**each, noun: _label(each[noun])} for each in found]}

@@ -72,7 +72,7 @@ def _end(ledger: RangeLedger, error: BaseException) -> str:
     elif isinstance(error, Interrupted):
         status = RunStatus.INTERRUPTED
     else:
-        text = error_text(error, step.migration, what_is_kept(step))
+        text = error_text(error, step.label, what_is_kept(step))
         is_ours = isinstance(error, DataMigrationError)
         fault = type(error).__name__ if is_ours else "StepFailed"
     ledger.end(status, text, fault)

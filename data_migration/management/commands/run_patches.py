@@ -18,7 +18,7 @@ from ...patches import report
 from ...patches.digest import digest_of
 from ...patches.discovery import Patches, discover
 from ...patches.options import PHASES, PatchOptions
-from ...patches.records import standings
+from ...patches.records import Standing, last_seconds, standings
 from ...patches.runner import PatchRun, due, run_patches
 from ...patches.schema import Schema
 from ...run.stopping import stop_on_signals
@@ -40,7 +40,7 @@ from ..workers import refuse_workers
 #: With one of these patches something is left to do.
 _PENDING = (
     *(PatchState.PENDING, PatchState.PARTIAL, PatchState.FAILED, PatchState.RUNNING),
-    *(PatchState.BLOCKED, PatchState.CHANGED_SINCE),
+    *(PatchState.BLOCKED, PatchState.IMPOSSIBLE, PatchState.CHANGED_SINCE),
 )
 
 
@@ -134,8 +134,8 @@ class Command(LegacyCommand):
         elif options["background"]:
             run = start_patches(asked, requested_by=processes.owner(), alone=True)
             self.tell(
-                f"Run {run.pk} was handed over. Follow it with: manage.py show_patches, or in the"
-                " admin."
+                f"Run {run.pk} was handed over. Follow it with: manage.py show_patches --runs,"
+                " or in the admin."
             )
         else:
             self._run(patches, asked, options)
@@ -144,7 +144,20 @@ class Command(LegacyCommand):
         with stop_on_signals(tell_of_stop) as should_stop:
             stoppable = replace(asked, should_stop=should_stop)
             done = run_patches(patches, stoppable, progress=self.progress(options))
-        show_patch_run(self, done, options)
+        left = [] if asked.retry_failed else self._waiting(patches, asked)
+        show_patch_run(self, done, options, left=left)
+
+    def _waiting(self, patches: Patches, asked: PatchOptions) -> list[Standing]:
+        """What was asked for and cannot run as things are."""
+        schema = Schema.of(asked.database)
+        chosen = patches.select((*asked.labels, *asked.force))
+        return [
+            each
+            for each in standings(patches, database=asked.database, schema=schema)
+            if each.label in chosen
+            and each.state in (PatchState.BLOCKED, PatchState.IMPOSSIBLE)
+            and asked.phase in (None, schema.phase(each.definition))
+        ]
 
     def _execute(self, options: dict[str, Any]) -> None:
         """Execute a run that waits for a worker."""
@@ -166,18 +179,26 @@ class Command(LegacyCommand):
 
     def _fake(self, patches: Patches, options: dict[str, Any]) -> None:
         chosen = [_exactly(patches, name) for name in options["fake"]]
-        with nobody_else(options["database"], lane=PATCHES):
+        database, reason = options["database"], options["reason"].strip()
+        with nobody_else(database, lane=PATCHES):
             for definition in chosen:
-                record = PatchBook(options["database"]).fake(
+                PatchBook(database).fake(
                     definition.app_label,
                     definition.name,
                     definition.revision,
                     digest=digest_of(definition),
                     by=processes.owner(),
-                    reason=options["reason"],
+                    reason=reason,
                 )
-                kept = "is done, with its code of today" if record.state != "faked" else "is faked"
-                self.tell(f"{definition.label} {kept}: {options['reason']}")
+        labels = [each.label for each in chosen]
+        found = [each for each in standings(patches, database=database) if each.label in labels]
+        if options["format"] == "json":
+            self.print_document(report.state_document(found, last_seconds(found, database)))
+        elif options["verbosity"] > 0:
+            for each in found:
+                is_done = each.state == PatchState.DONE
+                kept = "is done, with its code of today" if is_done else "is recorded as done"
+                self.tell(f"{each.label} {kept}: {reason}")
 
     def _print_plan(self, patches: Patches, asked: PatchOptions, options: dict[str, Any]) -> None:
         schema = Schema.of(asked.database)
@@ -204,12 +225,13 @@ class Command(LegacyCommand):
             and each.state in _PENDING
             and not (each.definition.patch.always and each.state == PatchState.PENDING)
         ]
+        seconds = last_seconds(found, options["database"])
         if options["format"] == "json":
-            self.print_document(report.state_document(found))
+            self.print_document(report.state_document(found, seconds))
         elif not found:
             self.tell("Nothing is pending.")
         else:
-            self.tell(report.state_table(found, self.width))
+            self.tell(report.state_table(found, seconds, width=self.width))
         if found:
             labels = ", ".join(f"{each.label} ({each.state.label})" for each in found)
             raise CommandError(f"Not done: {labels}.", returncode=EXIT_FAILED)
@@ -231,10 +253,11 @@ def _patch_options(options: dict[str, Any]) -> PatchOptions:
     if options["reason"] and not options["fake"]:
         raise SpecError("--reason is for --fake NAME.")
     if options["fake"] and (given := [name for name in _NOT_WITH_FAKE if options[name]]):
-        named = ", ".join("labels" if n == "labels" else f"--{n.replace('_', '-')}" for n in given)
+        named = ", ".join(map(_option, given))
         raise SpecError(f"--fake runs nothing: leave out {named}.")
-    if options["background"] and options["migrate"]:
-        raise SpecError("--background and --migrate exclude each other: choose one.")
+    for name, others in _EXCLUDED.items():
+        if options[name] and (given := [other for other in others if options[other]]):
+            raise SpecError(f"--{name} and {_option(given[0])} exclude each other: choose one.")
     mode = Mode.COMMIT if options["commit"] else Mode.REHEARSAL
     return PatchOptions(
         mode=mode,
@@ -251,6 +274,19 @@ def _patch_options(options: dict[str, Any]) -> PatchOptions:
     )
 
 
+def _option(name: str) -> str:
+    return "labels" if name == "labels" else f"--{name.replace('_', '-')}"
+
+
+#: Options, and others with which each makes no sense.
+_EXCLUDED = {
+    "check": (
+        *("plan", "commit", "migrate", "background", "force", "phase", "skip_failing"),
+        *("retry_failed", "on_error", "max_errors", "limit", "workers"),
+    ),
+    "plan": ("background", "commit"),
+    "migrate": ("background", "labels", "phase", "force", "retry_failed", "limit"),
+}
 _NOT_WITH_FAKE = (
     *("labels", "commit", "plan", "check", "phase", "migrate", "force", "skip_failing"),
     *("retry_failed", "on_error", "max_errors", "limit", "workers", "background"),

@@ -11,9 +11,8 @@ from ...ledger import Ledger, describe_run, lock_holder
 from ...ledger.lanes import PATCHES
 from ...patches import report
 from ...patches.discovery import discover
-from ...patches.records import Standing, standings
+from ...patches.records import Standing, last_seconds, standings
 from ...reports import messages as told
-from ...reports import migrations as runs_told
 from ..base import LegacyCommand, check_database, exit_codes
 
 
@@ -43,7 +42,8 @@ class Command(LegacyCommand):
         as_json = options["format"] == "json"
         steps = [each.step_label for each in chosen]
         if options["runs"]:
-            self._show_runs(ledger, steps, as_json)
+            # A run that waits for a worker has no step yet.
+            self._show_runs(ledger, options["labels"] and steps, as_json)
         elif options["messages"]:
             self._show_messages(ledger, steps, options)
         else:
@@ -55,37 +55,39 @@ class Command(LegacyCommand):
             self._show_states(ledger, found, options)
 
     def _show_states(self, ledger: Ledger, found: list[Standing], options: dict[str, Any]) -> None:
+        seconds = last_seconds(found, ledger.database)
         if options["format"] == "json":
-            self.print_document(report.state_document(found))
+            self.print_document(report.state_document(found, seconds))
             return
         if running := lock_holder(ledger.database, PATCHES):
             self.tell(describe_run(running))
         if not found:
             self.tell("There are no patches.")
             return
-        self.tell(report.state_table(found, self.width))
+        is_long = options["verbosity"] > 1
+        self.tell(report.state_table(found, seconds, width=self.width, is_long=is_long))
         self.tell(report.summary(found))
-        if options["verbosity"] > 1:
+        if is_long:
             for line in report.outputs(found):
                 self.tell(line)
 
     def _show_runs(self, ledger: Ledger, steps: list[str], as_json: bool) -> None:
         runs = ledger.runs(steps).filter(lane=PATCHES)
         if as_json:
-            self.print_document(runs_told.runs_document(runs))
+            self.print_document(report.runs_document(runs))
         elif runs:
-            self.tell(runs_told.runs_table(runs))
+            self.tell(report.runs_table(runs, self.width))
         else:
             self.tell("There was no run of patches yet.")
 
     def _show_messages(self, ledger: Ledger, steps: list[str], options: dict[str, Any]) -> None:
         found = ledger.messages(steps)
         if options["format"] == "json":
-            self.print_document(told.document(found))
+            self.print_document(told.document(found, noun="patch"))
         elif not found.exists():
             self.tell("No messages.")
         elif options["all"]:
-            for line in told.one_by_one(found, self.width):
+            for line in told.one_by_one(found, self.width, noun="patch"):
                 self.tell(line)
         else:
             for line in told.by_cause(found, self.width):

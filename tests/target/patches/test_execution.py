@@ -146,7 +146,7 @@ def test_a_failed_object_ends_the_patch_and_the_next_run_goes_on_there() -> None
     assert isinstance(failed.error, StepFailed)
     line = CountUnlessBad.process.__code__.co_firstlineno + 2
     assert str(failed.error) == (
-        f"shop.count: 45: process, line {line}: ValueError: this one is bad. What was"
+        f"shop.count: key 45: process, line {line}: ValueError: this one is bad. What was"
         " committed before is kept; the same command goes on there. Mend the object or the patch,"
         " or go on past failed objects with --on-error continue."
     )
