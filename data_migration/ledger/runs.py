@@ -27,7 +27,7 @@ from .steps import FINISHED, StepLedger
 
 
 @cache
-def _schema_migrations() -> tuple[str, ...]:
+def schema_migrations() -> tuple[str, ...]:
     """The names of the app's schema migrations, all of which a ledger needs."""
     return tuple(module.name for module in iter_modules(migrations.__path__))
 
@@ -65,7 +65,7 @@ class Ledger(StepLedger):
             return
         done = MigrationRecorder(connection).migration_qs.filter(app="data_migration")
         applied = set(done.values_list("name", flat=True))
-        if applied and (absent := sorted(set(_schema_migrations()) - applied)):
+        if applied and (absent := sorted(set(schema_migrations()) - applied)):
             raise LedgerError(
                 f"The ledger in database {self.database!r} is of an older version: its schema"
                 f" lacks {', '.join(absent)}. Bring it up to date with: {command}"

@@ -8,7 +8,8 @@ all rooms below it; ``launch``, the commands and the admin import it.
 
 from __future__ import annotations
 
+from .operations import RequirePatch, RunPatch
 from .patch import Context, Patch, patch
 from .ready_made import LoadFixture, RunSQL
 
-__all__ = ["Context", "LoadFixture", "Patch", "RunSQL", "patch"]
+__all__ = ["Context", "LoadFixture", "Patch", "RequirePatch", "RunPatch", "RunSQL", "patch"]
