@@ -132,6 +132,12 @@ class Messages:
         failed_again = {message.key_hash.hex for message in self._new if message.key_hash}
         self._handled &= failed_again
 
+    def forget(self) -> None:
+        """What was not stored was rolled back, and its rows are met again at once."""
+        self._new = []
+        self._failures.clear()
+        self._handled.clear()
+
     def save(self) -> None:
         """Store the messages; may be repeated after a rollback, until :meth:`saved`."""
         self._close(self._handled)

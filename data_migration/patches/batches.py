@@ -6,6 +6,7 @@ import time
 import traceback
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from itertools import count
 from typing import Any
 
 from django.conf import settings
@@ -27,8 +28,13 @@ from .patch import Patch
 from .saving import Changes, Saving
 from .walk import Page, key_of
 
+#: The place of each object in the walk, from 1, by its key.
+Numbers = dict[Any, int]
+
 #: How long to sleep at once while a patch is throttled, in seconds.
 _NAP = 0.5
+#: How often a batch is tried that waits for others who wait for it.
+_TRIES = 4
 
 
 class Batches:
@@ -85,10 +91,7 @@ class Batches:
         is_last = False
         while not is_last:
             size = min(self._patch.batch_size, most or self._patch.batch_size)
-            with self._transaction():
-                page = read(after, size)
-                self.process(page)
-                is_last = reached(page)
+            page, is_last = self._committed(read, after, size, reached)
             if settings.DEBUG:
                 reset_queries()  # DEBUG keeps every statement in memory
             after = page.keys[-1] if page.keys else after
@@ -97,6 +100,36 @@ class Batches:
                 is_last = is_last or most == 0
             if not is_last:
                 between(len(page.keys))
+
+    def _committed(
+        self,
+        read: Callable[[Any, int], Page],
+        after: Any,
+        size: int,
+        reached: Callable[[Page], bool],
+    ) -> tuple[Page, bool]:
+        """A page that is committed, and whether it was the last.
+
+        It is begun again where other transactions waited for this one, and this one for them.
+        """
+        number, counts, met = self._number, self._step.counts(), set(self.met)
+        database = database_of(self._connection.alias)
+        for left in reversed(range(_TRIES)):
+            is_processed = False
+            try:
+                with self._transaction():
+                    page = read(after, size)
+                    self.process(page)
+                    is_processed = True
+                    return page, reached(page)
+            except Exception as error:
+                is_whole = self._connection.in_atomic_block
+                if is_processed or is_whole or not left or not database.is_deadlock(error):
+                    raise
+            self._number, self.met = number, set(met)
+            self._step.set_counts(counts)
+            self._messages.forget()
+        raise AssertionError("the last try returns or raises")
 
     def process(self, page: Page) -> None:
         """Process the objects of a page, in the transaction that commits it.
@@ -124,7 +157,7 @@ class Batches:
 
     def _process_objects(self, page: Page) -> None:
         """One after the other, each in a savepoint only where one has failed after statements."""
-        numbers = {key: self._number + place for place, key in enumerate(page.keys, start=1)}
+        numbers = dict(zip(page.keys, count(self._number + 1), strict=False))
         try:
             # Without failures that are gone past there is nothing to go back for.
             goes_on = self._options.on_error == OnError.CONTINUE
@@ -133,7 +166,7 @@ class Batches:
         except _OneByOne:
             self._one_by_one(page.again(), numbers)
 
-    def _at_once(self, objects: Sequence[Any], numbers: dict[Any, int]) -> None:
+    def _at_once(self, objects: Sequence[Any], numbers: Numbers) -> None:
         statements: list[str] = []
 
         def note(execute: Any, sql: str, *given: Any) -> Any:
@@ -158,7 +191,7 @@ class Batches:
                         break
         self._finish(changes, failed, numbers)
 
-    def _one_by_one(self, objects: Sequence[Any], numbers: dict[Any, int]) -> None:
+    def _one_by_one(self, objects: Sequence[Any], numbers: Numbers) -> None:
         changes = Changes(objects, self._saving)
         failed: list[tuple[Any, Exception]] = []
         savepoints = HookSavepoints(self._connection.alias)
@@ -175,16 +208,22 @@ class Batches:
         self,
         changes: Changes,
         failed: list[tuple[Any, Exception]],
-        numbers: dict[Any, int],
+        numbers: Numbers,
     ) -> None:
         """Save what changed, and count each object once."""
-        for item, error in failed:  # before anything is saved: it may end the step
-            self._fail(item.pk, numbers[item.pk], error, _row_of(item))
+        self._fail_each(failed, changes, numbers)  # before the others: it may end the step
         saved = changes.written(but={id(item) for item, _ in failed})
-        for item, error in saved.failed:
-            self._fail(item.pk, numbers[item.pk], error, _row_of(item))
+        self._fail_each(saved.failed, changes, numbers)
         self._step.count(Outcome.UPDATED, saved.updated)
         self._step.count(Outcome.UNCHANGED, saved.unchanged)
+
+    def _fail_each(
+        self, failed: Sequence[tuple[Any, Exception]], changes: Changes, numbers: Numbers
+    ) -> None:
+        keys = changes.keys() if failed else {}
+        for item, error in failed:
+            key = keys[id(item)]  # process() may have given it another one
+            self._fail(key, numbers[key], error, _row_of(item))
 
     def _process_batch(self, page: Page) -> None:
         """All at once; where that fails, each half, until the object is found that is to blame."""

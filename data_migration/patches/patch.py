@@ -107,7 +107,8 @@ class Patch:
     def process_batch(self, queryset: QuerySet[Any]) -> None:
         """Change the objects of one batch by statements of your own, in place of :meth:`process`.
 
-        An error fails the batch.
+        Where that fails it is undone and called for each half, until the object is found that
+        fails by itself; so what is outside of the database may be done again.
         """
         raise NotImplementedError
 

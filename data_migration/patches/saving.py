@@ -44,6 +44,10 @@ class Changes:
             _Read(item, item.pk, saving.table(type(item)).columns.copy(item)) for item in objects
         ]
 
+    def keys(self) -> dict[int, Any]:
+        """The keys with which the objects were read, by the objects' ids."""
+        return {id(read.item): read.key for read in self._read}
+
     def written(self, *, but: Collection[int] = ()) -> Saved:
         """Write the columns that changed, but those of the objects with these ids (of Python).
 

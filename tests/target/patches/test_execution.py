@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import time
+from contextlib import suppress
+from threading import Event, Thread
 from typing import Any
 
 import pytest
-from django.db import connection, transaction
+from django.db import OperationalError, connection, transaction
 from django.db.models import F
 
 from data_migration.exceptions import Interrupted, SpecError, StepFailed, TooManyErrors
@@ -14,6 +17,7 @@ from data_migration.options import MaxErrors
 from data_migration.outcomes import Mode, OnError, PatchState
 from data_migration.patches import Patch
 from tests.apps.shop.models import Brand, Custom
+from tests.support.waiting import PATIENCE
 
 from .attempts import attempt, open_failures, record_of
 
@@ -523,3 +527,51 @@ def test_what_a_whole_patch_changes_is_kept_as_well() -> None:
     attempt(Kept)
     state = MigrationState.objects.get(label="patch:shop.kept/shop.Custom")
     assert state.images.count() == 3
+
+
+def test_an_object_that_got_another_key_before_it_failed_is_named_by_its_own() -> None:
+    class Rekeyed(CountUnlessBad):
+        def process(self, item: Custom) -> None:
+            item.pk += 1000
+            super().process(item)
+            item.pk -= 1000
+
+    fill(12, bad=(3,))
+    partial = attempt(Rekeyed, on_error=OnError.CONTINUE)
+    assert partial.counts == {"updated": 11, "failed": 1}
+    assert open_failures() == ["9"]
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.skipif(connection.vendor == "sqlite", reason="one writer at a time")
+def test_a_batch_that_waits_for_somebody_who_waits_for_it_is_begun_again() -> None:
+    begun, held = Event(), Event()
+
+    def other() -> None:
+        try:
+            with suppress(OperationalError), transaction.atomic():
+                Brand.objects.update(name="theirs")
+                held.set()
+                begun.wait(PATIENCE)
+                Custom.objects.filter(pk=3).update(upper="theirs")
+        finally:
+            connection.close()
+
+    class Crossing(Count):
+        def process(self, item: Custom) -> None:
+            super().process(item)
+            if item.pk == 3:
+                begun.set()
+                time.sleep(0.3)  # until the other one waits for this object
+                Brand.objects.update(name="ours")
+
+    fill(12)
+    Brand.objects.bulk_create(Brand(name="b", code=str(n)) for n in range(30))
+    thread = Thread(target=other)
+    thread.start()
+    held.wait(PATIENCE)
+    done = attempt(Crossing)
+    thread.join()
+    assert (done.state, done.error, done.counts) == (PatchState.DONE, None, {"updated": 12})
+    assert widths() == {1: 12}
+    assert Brand.objects.filter(name="ours").count() == 30

@@ -9,7 +9,7 @@ import pytest
 from django.db import connection
 
 from data_migration.exceptions import Interrupted, LockLost, StepFailed
-from data_migration.ledger import Ledger, NewStep
+from data_migration.ledger import PATCHES, Ledger, NewStep
 from data_migration.models import BeforeImage, RowError, RunStep, StepRange
 from data_migration.options import never
 from data_migration.outcomes import Mode, OnError, PatchState, RunKind
@@ -236,7 +236,7 @@ def test_no_worker_commits_when_another_run_has_taken_over(known: Known) -> None
             type(step.run).objects.filter(pk=step.run_id).update(
                 host="elsewhere", heartbeat="2020-01-01T00:00:00Z"
             )
-            other = Ledger("default")
+            other = Ledger("default", lane=PATCHES)
             other.start_run(
                 [NewStep("patch:shop.other")], kind=RunKind.PATCH, mode=Mode.COMMIT, options={}
             )
