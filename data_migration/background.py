@@ -1,4 +1,4 @@
-"""Runs and rollbacks for other processes: ``from data_migration import background``.
+"""Runs, patches and rollbacks for other processes: ``from data_migration import background``.
 
 How they are handed over is in :mod:`data_migration.launch.handover`.
 """
@@ -10,8 +10,17 @@ from .launch.handover import (
     availability,
     enqueue,
     resume,
+    start_patches,
     start_rollback,
     start_run,
 )
 
-__all__ = ["Availability", "availability", "enqueue", "resume", "start_rollback", "start_run"]
+__all__ = [
+    "Availability",
+    "availability",
+    "enqueue",
+    "resume",
+    "start_patches",
+    "start_rollback",
+    "start_run",
+]

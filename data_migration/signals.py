@@ -10,11 +10,11 @@ from django.dispatch import Signal
 
 #: A run begins.
 run_started = Signal()
-#: A migration begins; ``step``.
+#: A migration, or a patch, begins; ``step``.
 step_started = Signal()
-#: A migration ended, well or not; ``step``.
+#: A migration, or a patch, ended, well or not; ``step``.
 step_finished = Signal()
-#: A row failed; ``step``, ``row`` (the dict) and ``exception``.
+#: A row, or an object of a patch, failed; ``step``, ``row`` (the dict) and ``exception``.
 row_failed = Signal()
 #: A run ended, well or not.
 run_finished = Signal()

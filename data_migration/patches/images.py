@@ -124,8 +124,7 @@ class Keeper:
     @contextmanager
     def watching(self, keys: Collection[Any]) -> Iterator[None]:
         """Keep what the block changes of the objects with these keys, in the transaction of it."""
-        rows = database_of(self._database).locking(self._rows, to_delete=True)
-        before = rows.in_bulk(keys)
+        before = database_of(self._database).locking(self._rows).in_bulk(keys)
         yield
         after = self._rows.in_bulk(keys)
         self._keep(before, list(after.values()))

@@ -1,6 +1,7 @@
 """Rollbacks of patches: what one with ``writes`` changed is put back, and it is pending again.
 
-What a patch did is told by the ledger alone, so one whose class is gone can be rolled back too.
+What a patch did is told by the ledger alone, so one whose class is gone can be rolled back too. Of
+one that is there only its former names are asked.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from ..models import MigrationState, PatchRecord, Run, RunStep
 from ..outcomes import Mode, PatchState, RunKind
 from ..undo import Part, Rollback, RollbackPlan, Selection, Undo, carry_out, check_run, plan_undo
 from .definition import label_of_step, step_label
+from .discovery import discover
 
 #: A patch whose record is in one of these states may have changed something.
 _RAN = (PatchState.DONE, PatchState.PARTIAL)
@@ -132,7 +134,12 @@ def _undoables(selection: Selection, database: str) -> list[_Undoable]:
 
 def _labels(selection: Selection, database: str) -> list[str]:
     """The labels of the patches that are selected."""
-    named = [label for each in selection.labels if (label := label_of_step(each)) is not None]
+    named = [
+        known
+        for each in selection.labels
+        if (label := label_of_step(each)) is not None
+        for known in _known_as(label, database)
+    ]
     if selection.run is None:
         return named
     run = check_run(selection.run, database)
@@ -141,6 +148,17 @@ def _labels(selection: Selection, database: str) -> list[str]:
     steps = RunStep.objects.using(database).filter(run=run, started_at__isnull=False)
     labels = [label_of_step(each) for each in steps.values_list("migration", flat=True)]
     return [label for label in labels if label and (not named or label in named)]
+
+
+def _known_as(label: str, database: str) -> list[str]:
+    """The names under which the patch has run: its own, else those that it had before."""
+    if any(_records(label, database)):
+        return [label]
+    try:
+        former = discover()[label].replaces
+    except (KeyError, SpecError):  # a rollback needs no code, nor code without faults
+        former = ()
+    return [name for name in former if any(_records(name, database))] or [label]
 
 
 def _records(label: str, database: str) -> Iterator[PatchRecord]:

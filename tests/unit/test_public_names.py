@@ -72,7 +72,15 @@ PUBLIC = {
         *("run_started", "step_started", "step_finished", "row_failed", "run_finished"),
     ),
     "data_migration.background": (
-        *("Availability", "availability", "enqueue", "resume", "start_rollback", "start_run"),
+        *(
+            "Availability",
+            "availability",
+            "enqueue",
+            "resume",
+            "start_patches",
+            "start_rollback",
+            "start_run",
+        ),
     ),
     "data_migration.options": ("MaxErrors", "RunOptions"),
     "data_migration.outcomes": (

@@ -21,8 +21,9 @@ from data_migration.patches import Patch
 from data_migration.patches.rollback import lane_of, plan_rollback, roll_back
 from data_migration.plan.graph import Plan
 from data_migration.undo import Rollback, Selection, models_of
-from tests.apps.shop.models import Brand, Detail, Product, Tag
+from tests.apps.shop.models import Brand, Country, Detail, Product, Restaurant, Tag
 from tests.support.engine import label_of, migrate_fine
+from tests.support.specs import NewApp
 from tests.target.patches.attempts import attempt, open_failures, record_of
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -273,6 +274,52 @@ def test_one_that_found_nothing_to_change_is_pending_again() -> None:
         {"deleted": 0, "restored": 0, "forgotten": 0}
     ]
     assert (record_of(Shout), leftovers()) == (None, {})
+
+
+def test_one_is_found_by_its_new_name_where_it_ran_under_a_former_one(new_app: NewApp) -> None:
+    tags("a")
+    attempt(Shout)
+    new_app("shop2", patches=_RENAMED)
+
+    done = undo("patch:shop2.louder")
+
+    assert ([undo.label for undo in done.plan.undos], named()) == ([SHOUT], ["a"])
+
+
+_RENAMED = """
+from data_migration.patches import patch
+
+@patch(replaces=["shop.shout"])
+def louder(ctx):
+    pass
+"""
+
+
+def test_join_rows_children_and_texts_as_keys_come_back() -> None:
+    through = Product.tags.through
+
+    class Many(Patch):
+        writes = (through, Restaurant, Country)
+
+        def execute(self) -> None:
+            through.objects.all().delete()
+            Restaurant.objects.update(name="new", stars=5)
+            Country.objects.filter(code="DE").delete()
+            Country.objects.create(code="FR", name="France")
+
+    product = Product.objects.create(sku="1", name="P")
+    product.tags.add(Tag.objects.create(name="a"), Tag.objects.create(name="b"))
+    Restaurant.objects.create(name="old", stars=1)
+    Country.objects.create(code="DE", name="Germany")
+    attempt(Many)
+    assert (product.tags.count(), Restaurant.objects.get().name) == (0, "new")
+
+    undo("patch:shop.many")
+
+    assert {each.name for each in product.tags.all()} == {"a", "b"}
+    assert [(each.name, each.stars) for each in Restaurant.objects.all()] == [("old", 1)]
+    assert [(each.code, each.name) for each in Country.objects.all()] == [("DE", "Germany")]
+    assert leftovers() == {}
 
 
 def test_two_patches_that_changed_the_same_are_undone_together_or_the_newest_first() -> None:

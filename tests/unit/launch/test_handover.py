@@ -8,12 +8,13 @@ import pytest
 from django.db import transaction
 
 from data_migration import background
-from data_migration.exceptions import SpecError
+from data_migration.exceptions import RunRefused, SpecError
 from data_migration.launch import backends
-from data_migration.ledger import queue_run
+from data_migration.ledger import IMPORTS, PATCHES, active_run, queue_run
 from data_migration.models import Run
 from data_migration.options import RunOptions
 from data_migration.outcomes import Mode, OnError, RunKind
+from data_migration.patches.options import PatchOptions
 from data_migration.undo import Selection
 
 
@@ -155,6 +156,28 @@ def test_to_resume_is_a_new_run_with_the_same_labels_and_options(backend: Fake) 
     assert (resumed.mode, resumed.options, resumed.requested_by) == ("atomic", options, "Grace")
     assert not resumed.stop_requested
     assert backend.handed == [("execute_run", resumed.pk, "default")]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_patches_are_queued_in_their_own_lane_and_stay_there_when_they_are_resumed(
+    backend: Fake,
+) -> None:
+    importing = background.start_run(OPTIONS, alone=True)
+    options = PatchOptions(mode=Mode.COMMIT, labels=("shop.fill_slugs",), limit=5)
+
+    run = background.start_patches(options, requested_by="Ada", alone=True)
+
+    assert (run.kind, run.mode, run.lane) == ("patch", "commit", PATCHES)
+    assert PatchOptions.from_recorded(run.options, mode=run.mode, database="default") == options
+    assert (active_run("default"), active_run("default", PATCHES)) == (importing, run)
+    assert active_run("default", lane=None) == importing, "the one that was asked for first"
+    with pytest.raises(RunRefused) as refused:
+        background.start_patches(options, alone=True)
+    assert str(refused.value) == (
+        f"Run {run.pk} is not over, and there can be one of patches at a time."
+    )
+    assert background.resume(run).lane == PATCHES
+    assert background.resume(importing).lane == IMPORTS
 
 
 @pytest.mark.django_db(transaction=True)
