@@ -22,11 +22,14 @@ _ATTEMPTS = 20
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PatchLine:
-    """One patch. ``step`` is its last attempt, rehearsals included; None before the first."""
+    """One patch. ``step`` is its last attempt, rehearsals included; None before the first.
+    ``obstacle`` says why a blocked or impossible one cannot run.
+    """
 
     position: int
     standing: Standing
     step: RunStep | None
+    obstacle: str
 
     @property
     def definition(self) -> Definition:
@@ -60,8 +63,8 @@ class PatchLine:
     def why(self) -> str:
         """What its state does not say by itself; not in the words of the command line."""
         record, state = self.record, self.standing.state
-        if record is None or state in (PatchState.BLOCKED, PatchState.IMPOSSIBLE):
-            return self.standing.why
+        if self.obstacle or record is None:
+            return self.obstacle
         if state == PatchState.PARTIAL and record.is_walked:
             return ngettext(
                 "Every object was processed; %(count)s failed and can be tried again.",
@@ -212,15 +215,41 @@ def attempts_of(definition: Definition, database: str) -> list[Attempt]:
 
 def patch_lines(patches: Iterable[Definition], database: str) -> list[PatchLine]:
     """Every patch in its order; a fixed number of queries."""
-    steps = _last_steps(database)
+    steps, schema = _last_steps(database), Schema.of(database)
+    found = standings(patches, database=database, schema=schema)
+    by_label = {standing.label: standing for standing in found}
     return [
         PatchLine(
             position=position,
             standing=standing,
             step=steps.get(standing.definition.step_label),
+            obstacle=_obstacle(standing, by_label, schema),
         )
-        for position, standing in enumerate(standings(patches, database=database), start=1)
+        for position, standing in enumerate(found, start=1)
     ]
+
+
+def _obstacle(standing: Standing, all_of_them: Mapping[str, Standing], schema: Schema) -> str:
+    """Why it cannot run, in words for the pages; empty where nothing keeps it."""
+    if standing.state not in _KEPT:
+        return ""
+    patch = standing.definition.patch
+    if gone := [".".join(each) for each in patch.before if schema.is_begun(each)]:
+        return _(
+            "It had to run before %(names)s, which is applied. If its work is not needed any more,"
+            " record it as done."
+        ) % {"names": ", ".join(gone)}
+    if missing := [".".join(each) for each in patch.needs if not schema.is_applied(each)]:
+        return _("It needs %(names)s, which is not applied yet.") % {"names": ", ".join(missing)}
+    for label in standing.definition.depends_on:
+        if (other := all_of_them[label]).state in _KEPT:
+            values = {"label": label, "state": other.state.label}
+            return _("It runs after %(label)s, which is %(state)s.") % values
+    return standing.why
+
+
+#: What has one of these states cannot run.
+_KEPT = (PatchState.BLOCKED, PatchState.IMPOSSIBLE)
 
 
 def _last_steps(database: str) -> dict[str, RunStep]:

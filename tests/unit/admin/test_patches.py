@@ -119,12 +119,13 @@ def test_every_patch_has_its_line_with_state_and_why(viewer: Client, desk: App) 
         *("1", "capitals Write the names of authors in capitals.", "pending"),
         *("–", "–", "never"),
     ]
-    tidy = cells_of(text, "desk.tidy")[2]
-    assert tidy.startswith("blocked ")
-    assert "sessions" in tidy
-    late = cells_of(text, "desk.late")[2]
-    assert late.startswith("impossible ")
-    assert "auth" in late
+    assert cells_of(text, "desk.tidy")[2] == (
+        "blocked It needs sessions.0001, which is not applied yet."
+    )
+    assert cells_of(text, "desk.late")[2] == (
+        "impossible It had to run before auth.0001, which is applied. If its work is not needed"
+        " any more, record it as done."
+    )
     places = [text.index(f'title="{label}"') for label in LABELS]
     assert places == sorted(places)
 
@@ -141,6 +142,13 @@ def test_a_patch_that_ran_tells_how_far_who_when_and_what_it_said(
     assert (state, objects, failed) == ("done", "5 / 5", "–")
     assert last.startswith(f"Run {run.pk} , view_run-run_patch")
     assert "Hello &lt;b&gt;desk&lt;/b&gt;." in text
+
+
+def test_what_runs_after_a_patch_that_waits_says_so(viewer: Client, new_app: NewApp) -> None:
+    new_app("desk", patches=DESK.replace('["desk.capitals"]', '["desk.late"]'))
+    assert cells_of(text_of(viewer), "desk.greet")[2] == (
+        "blocked It runs after desk.late, which is impossible."
+    )
 
 
 def test_the_filters_choose_by_app_and_state(viewer: Client, desk: App, new_app: NewApp) -> None:
