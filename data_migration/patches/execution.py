@@ -34,7 +34,7 @@ from .options import PatchOptions
 from .patch import Context
 from .ranges import earlier_ranges, new_ranges, position_of, reader, why_not_split
 from .transactions import no_implicit_commits
-from .walk import Page, Walk, key_of
+from .walk import Page, Walk, key_of, walk_of
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -141,8 +141,7 @@ class _Execution:
         if not self._is_begun and not self._is_needed():
             with self._transaction():
                 return self._not_needed()
-        is_by_batch = self._patch.defines("process_batch")
-        walk = Walk(self._patch.queryset(), database=self._database, wants_objects=not is_by_batch)
+        walk = walk_of(self._patch, database=self._database)
         upper = None if self._is_begun else walk.upper()
         total = None if self._is_begun else walk.total(None, upper)
         with self._transaction():

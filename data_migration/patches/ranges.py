@@ -35,7 +35,7 @@ from .images import keeper_of
 from .options import PatchOptions
 from .patch import Context, Patch
 from .transactions import no_implicit_commits
-from .walk import Page, Walk, key_of
+from .walk import Page, Walk, key_of, walk_of
 
 
 def crew_for(options: PatchOptions) -> Crew | None:
@@ -192,11 +192,7 @@ def _process(ledger: RangeLedger, should_stop: Stop) -> None:
     lines: list[str] = []
     context = Context(apps=installed, database=database, log=lines.append)
     patch = definition.patch(context)
-    walk = Walk(
-        patch.queryset(),
-        database=database,
-        wants_objects=not patch.defines("process_batch"),
-    )
+    walk = walk_of(patch, database=database)
     others = step.run.steps.using(database).exclude(pk=step.pk)
     failed_before = sum(others.values_list("failed", flat=True))
 

@@ -13,6 +13,7 @@ from ..fields.lookup import table_of
 from ..fields.primary_keys import pk_from_text, pk_to_text
 from ..rows.keys import key_text
 from ..utils.databases import database_of
+from .patch import Patch
 
 
 def key_of(pk: Any) -> Any:
@@ -171,6 +172,15 @@ class Walk:
 
     def _select(self, keys: Sequence[Any]) -> QuerySet[Any]:
         return self._rows.filter(pk__in=keys)
+
+
+def walk_of(patch: Patch, *, database: str) -> Walk:
+    """The walk over the objects of a patch. Raises :exc:`SpecError` where there is none."""
+    is_by_batch = patch.defines("process_batch")
+    try:
+        return Walk(patch.queryset(), database=database, wants_objects=not is_by_batch)
+    except SpecError as error:
+        raise SpecError(f"{type(patch).__name__}: {error}") from error
 
 
 def once(rows: QuerySet[Any]) -> list[Any]:

@@ -575,3 +575,35 @@ def test_a_batch_that_waits_for_somebody_who_waits_for_it_is_begun_again() -> No
     assert (done.state, done.error, done.counts) == (PatchState.DONE, None, {"updated": 12})
     assert widths() == {1: 12}
     assert Brand.objects.filter(name="ours").count() == 30
+
+
+def test_a_queryset_that_cannot_be_read_in_pages_is_refused_by_the_name_of_its_patch() -> None:
+    class Sliced(Count):
+        def queryset(self) -> Any:
+            return Custom.objects.all()[:10]
+
+    fill(3)
+    refused = attempt(Sliced)
+    assert isinstance(refused.error, SpecError)
+    assert str(refused.error).startswith("Sliced: queryset() of shop.Custom is sliced. It is read")
+    assert widths() == {0: 3}
+
+
+@pytest.mark.parametrize("on_error", OnError)
+def test_an_object_whose_key_is_changed_fails_by_its_own_key(on_error: OnError) -> None:
+    class Moving(CountUnlessBad):
+        def process(self, item: Custom) -> None:
+            if item.pk == 6:
+                item.pk = 1000
+            super().process(item)
+
+    fill(3)
+    failed = attempt(Moving, on_error=on_error)
+    assert failed.messages == [
+        (
+            "6",
+            "its key was changed from 6 to 1000. Saved under another key it would be another"
+            " object: create that one, and delete this one",
+        )
+    ]
+    assert widths() == ({1: 2, 0: 1} if on_error == OnError.CONTINUE else {0: 3})
