@@ -149,11 +149,16 @@ class MessageAdmin(LedgerAdmin):
             causes=causes(found) if is_first and chosen.like is None else [],
             example=example,
             kinds=MessageKind.choices,
-            labels=MigrationState.objects.using(self.database).values_list("label", flat=True),
+            labels=self._labels(),
             runs=self._runs(chosen),
             may_mend=any(may(request, each) for each in _MENDING),
             unavailable=availability().reason,
         )
+
+    def _labels(self) -> list[str]:
+        """What messages can be about; a patch has states of its models, too, that have none."""
+        found = MigrationState.objects.using(self.database).values_list("label", flat=True)
+        return [label for label in found if "/" not in label]
 
     def _runs(self, chosen: Filter) -> list[Run]:
         """The last runs, and the one that is chosen."""

@@ -20,6 +20,7 @@ from .confirmation import Confirmation, at_work, obstacles, refused, undone
 from .patch_intents import PatchAction, PatchIntent
 from .patch_lines import PatchLine, patch_lines
 
+#: To annotate with: Python 3.11 cannot call such an alias of a class that is frozen.
 PatchesConfirmation = Confirmation[PatchIntent, PatchLine]
 
 
@@ -30,7 +31,7 @@ def confirm_patches(intent: PatchIntent, database: str) -> PatchesConfirmation:
     try:
         return judge(intent, discover(), database)
     except (DataMigrationError, Error) as error:
-        return PatchesConfirmation(intent=intent, sentence="", problems=[error_text(error)])
+        return Confirmation(intent=intent, sentence="", problems=[error_text(error)])
 
 
 def _run(intent: PatchIntent, patches: Patches, database: str) -> PatchesConfirmation:
@@ -41,7 +42,7 @@ def _run(intent: PatchIntent, patches: Patches, database: str) -> PatchesConfirm
     would = [lines[each.label] for each in due(patches, intent.run_options(database))]
     left = [line for line in chosen if line not in would] if intent.labels else []
     again = [line for line in left if line.standing.state in SETTLED]
-    return PatchesConfirmation(
+    return Confirmation(
         intent=intent,
         sentence=_sentence(intent, len(would)),
         steps=would,
@@ -58,7 +59,7 @@ def _fake(intent: PatchIntent, patches: Patches, database: str) -> PatchesConfir
     chosen = [lines[each.label] for each in patches.select(intent.labels)]
     would = [line for line in chosen if line.can_be_faked]
     count = len(would)
-    return PatchesConfirmation(
+    return Confirmation(
         intent=replace(intent, labels=tuple(line.label for line in would)),
         sentence=ngettext(
             "Records %(count)s patch as done, with your name and why. It is not run, and what"
@@ -86,7 +87,7 @@ def _rollback(intent: PatchIntent, patches: Patches, database: str) -> PatchesCo
     intent = replace(intent, labels=labels)
     undoing = plan_undo(intent.selection, whole_plan(database), database)
     refusals = undoing.refusals
-    return PatchesConfirmation(
+    return Confirmation(
         intent=intent,
         sentence=undone(len(labels), PATCHES),
         undoing=undoing,

@@ -55,11 +55,6 @@ class StepLine:
         return RunStatus(self.state).label
 
     @property
-    def patch(self) -> str | None:
-        """The label of the patch; None for the step of a migration."""
-        return label_of_step(self.step.migration)
-
-    @property
     def anchor(self) -> str:
         return anchor_of(self.step.migration)
 

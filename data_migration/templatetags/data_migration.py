@@ -32,5 +32,7 @@ def step_name(label: str) -> str:
 
 @register.filter
 def patch_of(label: str) -> str:
-    """The label of the patch whose step it is; empty for that of a migration."""
-    return label_of_step(label) or ""
+    """The label of the patch whose step it is, or whose objects of one model; empty for that of a
+    migration.
+    """
+    return (label_of_step(label) or "").partition("/")[0]

@@ -51,6 +51,15 @@ def tidy(ctx):
 def late(ctx):
     pass
 """
+SEVERAL = """\
+from data_migration.patches import patch
+from tests.apps.library.models import Author, Genre
+
+@patch(writes=[Author, Genre])
+def both(ctx):
+    Author.objects.update(name="one")
+    Genre.objects.create(name="two")
+"""
 LABELS = ("desk.capitals", "desk.greet", "desk.tidy", "desk.late")
 
 
@@ -477,6 +486,27 @@ def test_a_patch_is_rolled_back(undoer: Client, undone: Run, work: Callable[[], 
     assert work().status == "done"
     assert names() == ["a1", "a2", "a3", "a4", "a5"]
     assert cells_of(text_of(undoer), "desk.capitals")[2] == "pending"
+    assert f'href="{PATCHES}desk.capitals/"' in text_of(
+        undoer, f"{RUNS}{Run.objects.latest('pk').pk}/"
+    )
+
+
+def test_a_patch_of_several_models_is_linked_from_the_run_that_undid_it(
+    undoer: Client, runner: Client, new_app: NewApp, work: Callable[[], Run]
+) -> None:
+    Author.objects.create(name="a1")
+    new_app("desk", patches=SEVERAL)
+    start(runner, "run", "desk.both")
+    assert work().status == "done"
+    start(undoer, "rollback", "desk.both")
+    run = work()
+    assert {step.migration for step in run.steps.all()} == {
+        "patch:desk.both/library.Author",
+        "patch:desk.both/library.Genre",
+    }
+    text = text_of(undoer, f"{RUNS}{run.pk}/")
+    assert f'<a href="{PATCHES}desk.both/">desk.both/library.Author</a>' in text
+    assert 'value="patch:desk.both/library.Author"' not in text_of(undoer, MESSAGES)
 
 
 def test_a_rollback_is_refused_where_a_person_edited_since_and_can_be_forced(
