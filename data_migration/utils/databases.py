@@ -229,6 +229,7 @@ class MySQL(Database):
     @property
     def may_read_old_rows(self) -> bool:
         connection: Any = self.connection
+        connection.ensure_connection()  # which reads its options
         return connection.isolation_level not in ("read committed", "read uncommitted")
 
     def refuse_too_long(self, statement: str, params: Any = ()) -> None:

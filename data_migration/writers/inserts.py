@@ -140,18 +140,21 @@ def refuse_empty_key(instance: Model) -> None:
 
 def django_has_to(model: type[Model], *, database: str) -> str:
     """Why new objects go through ``bulk_create``, in one phrase; empty where they need not."""
+    db = database_of(database)
     if not has_own_way(database):
-        return f"{database_of(database).name} has no faster way"
+        return f"{db.name} has no faster way"
     for field in model._meta.concrete_fields:
         if not is_stock(field):
             return f"{field.name} is a {type(field).__name__}, which has methods of its own"
+        if db.takes_copy and (reason := copy_refusal(field)):
+            return reason  # a foreign key to such a field: arrays are texts, as COPY's columns
         if not is_plain(field):
             kind = type(getattr(model, field.attname)).__name__
             return f"{field.name} is read through a {kind}"
         if field.generated or field.has_db_default():
             return f"the database computes {field.name}"
     new_keys = NewKeys(model, database=database)
-    if new_keys.are_given and not new_keys and not database_of(database).returns_new_keys:
+    if new_keys.are_given and not new_keys and not db.returns_new_keys:
         return "the database does not tell the keys of new rows"
     return ""
 

@@ -11,7 +11,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from django.db import DatabaseError, connection, models, transaction
+from django.db import DatabaseError, connection, connections, models, transaction
 from django.db.models import Count, F, QuerySet
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -316,6 +316,18 @@ def test_a_page_is_one_query_wherever_the_database_can_lock_it() -> None:
     assert len(queries(Product.objects.select_related("brand"))) == own
     assert len(queries(Product.objects.exclude(brand__name="y"))) == own
     assert len(queries(Product.objects.filter(tags__name="a"))) == (3 if LOCKS else 2)
+
+
+@pytest.mark.skipif(connection.vendor != "mysql", reason="no other reads old rows unseen")
+def test_where_a_transaction_may_read_old_rows_they_are_read_with_a_lock(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    products()
+    rows = Product.objects.filter(tags__name="a")
+
+    assert len(locking(queries(rows))) == 1
+    monkeypatch.setattr(connections["default"], "isolation_level", "repeatable read")
+    assert len(locking(queries(rows))) == 2
 
 
 @pytest.mark.skipif(not LOCKS, reason="SQLite has one writer, and no locks of rows")

@@ -5,15 +5,26 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from django.db import DatabaseError, connection, transaction
+from django.db import DatabaseError, connection, models, transaction
 from django.db.models import F, FileField, Model
+from django.test.utils import isolate_apps
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from data_migration.tables import TableUpdate, Unsuitable, Updates, django_has_to_update
 from data_migration.utils.databases import MySQL
+from data_migration.writers.inserts import django_has_to
 from tests.apps.modern.models import Seat, Tenant
-from tests.apps.shop.models import Brand, Country, Custom, Everything, Product, Restaurant, Token
+from tests.apps.shop.models import (
+    Brand,
+    Country,
+    Custom,
+    Everything,
+    Product,
+    Restaurant,
+    Token,
+    UpperField,
+)
 from tests.support.engine import statements, undone
 from tests.support.examples import examples
 from tests.target.tables.test_forms import FIELDS, outcome
@@ -251,3 +262,24 @@ def test_what_django_has_to_update() -> None:
     assert reason(Seat, "price", "neighbour") == ""
     assert reason(Restaurant, "name") == "name stands in the table of shop.Place"
     assert "methods of its own" in reason(Custom, "upper")
+
+
+@pytest.mark.skipif(not IS_POSTGRESQL, reason="no other takes keys as texts")
+@isolate_apps("tests.apps.shop")
+def test_a_foreign_key_to_a_field_with_methods_of_its_own_is_left_to_django() -> None:
+    class Owner(models.Model):
+        code = UpperField(max_length=20, primary_key=True)
+
+        class Meta:
+            app_label = "shop"
+
+    class Owned(models.Model):
+        owner = models.ForeignKey(Owner, models.CASCADE)
+
+        class Meta:
+            app_label = "shop"
+
+    reason = "code is a UpperField, which has a form of its own"
+    fields = [Owned._meta.get_field("owner")]
+    assert django_has_to_update(Owned, fields, database="default") == reason
+    assert django_has_to(Owned, database="default") == reason
