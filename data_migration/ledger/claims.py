@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Collection, Iterable
 from contextlib import AbstractContextManager
+from functools import cached_property
 from typing import Any
 
 from django.db import transaction
@@ -158,13 +159,19 @@ class RangeLock:
         if not database.share_lock:
             rows = rows.select_for_update()
             return rows.first()  # type: ignore[no-any-return]
-        compiler = rows.query.get_compiler(self._database)
-        sql, params = compiler.as_sql()
+        compiler, sql, params, converters = self._compiled
         with database.connection.cursor() as cursor:
             cursor.execute(sql + database.share_lock, params)
             found = cursor.fetchall()
-        converters = compiler.get_converters([column[0] for column in compiler.select])
         return next((tuple(row) for row in compiler.apply_converters(found, converters)), None)
+
+    @cached_property
+    def _compiled(self) -> tuple[Any, str, Any, Any]:
+        """The query that is made once and sent with each batch: making it takes longer."""
+        compiler = self._looked_at.query.get_compiler(self._database)
+        sql, params = compiler.as_sql()
+        converters = compiler.get_converters([column[0] for column in compiler.select])
+        return compiler, sql, params, converters
 
 
 def _looked_at(row: StepRange, database: str) -> Any:
