@@ -77,6 +77,11 @@ class Settings:
         """
         return self._get("BACKGROUND", "auto")
 
+    @property
+    def patches_on_migrate(self) -> bool:
+        """``DATA_MIGRATION_PATCHES_ON_MIGRATE``: whether ``migrate`` runs patches."""
+        return self._get("PATCHES_ON_MIGRATE", False)
+
     def _get(self, name: str, default: T) -> T:
         value: T = getattr(django_settings, PREFIX + name, default)
         return value

@@ -29,6 +29,9 @@ def check_settings() -> Iterator[CheckMessage]:
         if not is_positive(value, *kinds):
             name = PREFIX + attribute.upper()
             yield fault("E070", name, name=name, wanted=wanted, value=value)
+    if not isinstance(settings.patches_on_migrate, bool):
+        name, value = f"{PREFIX}PATCHES_ON_MIGRATE", settings.patches_on_migrate
+        yield fault("E070", name, name=name, wanted="True or False", value=value)
     if settings.background not in BACKGROUNDS:
         wanted = ", ".join(f'"{each}"' for each in BACKGROUNDS)
         name = f"{PREFIX}BACKGROUND"

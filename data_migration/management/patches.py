@@ -25,14 +25,20 @@ def show_patch_run(
     options: dict[str, Any],
     *,
     left: Sequence[Standing] = (),
+    documents: list[dict[str, Any]] | None = None,
 ) -> None:
     """Tell what became of a run of patches, and exit accordingly.
 
-    ``left`` are patches that it was to run and that are blocked, or come too late.
+    ``left`` are patches that it was to run and that are blocked, or come too late. Where it is one
+    of several, its JSON goes into ``documents`` and is not printed.
     """
     failed = sum(step.failed for step in done.steps)
     if options["format"] == "json":
-        command.print_document(report.run_document(done, left))
+        document = report.run_document(done, left)
+        if documents is None:
+            command.print_document(document)
+        else:
+            documents.append(document)
     elif options["verbosity"] > 0:
         if table := report.closing_table(done.steps, command.width):
             command.tell(table)

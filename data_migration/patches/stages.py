@@ -17,13 +17,15 @@ class Stages:
 
     ``length`` is that of the plan. ``waiting`` are patches that it leaves blocked, ``late`` those
     that have no time to run if all of the plan is applied; of both a sentence says why. No patch
-    is in more than one of the three.
+    is in more than one of the three. ``urgent`` are those with a place that the end of the plan
+    would be too late for.
     """
 
     length: int
     places: Mapping[str, int] = field(default_factory=dict)
     waiting: Mapping[str, str] = field(default_factory=dict)
     late: Mapping[str, str] = field(default_factory=dict)
+    urgent: frozenset[str] = frozenset()
 
     def at(self, place: int) -> list[str]:
         """The labels of what runs there, in order."""
@@ -93,7 +95,9 @@ class _Placing:
             self._late[each.label] = self._latest(each)
         for each in self._definitions:
             self._refuse_without_time(each)
-        return Stages(self._end, self._places(), self._waiting, self._gone)
+        places = self._places()
+        urgent = frozenset(label for label in places if self._late[label] < self._end)
+        return Stages(self._end, places, self._waiting, self._gone, urgent)
 
     def _earliest(self, definition: Definition) -> int:
         """Behind its needs and its dependencies; notes it where the plan has no such place."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
@@ -17,6 +19,7 @@ from ...outcomes import Mode, OnError, PatchState
 from ...patches import report
 from ...patches.digest import digest_of
 from ...patches.discovery import Patches, discover
+from ...patches.migrate import Listeners, migrate_with_patches
 from ...patches.options import PHASES, PatchOptions
 from ...patches.records import Standing, last_seconds, standings
 from ...patches.runner import PatchRun, due, run_patches
@@ -137,8 +140,30 @@ class Command(LegacyCommand):
                 f"Run {run.pk} was handed over. Follow it with: manage.py show_patches --runs,"
                 " or in the admin."
             )
+        elif options["migrate"]:
+            self._migrate(asked, options)
         else:
             self._run(patches, asked, options)
+
+    def _migrate(self, asked: PatchOptions, options: dict[str, Any]) -> None:
+        documents: list[dict[str, Any]] = []
+        is_json = options["format"] == "json"
+        with stop_on_signals(tell_of_stop) as should_stop:
+            listeners = Listeners(
+                tell=say if is_json else self.tell,
+                told=partial(show_patch_run, self, options=options, documents=documents),
+                progress=self.progress(options),
+            )
+            try:
+                migrate_with_patches(
+                    replace(asked, should_stop=should_stop),
+                    listeners,
+                    stdout=sys.stderr if is_json else self.stdout._out,
+                    verbosity=options["verbosity"],
+                )
+            finally:
+                if is_json:
+                    self.print_document({"runs": documents})
 
     def _run(self, patches: Patches, asked: PatchOptions, options: dict[str, Any]) -> None:
         with stop_on_signals(tell_of_stop) as should_stop:
