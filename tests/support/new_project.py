@@ -95,9 +95,10 @@ class NewProject:
 
     def sql(self, statement: str, *values: Any) -> list[Any]:
         """Execute one statement in its database; rows of a query."""
-        parameters = {**connection.get_connection_params()}
+        target: Any = connection
+        parameters = target.get_connection_params()
         name = "dbname" if connection.vendor == "postgresql" else "database"
-        with closing(connection.Database.connect(**{**parameters, name: self.database})) as raw:
+        with closing(target.Database.connect(**{**parameters, name: self.database})) as raw:
             with closing(raw.cursor()) as cursor:
                 cursor.execute(statement, values)
                 rows = list(cursor.fetchall()) if cursor.description else []
