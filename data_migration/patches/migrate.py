@@ -24,7 +24,7 @@ from ..conf import settings
 from ..exceptions import DataMigrationError, LedgerError, RunRefused, SpecError
 from ..ledger import Ledger
 from ..ledger.patches import PatchBook
-from ..outcomes import Mode, PatchState, RunKind, RunStatus
+from ..outcomes import Mode, PatchState, RunKind
 from ..progress import Progress
 from ..utils.wording import error_text
 from . import fresh
@@ -478,8 +478,7 @@ def turn(database: str, tell: Callable[[str], None]) -> Iterator[None]:
         try:
             yield
         finally:
-            ledger.finish_run(run, RunStatus.DONE)
-            run.delete(using=database)
+            ledger.forget_run(run)
 
 
 def _when_free(start: Callable[[], Value], tell: Callable[[str], None]) -> Value:
