@@ -212,8 +212,8 @@ class MessageAdmin(LedgerAdmin):
                 _("Failures of patches and of migrations cannot be retried by one run."),
             )
             return self._back(request)
-        asked = [("action", PatchAction.RETRY.value), ("on_error", OnError.CONTINUE.value)]
-        query = urlencode([*asked, *(("label", patch) for patch in patches)])
+        asked = [("action", PatchAction.RETRY.value), *(("label", each) for each in patches)]
+        query = urlencode(asked)
         return HttpResponseRedirect(f"{self.url('patchrecord_confirm')}?{query}")
 
     def dismiss(self, request: HttpRequest) -> HttpResponse:

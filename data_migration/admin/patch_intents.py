@@ -19,7 +19,7 @@ from ..patches.definition import step_label
 from ..patches.options import PatchOptions
 from ..undo import Selection
 from .base import FAKE_PATCH, ROLL_BACK, RUN_PATCH
-from .intents import OptionsForm
+from .intents import FAILED_ROW, OptionsForm
 
 
 class PatchAction(TextChoices):
@@ -143,6 +143,11 @@ class PatchIntentForm(OptionsForm):
         max_value=LARGEST,
         required=False,
     )
+    on_error = forms.ChoiceField(
+        label=_("A failed object"),
+        choices=[("", _("stops a run, not a rehearsal or a retry")), *FAILED_ROW.items()],
+        required=False,
+    )
     skip_failing = forms.BooleanField(
         label=_("Go on past failing patches"),
         help_text=_("Not past critical ones, nor to what depends on them"),
@@ -172,6 +177,14 @@ class PatchIntentForm(OptionsForm):
         return self.listed("label")
 
     @property
+    def _usual_on_error(self) -> OnError:
+        """A rehearsal is for the whole list of what fails, and one failure that is on record
+        already, and not mended yet, must not keep the others.
+        """
+        goes_on = self.cleaned_data["action"] in (PatchAction.REHEARSE, PatchAction.RETRY)
+        return OnError.CONTINUE if goes_on or self.cleaned_data["max_errors"] else OnError.STOP
+
+    @property
     def intent(self) -> PatchIntent:
         """What a valid form asks for."""
         data: dict[str, Any] = self.cleaned_data
@@ -179,7 +192,7 @@ class PatchIntentForm(OptionsForm):
             action=PatchAction(data["action"]),
             labels=self.labels,
             limit=data["limit"],
-            on_error=self.chosen_on_error,
+            on_error=self.chosen_on_error if data["on_error"] else self._usual_on_error,
             max_errors=data["max_errors"],
             skip_failing=data["skip_failing"],
             force=data["force"],

@@ -251,7 +251,7 @@ def test_without_a_tick_everything_that_is_due_is_meant(
 ) -> None:
     text = ask(runner, "rehearse")
     assert "Rehearses 2 patches" in text
-    assert "manage.py run_patches<" in text
+    assert "manage.py run_patches --on-error continue<" in text
     start(runner, "rehearse")
     run = work()
     assert (run.mode, run.status) == ("rehearsal", "done")
@@ -297,6 +297,18 @@ def test_the_options_go_with_the_run(runner: Client, desk: App) -> None:
         "labels": ["desk"],
     }.items():
         assert run.options[name] == value
+
+
+@pytest.mark.parametrize(
+    ("action", "expected"), [("rehearse", "continue"), ("retry", "continue"), ("run", "stop")]
+)
+def test_a_rehearsal_and_a_retry_go_on_past_failures_unless_told_otherwise(
+    runner: Client, failed: Run, action: str, expected: str
+) -> None:
+    assert f'name="on_error" value="{expected}"' in ask(runner, action, "desk.capitals")
+    other = {"continue": "stop", "stop": "continue"}[expected]
+    told = ask(runner, action, "desk.capitals", on_error=other)
+    assert f'name="on_error" value="{other}"' in told
 
 
 def test_a_refused_option_keeps_ticks_and_values_and_names_its_field(
@@ -381,7 +393,7 @@ def test_failed_objects_are_retried_from_the_messages(
     message = RowError.objects.get()
     assert f'name="message" value="{message.pk}"' in text
     sent = runner.post(f"{MESSAGES}retry/", {"message": message.pk})
-    assert sent.url == (f"{PATCHES}confirm/?action=retry&on_error=continue&label=desk.capitals")
+    assert sent.url == (f"{PATCHES}confirm/?action=retry&label=desk.capitals")
     assert "Processes the failed objects of 1 patch again." in text_of(runner, sent.url)
     Author.objects.filter(pk=3).update(name="a3")
     start(runner, "retry", "desk.capitals")
