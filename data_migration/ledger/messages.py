@@ -68,7 +68,7 @@ class Messages:
         value = without_configured(shown(message.value)) if message.column else ""
         # Django's own messages repeat a value as it is, however long, and not every database takes
         # it so. Redacted first: what is cut would not be known for a secret.
-        cause = _encodable(with_short(redact(message.cause), message.value))
+        cause = encodable(with_short(redact(message.cause), message.value))
         is_failure = message.kind == MessageKind.FAILURE
         row = RowError(
             step=self._step,
@@ -249,9 +249,9 @@ def messages_of(
 
 def about(messages: QuerySet[RowError], key: str) -> QuerySet[RowError]:
     """Those of the messages about a legacy key as people write it, with or without quotes."""
-    return messages.filter(key__in=(_encodable(key), key_text(key)))
+    return messages.filter(key__in=(encodable(key), key_text(key)))
 
 
-def _encodable(text: str) -> str:
+def encodable(text: str) -> str:
     """The text, in which what no database takes is spelled out."""
     return text.replace("\x00", "\\x00").encode("utf-8", "backslashreplace").decode()

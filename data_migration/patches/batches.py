@@ -13,7 +13,7 @@ from django.conf import settings
 from django.db import Error, connections, reset_queries, transaction
 
 from .. import signals
-from ..exceptions import DataMigrationError, RowFailure, StepFailed, TooManyErrors
+from ..exceptions import DataMigrationError, RowFailure, SpecError, StepFailed, TooManyErrors
 from ..ledger import Message, StepLedger
 from ..models import Run, RunStep
 from ..outcomes import MessageKind, OnError, Outcome
@@ -288,6 +288,22 @@ class Batches:
                 f"{self._step.label}: {number_of(failed, 'object')} failed, more than"
                 f" --max-errors {limit} allows. {what_is_kept(self._step)}"
             )
+
+
+def seconds_to_wait(patch: Patch, label: str) -> float:
+    """What ``throttle()`` says; one that returns nothing does not wait.
+
+    Raises :exc:`SpecError` for what is no number.
+    """
+    seconds: Any = patch.throttle()
+    if seconds is None:
+        return 0
+    if isinstance(seconds, (int, float)):
+        return seconds
+    raise SpecError(
+        f"{label}: throttle() returned {seconds!r}. It has to return how many seconds to wait, 0"
+        " to go on."
+    )
 
 
 def pause(seconds: float, *, beat: Callable[[], None], should_stop: Callable[[], bool]) -> None:

@@ -26,7 +26,7 @@ from ..utils.databases import database_of
 from ..workers import Crew
 from ..workers.unsplit import NotSplit
 from ..workers.watching import Watch
-from .batches import Batches, pause
+from .batches import Batches, pause, seconds_to_wait
 from .definition import Definition, step_label
 from .digest import digest_of
 from .images import isolated, keeper_of, keeping
@@ -351,7 +351,7 @@ class _Execution:
         self._work.progress.advance(rows, self._step.failed)
         self._end_if_asked()
         is_throttled = not self._patch.is_whole() and not self._step.run.is_dry
-        if is_throttled and (seconds := self._patch.throttle()) > 0:
+        if is_throttled and (seconds := seconds_to_wait(self._patch, self._label)) > 0:
             pause(seconds, beat=self._ledger.lock.beat, should_stop=self._is_to_stop)
             self._end_if_asked()
 

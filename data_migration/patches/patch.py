@@ -33,7 +33,7 @@ class Context:
     apps: Apps
     database: str
     is_rehearsal: bool = False
-    log: Callable[[str], None] = field(default=silent, repr=False)
+    log: Callable[[object], None] = field(default=silent, repr=False)
 
     def model(self, label: str) -> type[Model]:
         """The model with the label ``app_label.Model``, of :attr:`apps`.

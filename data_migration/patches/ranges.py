@@ -27,12 +27,13 @@ from ..workers.divide import PER_WORKER, SPREAD
 from ..workers.process import serve
 from ..workers.taking import LetGo, Stop, take_ranges
 from ..workers.unsplit import BATCHES, NotSplit
-from .batches import Batches, pause
+from .batches import Batches, pause, seconds_to_wait
 from .definition import Definition, label_of_step
 from .digest import digest_of
 from .discovery import discover
 from .images import keeper_of
 from .options import PatchOptions
+from .output import logging_to
 from .patch import Context, Patch
 from .transactions import no_implicit_commits
 from .walk import Page, Walk, key_of, walk_of
@@ -190,7 +191,7 @@ def _process(ledger: RangeLedger, should_stop: Stop) -> None:
         step.run.options, mode=step.run.mode, database=database, should_stop=should_stop
     )
     lines: list[str] = []
-    context = Context(apps=installed, database=database, log=lines.append)
+    context = Context(apps=installed, database=database, log=logging_to(lines))
     patch = definition.patch(context)
     walk = walk_of(patch, database=database)
     others = step.run.steps.using(database).exclude(pk=step.pk)
@@ -214,7 +215,7 @@ def _process(ledger: RangeLedger, should_stop: Stop) -> None:
         return not page.keys
 
     def between(rows: int) -> None:
-        if not should_stop() and (seconds := patch.throttle()) > 0:
+        if not should_stop() and (seconds := seconds_to_wait(patch, step.label)) > 0:
             pause(seconds, beat=ledger.lock.beat, should_stop=should_stop)
         if should_stop():
             raise LetGo

@@ -32,6 +32,7 @@ from .digest import digest_of
 from .discovery import Patches
 from .execution import Work, execute
 from .options import PatchOptions
+from .output import logging_to
 from .patch import Context
 from .ranges import crew_for
 from .records import SETTLED, Standing, standings
@@ -331,7 +332,7 @@ class _Runner:
                 apps=self._apps,
                 database=database,
                 is_rehearsal=self._options.mode == Mode.REHEARSAL,
-                log=lines.append,
+                log=logging_to(lines),
             ),
             output=lines,
             record=standing.record,

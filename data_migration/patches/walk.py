@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from django.db import connections, router
 from django.db.models import Manager, QuerySet
 
 from ..exceptions import SpecError
@@ -246,4 +247,19 @@ def why_not_walked(rows: Any, *, database: str) -> str:
             f"{own} reads from the database {queryset._db!r}, and the patch runs on {database!r}."
             " Leave using() out, or name the other one with --database."
         )
+    if _is_elsewhere(rows.model, database):
+        return (
+            f"{own} has no table in the database {database!r}, where the patch runs, and the"
+            " routers of the project want none there. Name the database that has it with"
+            " --database."
+        )
     return ""
+
+
+def _is_elsewhere(model: Any, database: str) -> bool:
+    if router.allow_migrate_model(database, model):
+        return False
+    connection = connections[database]
+    with connection.cursor() as cursor:
+        tables = connection.introspection.get_table_list(cursor)
+    return model._meta.db_table not in {each.name for each in tables}

@@ -25,6 +25,6 @@ def exits_fail(step: RunStep, should_stop: Callable[[], bool]) -> Iterator[None]
         if type(error) is not SystemExit or should_stop():
             raise
         raise StepFailed(
-            f"{step.migration}: {exit_text(error)}. {what_is_kept(step)} Raise an exception"
+            f"{step.label}: {exit_text(error)}. {what_is_kept(step)} Raise an exception"
             " instead, which says what is wrong."
         ) from error

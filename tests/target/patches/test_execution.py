@@ -217,6 +217,24 @@ def test_what_a_failed_object_wrote_is_undone_and_the_others_are_processed_once(
     assert Brand.objects.count() == 23
 
 
+@pytest.mark.parametrize("on_error", list(OnError))
+def test_an_object_that_fails_under_another_key_is_told_by_its_own(on_error: OnError) -> None:
+    class Moving(Count):
+        def process(self, item: Custom) -> None:
+            if item.pk == 9:
+                item.delete()
+                raise ValueError("gone before its time")
+            if item.pk == 12:
+                item.pk = 1200
+                raise ValueError("moved")
+            super().process(item)
+
+    fill(5)
+    failed = attempt(Moving, on_error=on_error)
+    assert [key for key, _ in failed.messages] == ["9", "12"][: 2 if failed.error is None else 1]
+    assert Custom.objects.count() == 5
+
+
 def test_an_error_of_the_database_in_process_fails_its_object_alone() -> None:
     class Twice(Count):
         def process(self, item: Custom) -> None:
@@ -323,6 +341,27 @@ def test_throttle_waits_between_two_batches_outside_of_any_transaction() -> None
     assert len(seen) == 2
 
 
+def test_a_throttle_that_returns_nothing_does_not_wait() -> None:
+    class Forgetful(Count):
+        def throttle(self) -> Any:
+            return None
+
+    fill(25)
+    assert attempt(Forgetful).state == PatchState.DONE
+
+
+def test_a_throttle_that_returns_no_number_is_named() -> None:
+    class Wordy(Count):
+        def throttle(self) -> Any:
+            return "5"
+
+    fill(25)
+    assert str(attempt(Wordy).error) == (
+        "shop.wordy: throttle() returned '5'. It has to return how many seconds to wait, 0 to go"
+        " on."
+    )
+
+
 def test_a_patch_that_is_not_needed_is_recorded_so() -> None:
     class Needless(Count):
         def is_needed(self) -> bool:
@@ -401,6 +440,7 @@ def test_sys_exit_in_a_patch_fails_it() -> None:
 
     failed = attempt(Leaving)
     assert isinstance(failed.error, StepFailed)
+    assert str(failed.error).startswith("shop.leaving: ")
 
 
 # ------------------------------------------------------------------ ends of transactions
@@ -420,6 +460,34 @@ def test_a_statement_that_would_end_the_transaction_is_refused_before_it_is_sent
         "shop.committing: the statement COMMIT ... would end the transaction"
     )
     assert widths() == {0: 3}
+
+
+@pytest.mark.skipif(connection.vendor == "sqlite", reason="it takes one statement at a time")
+def test_no_statement_of_several_that_are_sent_at_once_ends_the_transaction() -> None:
+    class Committing(Whole):
+        def execute(self) -> None:
+            super().execute()
+            with connection.cursor() as cursor:
+                cursor.execute("SELECT 'a; b'; -- the end\n COMMIT; SELECT 1")
+
+    fill(3)
+    failed = attempt(Committing)
+    assert isinstance(failed.error, SpecError)
+    assert "the statement COMMIT ... would end the transaction" in str(failed.error)
+    assert widths() == {0: 3}
+
+
+@pytest.mark.skipif(connection.vendor != "postgresql", reason="about its bodies of functions")
+@pytest.mark.parametrize(
+    "body", ["LANGUAGE plpgsql AS $x$ BEGIN PERFORM 1; END; $x$", "BEGIN ATOMIC SELECT 1; END"]
+)
+def test_a_semicolon_in_a_function_or_a_text_ends_no_statement(body: str) -> None:
+    class Defining(Whole):
+        def execute(self) -> None:
+            with connection.cursor() as cursor:
+                cursor.execute(f"CREATE FUNCTION f() RETURNS void {body}; SELECT '; commit'")
+
+    assert attempt(Defining).error is None
 
 
 @pytest.mark.skipif(connection.vendor != "mysql", reason="the others roll back DDL")
