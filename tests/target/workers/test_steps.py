@@ -308,6 +308,24 @@ def test_a_run_goes_on_with_the_ranges_of_the_one_before_where_they_fit(
     assert Customer.objects.count() == len(NUMBERS)
 
 
+def test_a_third_run_goes_on_with_the_ranges_of_the_second(share: Share) -> None:
+    called: list[int] = []
+
+    def three_more(number: int) -> None:
+        called.append(number)
+        if len(called) % 4 == 0:
+            raise ConnectionError("no broker")
+        enqueue(number)
+
+    for _ in range(2):
+        share(CustomerMigration, customers(NUMBERS), enqueue=three_more)
+    step = share(CustomerMigration, customers(NUMBERS)).steps[0]
+
+    claims = list(step.ranges.order_by("number").values_list("claims", flat=True))
+    assert claims == [0] * 6 + [1] * 2
+    assert Customer.objects.count() == len(NUMBERS)
+
+
 def test_few_rows_are_read_here(share: Share) -> None:
     done = share(CustomerMigration, customers([1, 2, 3]))
 
