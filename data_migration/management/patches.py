@@ -49,7 +49,15 @@ def show_patch_run(
         rows = RowError.objects.using(options["database"]).filter(step__run=done.run)
         for line in told.by_cause(rows.filter(kind=MessageKind.FAILURE), width_of(sys.stderr)):
             say(line)
+    if problems := _problems_of(done):
+        code = EXIT_USAGE if isinstance(done.error, SpecError) else EXIT_FAILED
+        raise CommandError("\n".join(problems), returncode=code) from done.error
+
+
+def _problems_of(done: PatchRun) -> list[str]:
+    """Each sentence that says what went wrong, and which command is of use then."""
     problems = done.problems()
+    failed = sum(step.failed for step in done.steps)
     if failed and _goes_on(done):
         problems.append(
             f"{number_of(failed, 'object')} failed. See: manage.py show_patches --messages"
@@ -57,9 +65,7 @@ def show_patch_run(
         if not (done.run is not None and done.run.is_dry):
             again = "manage.py run_patches --retry-failed --commit"
             problems.append(f"When they, or the patch, are mended: {again}")
-    if problems:
-        code = EXIT_USAGE if isinstance(done.error, SpecError) else EXIT_FAILED
-        raise CommandError("\n".join(problems), returncode=code) from done.error
+    return problems
 
 
 def _goes_on(done: PatchRun) -> bool:

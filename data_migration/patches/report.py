@@ -330,10 +330,13 @@ def run_document(done: PatchRun, left: Iterable[Standing] = ()) -> dict[str, Any
         "status": str(done.run.current_status) if done.run else "done",
         "error": done.run.error if done.run else "",
         "patches": [_step_document(step, done) for step in done.steps],
-        "waiting": [
-            {"patch": each.label, "state": each.state.value, "why": each.why} for each in left
-        ],
+        "waiting": waiting_document(left),
     }
+
+
+def waiting_document(left: Iterable[Standing]) -> list[dict[str, str]]:
+    """What :func:`waiting` says, for JSON."""
+    return [{"patch": each.label, "state": each.state.value, "why": each.why} for each in left]
 
 
 def _step_document(step: RunStep, done: PatchRun) -> dict[str, Any]:

@@ -8,8 +8,9 @@ from functools import partial
 from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
+from django.db.utils import Error
 
-from ...exceptions import SpecError
+from ...exceptions import DataMigrationError, SpecError
 from ...launch import jobs
 from ...launch.handover import start_patches
 from ...ledger import nobody_else
@@ -26,6 +27,7 @@ from ...patches.runner import PatchRun, due, run_patches
 from ...patches.schema import Schema
 from ...run.stopping import stop_on_signals
 from ...utils import processes
+from ...utils.wording import error_text
 from ..base import (
     EXIT_FAILED,
     LegacyCommand,
@@ -146,24 +148,38 @@ class Command(LegacyCommand):
             self._run(patches, asked, options)
 
     def _migrate(self, asked: PatchOptions, options: dict[str, Any]) -> None:
+        """Patches and Django's migrate, each told when it ends; as JSON all of them at the end."""
+        as_json = options["format"] == "json"
         documents: list[dict[str, Any]] = []
-        is_json = options["format"] == "json"
-        with stop_on_signals(tell_of_stop) as should_stop:
-            listeners = Listeners(
-                tell=say if is_json else self.tell,
-                told=partial(show_patch_run, self, options=options, documents=documents),
-                progress=self.progress(options),
-            )
-            try:
+        left: list[Standing] = []
+        try:
+            with stop_on_signals(tell_of_stop) as should_stop:
                 migrate_with_patches(
                     replace(asked, should_stop=should_stop),
-                    listeners,
-                    stdout=sys.stderr if is_json else self.stdout._out,
+                    Listeners(
+                        tell=say if as_json else self.tell,
+                        told=partial(show_patch_run, self, options=options, documents=documents),
+                        progress=self.progress(options),
+                    ),
+                    stdout=sys.stderr if as_json else self.stdout._out,
                     verbosity=options["verbosity"],
                 )
-            finally:
-                if is_json:
-                    self.print_document({"runs": documents})
+            if asked.mode == Mode.COMMIT:
+                left = self._waiting(discover(), asked)
+        except (CommandError, DataMigrationError, Error):
+            raise
+        except Exception as error:  # of a schema migration that somebody wrote
+            raise CommandError(error_text(error, "migrate"), returncode=EXIT_FAILED) from error
+        finally:
+            if as_json:
+                waiting = report.waiting_document(left)
+                self.print_document({"runs": documents, "waiting": waiting})
+        if as_json or options["verbosity"] == 0:
+            return
+        if asked.mode == Mode.REHEARSAL:
+            self.tell("Rehearsal: nothing was migrated or written. Write with --commit.")
+        for sentence in report.waiting(left):
+            self.tell(sentence)
 
     def _run(self, patches: Patches, asked: PatchOptions, options: dict[str, Any]) -> None:
         with stop_on_signals(tell_of_stop) as should_stop:
