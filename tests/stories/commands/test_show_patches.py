@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from data_migration.models import PatchRecord, Run
 from data_migration.utils import processes
@@ -195,3 +197,16 @@ def test_runs_are_shown_newest_first(new_app: NewApp) -> None:
 
 def test_a_project_without_patches_is_told_so() -> None:
     assert show().out == "There are no patches.\n"
+
+
+def test_many_patches_cost_as_many_queries_as_one(new_app: NewApp) -> None:
+    new_app("words", patches=WORDS)
+    run("--commit")
+    with CaptureQueriesContext(connection) as one:
+        assert show("words.count").code == 0
+    many = "".join(f"@patch\ndef p{number}(ctx): pass\n" for number in range(30))
+    new_app("others", patches=f"from data_migration.patches import patch\n{many}")
+    run("--commit")
+    with CaptureQueriesContext(connection) as all_of_them:
+        assert "32 patches: 32 done." in show().out
+    assert len(all_of_them) == len(one)
