@@ -300,13 +300,16 @@ def _patch_options(options: dict[str, Any]) -> PatchOptions:
         if options[name] and (given := [other for other in others if options[other]]):
             raise SpecError(f"--{name} and {_option(given[0])} exclude each other: choose one.")
     mode = Mode.COMMIT if options["commit"] else Mode.REHEARSAL
+    allowed = failures_allowed(options)
+    if options["on_error"] is None and (mode == Mode.REHEARSAL or options["retry_failed"]):
+        allowed["on_error"] = OnError.CONTINUE  # the whole list is what people are after
     return PatchOptions(
         mode=mode,
         database=options["database"],
         labels=tuple(options["labels"]),
         force=tuple(options["force"]),
         phase=options["phase"],
-        **failures_allowed(options),
+        **allowed,
         limit=options["limit"],
         retry_failed=options["retry_failed"],
         skip_failing=options["skip_failing"],

@@ -70,6 +70,18 @@ def test_a_failed_object_ends_the_run_with_the_place_of_the_fault(new_app: NewAp
     )
 
 
+def test_a_rehearsal_goes_on_past_failed_objects(new_app: NewApp) -> None:
+    new_app("words", patches=WORDS)
+    tags("bad", "a", "bad")
+    result = run("words.shout")
+    assert result.code == 1
+    assert result.out.splitlines()[1].split()[:6] == ["words.shout", "3", "1", "0", "0", "2"]
+    assert result.err.splitlines()[-1] == (
+        "CommandError: 2 objects failed. See: manage.py show_patches --messages"
+    )
+    assert len(run("words.shout", "--on-error", "stop").err.splitlines()) == 1
+
+
 def test_failed_objects_are_counted_by_cause_and_tried_again(new_app: NewApp) -> None:
     new_app("words", patches=WORDS)
     *_, last = tags("bad", "a", "bad")
