@@ -6,7 +6,7 @@ import atexit
 import inspect
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
@@ -14,7 +14,7 @@ from django.apps import apps as installed
 from django.core import mail
 from django.core.management import CommandError, call_command
 from django.core.management.commands.migrate import Command as DjangosMigrate
-from django.db import connections, transaction
+from django.db import Error, connections, transaction
 from django.db.migrations import Migration, SeparateDatabaseAndState
 from django.db.migrations.executor import MigrationExecutor
 from django.db.migrations.recorder import MigrationRecorder
@@ -254,8 +254,10 @@ class _Passes:
             self.open.pop(database)[1].close()
 
     def end_all(self) -> None:
+        """At the end of a process that failed; the lock of a dead one is free as well."""
         for database in list(self.open):
-            self.end(database)
+            with suppress(Error):
+                self.end(database)
 
 
 _passes = _Passes()

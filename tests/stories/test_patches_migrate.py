@@ -94,6 +94,17 @@ def test_migrate_by_itself_runs_patches_and_does_not_go_past_one(news: NewProjec
         " manage.py run_patches --migrate --commit\n"
     )
     assert (news.applied(), news.states()) == (["0001"], {})
+    # What fails under way keeps nobody waiting.
+    news.schema(
+        {
+            2: 'migrations.RunSQL("SELECT * FROM nothing")',
+            4: 'RequirePatch("news.fill", finish=True)',
+        }
+    )
+    failed = news.run("migrate")
+    assert "nothing" in failed.err
+    assert "Exception ignored" not in failed.err
+    assert news.sql("SELECT run_id FROM data_migration_runlock WHERE run_id IS NOT NULL") == []
     # An operation in between takes care of it.
     news.schema({4: 'RequirePatch("news.fill", finish=True)'})
     done = news.run("migrate")
