@@ -96,7 +96,7 @@ def give_back(ranges: Iterable[StepRange], *, database: str) -> list[StepRange]:
         ended: dict[str, Any] = {"status": RunStatus.PENDING}
         if is_deadly:
             error = (
-                f"{each.step.migration}: range {each.number} was taken {each.claims} times, and"
+                f"{each.step.label}: range {each.number} was taken {each.claims} times, and"
                 f" its worker died each time, last process {each.process} on {each.host}. Look for"
                 " what ended the processes (out of memory?), then run the same command again."
             )
@@ -140,7 +140,7 @@ class RangeLock:
         """
         looked = self._fetch()
         held_by, goes_on, is_ours, elsewhere, heartbeat = looked or (None, False, False, 0, None)
-        name = f"{self._row.step.migration}: range {self._row.number}"
+        name = f"{self._row.step.label}: range {self._row.number}"
         if held_by != self._run.pk or not is_ours:
             raise LockLost(f"{name} is not this worker's any more. Its batch is not kept.")
         if not goes_on:
@@ -232,7 +232,7 @@ class RangeLedger(StepLedger):
         if self.position is not None:
             fields["position"] = key_text(self.position)
         if not self._own.update(**fields):
-            raise LockLost(f"{step.migration}: range {self.row.number} was taken by another.")
+            raise LockLost(f"{step.label}: range {self.row.number} was taken by another.")
 
     def forget_failures(self) -> None:
         """What was not committed counts for nothing: whoever takes the range meets it again."""

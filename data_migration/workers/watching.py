@@ -84,7 +84,7 @@ class Watch:
                 if is_idle and not has_waited:
                     has_waited = True
                     self._options.warn(
-                        f"{step.migration}: no worker has taken a range for"
+                        f"{step.label}: no worker has taken a range for"
                         f" {settings.lock_timeout:g} s. Is one running, and does it listen to the"
                         " queue?"
                     )
@@ -97,13 +97,13 @@ class Watch:
             if each.status == RunStatus.FAILED:
                 raise _fault(each)
         if any(each.status != RunStatus.DONE for each in ranges):
-            raise Interrupted(f"{step.migration} was stopped. {what_is_kept(step)}")
+            raise Interrupted(f"{step.label} was stopped. {what_is_kept(step)}")
 
     def _look(self) -> list[StepRange]:
         """The ranges as they stand; the step's counts become their sums, and progress is told."""
         step, database = self._step, self._database
         if not holds_lock(step.run, database=database):
-            raise LockLost(f"{step.migration}: another run took over. {what_is_kept(step)}")
+            raise LockLost(f"{step.label}: another run took over. {what_is_kept(step)}")
         ranges = list(ranges_of(step, database).select_related("step"))
         save_sums(step, ranges, database=database)
         done = step.read + step.passed

@@ -139,6 +139,7 @@ def test_ranges_that_were_interrupted_are_gone_on_with_by_several_or_by_one(know
     fill(120)
     stopped = split(Count, known, most=7, should_stop=lambda: True)
     assert isinstance(stopped.error, Interrupted)
+    assert str(stopped.error).startswith("shop.")
     done = sum(row.read for row in StepRange.objects.filter(step=stopped.step))
     assert 0 < done < 120
     assert widths() == {1: done, 0: 120 - done}
