@@ -161,10 +161,11 @@ def _written(migrations: dict[str, dict[str, Any]]) -> dict[str, tuple[int, int,
 
 
 @pytest.mark.slow
-def test_the_tutorial_can_be_followed_word_by_word(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("page", "least"), [("tutorial", 16), ("first-patch", 16)])
+def test_the_tutorials_can_be_followed_word_by_word(tmp_path: Path, page: str, least: int) -> None:
     reader = replay.Reader(tmp_path)
     followed = 0
-    for block in replay.blocks(ROOT / "docs" / "tutorial.rst"):
+    for block in replay.blocks(ROOT / "docs" / f"{page}.rst"):
         if block.language != "console":
             if block.caption:
                 reader.save(block)
@@ -173,4 +174,4 @@ def test_the_tutorial_can_be_followed_word_by_word(tmp_path: Path) -> None:
             promised = replay.same("\n".join(command.output))
             assert replay.same(reader.run(command.line)) == promised, f"$ {command.line}"
             followed += 1
-    assert followed > 15
+    assert followed >= least
