@@ -15,13 +15,13 @@ from django.utils.translation import ngettext
 
 from ..exceptions import DataMigrationError, SpecError
 from ..launch.handover import availability, start_patches, start_rollback
-from ..ledger import PATCHES, active_run, nobody_else
+from ..ledger import PATCHES, active_run
 from ..ledger.messages import open_failures
 from ..ledger.patches import PatchBook
 from ..models import Run
 from ..outcomes import PatchState, RunKind, RunStatus
-from ..patches.digest import digest_of
 from ..patches.discovery import discover
+from ..patches.faking import fake
 from ..reports.causes import causes
 from ..utils.wording import error_text
 from .base import (
@@ -170,19 +170,13 @@ class PatchAdmin(LedgerAdmin):
         return HttpResponseRedirect(self.url("run_change", run.pk))
 
     def _record_as_done(self, request: HttpRequest, confirmation: PatchesConfirmation) -> None:
-        book, reason = PatchBook(self.database), confirmation.intent.reason
-        with nobody_else(self.database, PATCHES):
-            records = [
-                book.fake(
-                    line.app_label,
-                    line.definition.name,
-                    line.definition.revision,
-                    digest=digest_of(line.definition),
-                    by=request.user.get_username(),
-                    reason=reason,
-                )
-                for line in confirmation.steps
-            ]
+        reason = confirmation.intent.reason
+        records = fake(
+            [line.definition for line in confirmation.steps],
+            by=request.user.get_username(),
+            reason=reason,
+            database=self.database,
+        )
         for record in records:
             self.log_change(request, record, f"Recorded as done without being run: {reason}")
         text = ngettext(
@@ -216,7 +210,6 @@ class PatchAdmin(LedgerAdmin):
         line = lines[label]
         definition = line.definition
         failures = open_failures(self.database).filter(migration__label=definition.step_label)
-        records = PatchBook(self.database).records()
         return self.page(
             request,
             "patch",
@@ -225,7 +218,7 @@ class PatchAdmin(LedgerAdmin):
             patch=definition.patch,
             conditions=conditions_of(line, lines, self.database),
             attempts=attempts_of(definition, self.database),
-            records=list(records.filter(app=definition.app_label, name=definition.name)),
+            records=list(PatchBook(self.database).records_of(label)),
             causes=causes(failures),
             chosen=Filter(migration=definition.step_label, is_open=True),
             unavailable=availability().reason,

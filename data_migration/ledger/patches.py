@@ -13,6 +13,9 @@ from ..models import BeforeImage, MigrationState, PatchRecord, RowError, RowLink
 from ..outcomes import PatchState
 from ..utils import processes
 
+#: An attempt goes on with a record in one of these states.
+UNFINISHED = (PatchState.PARTIAL, PatchState.FAILED)
+
 
 class PatchBook:
     """The records of one database. Every verb is for the transaction of what it tells.
@@ -26,6 +29,11 @@ class PatchBook:
     def records(self) -> QuerySet[PatchRecord]:
         """All records, of former revisions and repeats as well, the oldest first."""
         return PatchRecord.objects.using(self.database).order_by("pk")
+
+    def records_of(self, label: str) -> QuerySet[PatchRecord]:
+        """The records of the patch with this label, in the same order."""
+        app, _, name = label.partition(".")
+        return self.records().filter(app=app, name=name)
 
     def current(self, app: str, name: str, revision: str) -> PatchRecord | None:
         """What is remembered of one identity: its last repeat. None where it is pending."""
@@ -48,7 +56,7 @@ class PatchBook:
         """
         former = self.current(app, name, revision)
         ours = {"run": run, "digest": digest, "state": PatchState.PARTIAL, "reason": "", **_who()}
-        if former is not None and not again and former.state in _UNFINISHED:
+        if former is not None and not again and former.state in UNFINISHED:
             return self._write(former, finished_at=None, **ours)
         return PatchRecord.objects.using(self.database).create(
             app=app,
@@ -186,8 +194,6 @@ class PatchBook:
         return record
 
 
-#: An attempt goes on with these.
-_UNFINISHED = (PatchState.PARTIAL, PatchState.FAILED)
 #: Characters of output that are kept with a record, the last ones.
 _OUTPUT = 100_000
 

@@ -34,6 +34,11 @@ class Definition:
         return f"{self.app_label}.{self.name}"
 
     @property
+    def identity(self) -> tuple[str, str, str]:
+        """By what the ledger knows it: app label, name and revision."""
+        return self.app_label, self.name, self.revision
+
+    @property
     def step_label(self) -> str:
         """What its steps, and the state of its messages, are called in the ledger."""
         return step_label(self.label)

@@ -13,7 +13,7 @@ from ..exceptions import Interrupted, LockLost
 from ..ledger import Ledger
 from ..ledger.claims import advance_range, hand_out, keep_ranges, ranges_of_record
 from ..ledger.messages import open_failures
-from ..ledger.patches import PatchBook
+from ..ledger.patches import UNFINISHED, PatchBook
 from ..ledger.queue import stop_requested
 from ..models import PatchRecord, Run, RunStep, StepRange
 from ..outcomes import Outcome, PatchState, RunStatus
@@ -110,7 +110,7 @@ class _Execution:
     # ------------------------------------------------------------------ as a whole
 
     def _execute(self) -> PatchState:
-        if not self._is_needed():
+        if not self._patch.is_needed():
             return self._not_needed()
         record = self._begin()
         step = self._step
@@ -120,7 +120,7 @@ class _Execution:
 
     def _without_transaction(self) -> PatchState:
         """Each statement is committed by itself: the record says before and after."""
-        if not self._is_needed():
+        if not self._patch.is_needed():
             with self._committing():
                 return self._not_needed()
         with self._committing():
@@ -138,7 +138,7 @@ class _Execution:
     # ------------------------------------------------------------------ in batches
 
     def _in_batches(self) -> PatchState:
-        if not self._is_begun and not self._is_needed():
+        if not self._is_begun and not self._patch.is_needed():
             with self._transaction():
                 return self._not_needed()
         walk = walk_of(self._patch, database=self._database)
@@ -428,10 +428,8 @@ class _Execution:
     def _found(self) -> PatchRecord | None:
         """The record to go on with; None where another one is to be made."""
         work, definition = self._work, self._definition
-        record = work.record or self._book.current(
-            definition.app_label, definition.name, definition.revision
-        )
-        if record is None or work.again or record.state not in _UNFINISHED:
+        record = work.record or self._book.current(*definition.identity)
+        if record is None or work.again or record.state not in UNFINISHED:
             return None
         return record
 
@@ -443,14 +441,12 @@ class _Execution:
 
     def _begin(self) -> PatchRecord:
         definition, run, digest = self._definition, self._work.run, digest_of(self._definition)
-        identity = (definition.app_label, definition.name, definition.revision)
-        last = self._book.current(*identity)
+        last = self._book.current(*definition.identity)
         if definition.patch.always and last is not None and self._former is None:
             return self._book.renew(last, digest=digest, run=run)
-        return self._book.begin(*identity, digest=digest, run=run, again=self._work.again)
-
-    def _is_needed(self) -> bool:
-        return bool(self._patch.is_needed())
+        return self._book.begin(
+            *definition.identity, digest=digest, run=run, again=self._work.again
+        )
 
     def _not_needed(self) -> PatchState:
         record = self._begin()
@@ -469,19 +465,15 @@ class _Execution:
 def take_over(definition: Definition, work: Work) -> None:
     """What began under a former name of the patch goes on under this one."""
     record = work.record
-    if record is None or record.label == definition.label or record.state not in _UNFINISHED:
+    if record is None or record.label == definition.label or record.state not in UNFINISHED:
         return
     with transaction.atomic(using=work.ctx.database):
         work.ledger.lock.check()
         work.book.rename(
             record,
-            definition.app_label,
-            definition.name,
-            definition.revision,
+            *definition.identity,
             labels=(step_label(record.label), definition.step_label),
         )
 
 
-#: An attempt goes on with a record in one of these states.
-_UNFINISHED = (PatchState.PARTIAL, PatchState.FAILED)
 _NOT_NEEDED = "is_needed() said that there is nothing to do."

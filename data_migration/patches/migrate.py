@@ -232,9 +232,7 @@ def record_new(patches: Patches, database: str) -> None:
             definition = each.definition
             if each.record is None and fresh.is_fresh(definition, installed, database):
                 PatchBook(database).not_needed(
-                    definition.app_label,
-                    definition.name,
-                    definition.revision,
+                    *definition.identity,
                     digest=digest_of(definition),
                     reason=f"{definition.app_label} was installed here, and had no objects yet.",
                 )

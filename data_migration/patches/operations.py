@@ -10,14 +10,11 @@ from django.apps.registry import Apps
 from django.core.management.base import CommandError
 from django.db import router
 from django.db.migrations.operations.base import Operation, OperationCategory
-from django.db.models import QuerySet
 
 from ..exceptions import DataMigrationError, LedgerError, RunRefused
-from ..ledger import Ledger
-from ..ledger.lock import PATCHES
+from ..ledger import PATCHES, Ledger
 from ..ledger.patches import PatchBook
 from ..ledger.runs import schema_migrations
-from ..models import PatchRecord
 from ..outcomes import PatchState
 from ..utils.wording import number_of
 from .discovery import discover
@@ -84,7 +81,8 @@ class PatchOperation(Operation):
         patches = discover()
         Ledger(database, lane=PATCHES)  # raises where its tables are not there
         if self.label not in patches:
-            settled = self._records(database).filter(state__in=SETTLED)
+            records = PatchBook(database).records_of(self.label)
+            settled = records.filter(state__in=SETTLED)
             if not settled.exists():
                 raise CommandError(
                     f"{self.describe()}: no patch is called {self.label!r}, and none of that name"
@@ -94,10 +92,6 @@ class PatchOperation(Operation):
         schema = Schema.unasked(patches)
         found = standings(patches, database=database, schema=schema)
         return {each.label: each for each in found}
-
-    def _records(self, database: str) -> QuerySet[PatchRecord]:
-        app, _, name = self.label.partition(".")
-        return PatchBook(database).records().filter(app=app, name=name)
 
     def _run(
         self, standing: Standing, known: Mapping[str, Standing], apps: Apps, database: str
@@ -169,10 +163,11 @@ class RunPatch(PatchOperation):
             return
         with self._in_sentences():
             standing = self._known(database).get(self.label)
-            records = self._records(database)
+            book = PatchBook(database)
+            records = book.records_of(self.label)
             if standing is not None and standing.record is not None:
-                records |= PatchBook(database).records().filter(pk=standing.record.pk)
-            PatchBook(database).forget(records)
+                records |= book.records().filter(pk=standing.record.pk)
+            book.forget(records)
 
 
 class RequirePatch(PatchOperation):

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from django.db.models import Count
 
-from ..ledger.lock import PATCHES, lock_holder
+from ..ledger import PATCHES, lock_holder
 from ..ledger.messages import open_failures
 from ..ledger.patches import PatchBook
 from ..ledger.run_words import time_of

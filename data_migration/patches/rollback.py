@@ -6,7 +6,7 @@ one that is there only its former names are asked.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -121,7 +121,7 @@ def _undoables(selection: Selection, database: str) -> list[_Undoable]:
         )
     found = []
     for label in _labels(selection, database):
-        records = list(_records(label, database))
+        records = list(PatchBook(database).records_of(label))
         if selection.run is not None:
             records = _records_of_run(label, records, selection.run, database)
             if not records:
@@ -152,18 +152,14 @@ def _labels(selection: Selection, database: str) -> list[str]:
 
 def _known_as(label: str, database: str) -> list[str]:
     """The names under which the patch has run: its own, else those that it had before."""
-    if any(_records(label, database)):
+    book = PatchBook(database)
+    if book.records_of(label):
         return [label]
     try:
         former = discover()[label].replaces
     except (KeyError, SpecError):  # a rollback needs no code, nor code without faults
         former = ()
-    return [name for name in former if any(_records(name, database))] or [label]
-
-
-def _records(label: str, database: str) -> Iterator[PatchRecord]:
-    app, _, name = label.partition(".")
-    yield from PatchBook(database).records().filter(app=app, name=name)
+    return [name for name in former if book.records_of(name)] or [label]
 
 
 def _records_of_run(

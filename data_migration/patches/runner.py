@@ -15,8 +15,7 @@ from django.db import transaction
 
 from .. import signals
 from ..exceptions import Interrupted, LedgerError, LockLost, SpecError
-from ..ledger import Ledger, NewStep
-from ..ledger.lock import PATCHES
+from ..ledger import PATCHES, Ledger, NewStep
 from ..ledger.patches import PatchBook
 from ..models import Run, RunStep
 from ..outcomes import Mode, PatchState, RunKind, RunStatus
@@ -302,7 +301,7 @@ class _Runner:
         Where it was done, and only a callback after the commit failed, it stays done. Where
         another run took over, the record is that one's.
         """
-        identity = (definition.app_label, definition.name, definition.revision)
+        identity = definition.identity
         digest, label = digest_of(definition), definition.label
         with suppress(LockLost), transaction.atomic(using=self._ledger.database):
             self._ledger.lock.check()

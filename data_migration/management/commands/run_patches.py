@@ -13,13 +13,11 @@ from django.db.utils import Error
 from ...exceptions import DataMigrationError, SpecError
 from ...launch import jobs
 from ...launch.handover import start_patches
-from ...ledger import nobody_else
-from ...ledger.lanes import PATCHES
-from ...ledger.patches import PatchBook
 from ...outcomes import Mode, OnError, PatchState
 from ...patches import report
-from ...patches.digest import digest_of
+from ...patches.definition import Definition
 from ...patches.discovery import Patches, discover
+from ...patches.faking import fake
 from ...patches.migrate import Listeners, migrate_with_patches
 from ...patches.options import PHASES, PatchOptions
 from ...patches.records import Standing, last_seconds, standings
@@ -221,16 +219,7 @@ class Command(LegacyCommand):
     def _fake(self, patches: Patches, options: dict[str, Any]) -> None:
         chosen = [_exactly(patches, name) for name in options["fake"]]
         database, reason = options["database"], options["reason"].strip()
-        with nobody_else(database, lane=PATCHES):
-            for definition in chosen:
-                PatchBook(database).fake(
-                    definition.app_label,
-                    definition.name,
-                    definition.revision,
-                    digest=digest_of(definition),
-                    by=processes.owner(),
-                    reason=reason,
-                )
+        fake(chosen, by=processes.owner(), reason=reason, database=database)
         labels = [each.label for each in chosen]
         found = [each for each in standings(patches, database=database) if each.label in labels]
         if options["format"] == "json":
@@ -278,7 +267,7 @@ class Command(LegacyCommand):
             raise CommandError(f"Not done: {labels}.", returncode=EXIT_FAILED)
 
 
-def _exactly(patches: Patches, name: str) -> Any:
+def _exactly(patches: Patches, name: str) -> Definition:
     """The patch with this label. Raises :exc:`SpecError` for an app, which means several."""
     patches.select([name])
     if name not in patches:

@@ -7,8 +7,7 @@ from typing import Any
 from django.core.management.base import CommandParser
 
 from ...exceptions import SpecError
-from ...ledger import Ledger, describe_run, lock_holder
-from ...ledger.lanes import PATCHES
+from ...ledger import PATCHES, Ledger, describe_run, lock_holder
 from ...patches import report
 from ...patches.discovery import discover
 from ...patches.records import Standing, last_seconds, standings
