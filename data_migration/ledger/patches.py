@@ -121,11 +121,20 @@ class PatchBook:
         PatchRecord.objects.using(self.database).filter(pk=record.pk).update(output=whole)
 
     def fake(
-        self, app: str, name: str, revision: str, *, digest: str, by: str, reason: str
+        self,
+        app: str,
+        name: str,
+        revision: str,
+        *,
+        digest: str,
+        by: str,
+        reason: str,
+        steps: Iterable[str] = (),
     ) -> PatchRecord:
         """Somebody says that it is done, or that other code of it is fine: who, and why.
 
-        A record that is done keeps its state and takes over the digest.
+        A record that is done keeps its state and takes over the digest. Objects that failed in
+        steps of these labels do not wait to be mended any more.
         """
         record = self.current(app, name, revision)
         if record is None:
@@ -135,6 +144,7 @@ class PatchBook:
         record.digest, record.reason, record.finished_at = digest, reason, timezone.now()
         record.owner, record.host = by, processes.host()
         record.save(using=self.database)
+        self._give_up(steps)
         return record
 
     def not_needed(
@@ -178,6 +188,10 @@ class PatchBook:
         self._leave_ranges(records)
         numbers = [record.pk for record in records]
         PatchRecord.objects.using(self.database).filter(pk__in=numbers).delete()
+        self._give_up(steps)
+
+    def _give_up(self, steps: Iterable[str]) -> None:
+        """Objects that failed in steps of these labels do not wait to be mended any more."""
         states = MigrationState.objects.using(self.database).filter(label__in=list(steps))
         waiting = RowError.objects.using(self.database).filter(is_open=True)
         waiting.filter(migration__in=list(states)).update(is_open=False)

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from ..ledger import PATCHES, nobody_else
 from ..ledger.patches import PatchBook
 from ..models import PatchRecord
-from .definition import Definition
+from .definition import Definition, step_label
 from .digest import digest_of
 
 
@@ -16,11 +16,19 @@ def fake(
 ) -> list[PatchRecord]:
     """Record all of them or none, with who says so and why; returns the records.
 
+    Objects of theirs that failed do not wait to be mended any more.
+
     Raises :exc:`RunRefused` while a run of patches is going on or waits.
     """
     book = PatchBook(database)
     with nobody_else(database, PATCHES):
         return [
-            book.fake(*each.identity, digest=digest_of(each), by=by, reason=reason)
+            book.fake(
+                *each.identity,
+                digest=digest_of(each),
+                by=by,
+                reason=reason,
+                steps=map(step_label, (each.label, *each.replaces)),
+            )
             for each in definitions
         ]

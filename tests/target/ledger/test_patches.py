@@ -211,6 +211,25 @@ def test_what_is_forgotten_is_pending_and_its_failures_wait_no_more(book: PatchB
     assert StepRange.objects.get().fingerprint == "", "nobody goes on with it"
 
 
+def test_objects_that_failed_do_not_wait_where_somebody_says_that_it_is_done(
+    book: PatchBook,
+) -> None:
+    run = run_of_patches()
+    begin(book, run=run)
+    RowError.objects.create(
+        step=run.steps.get(),
+        migration=state_of(STEP, database="default"),
+        kind=MessageKind.FAILURE,
+        row_number=1,
+        is_open=True,
+        cause="no",
+    )
+
+    book.fake(*ITEM, digest="d", by="alice", reason="by hand", steps=[STEP])
+
+    assert not RowError.objects.get().is_open
+
+
 def test_an_unfinished_patch_goes_on_under_another_name(book: PatchBook) -> None:
     record = begin(book)
     state_of(f"{STEP}/shop.Tag", database="default")

@@ -18,13 +18,14 @@ from data_migration.ledger.patches import PatchBook
 from data_migration.models import BeforeImage, MigrationState, PatchRecord, RowLink, Run, RunStep
 from data_migration.outcomes import OnError, PatchState, RunKind, RunStatus
 from data_migration.patches import Patch
+from data_migration.patches.faking import fake
 from data_migration.patches.rollback import lane_of, plan_rollback, roll_back
 from data_migration.plan.graph import Plan
 from data_migration.undo import Rollback, Selection, models_of
 from tests.apps.shop.models import Brand, Country, Detail, Product, Restaurant, Tag
 from tests.support.engine import label_of, migrate_fine
 from tests.support.specs import NewApp
-from tests.target.patches.attempts import attempt, open_failures, record_of
+from tests.target.patches.attempts import attempt, define, open_failures, record_of
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -375,6 +376,18 @@ def test_what_did_not_run_is_refused() -> None:
     assert refused(SHOUT) == (
         "shop.shout did nothing that could be rolled back, it is faked: It was done by hand."
     )
+
+
+def test_what_was_done_before_somebody_said_that_it_is_done_comes_back() -> None:
+    tags("a", "bad", "c")
+    attempt(Shout, on_error=OnError.CONTINUE)
+    assert (named(), len(open_failures())) == (["a!", "bad", "c!"], 1)
+    fake([define(Shout)], by="alice", reason="That one is fine.", database="default")
+    assert open_failures() == []
+
+    undo(SHOUT)
+
+    assert (named(), record_of(Shout)) == (["a", "bad", "c"], None)
 
 
 def test_a_model_that_is_gone_is_named() -> None:
