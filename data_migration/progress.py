@@ -12,8 +12,13 @@ from .conf import settings
 class Progress:
     """The interface, and its silent implementation."""
 
-    def start(self, label: str, position: int, steps: int, total: int | None) -> None:
-        """A migration begins; ``total`` rows are expected, None when nobody knows."""
+    def start(
+        self, label: str, position: int, steps: int, total: int | None, *, noun: str = "row"
+    ) -> None:
+        """A migration or a patch begins; ``total`` rows are expected, None when nobody knows.
+
+        ``noun`` is what one of them is called.
+        """
 
     def advance(self, rows: int, failed: int) -> None:
         """``rows`` more were read, and ``failed`` have failed so far."""
@@ -22,7 +27,7 @@ class Progress:
         """Something else is about to write to the screen."""
 
     def finish(self) -> None:
-        """The migration ended."""
+        """The migration or the patch ended."""
 
 
 class Lines(Progress):
@@ -31,9 +36,12 @@ class Lines(Progress):
     def __init__(self, stream: TextIO | None = None) -> None:
         self._stream = stream or sys.stderr
 
-    def start(self, label: str, position: int, steps: int, total: int | None) -> None:
+    def start(
+        self, label: str, position: int, steps: int, total: int | None, *, noun: str = "row"
+    ) -> None:
         self._title = f"[{position}/{steps}] {label}"
         self._total = total
+        self._nouns = f"{noun}s"
         self._read = 0
         self._last_time = time.monotonic()
         self._last_read = 0
@@ -46,9 +54,10 @@ class Lines(Progress):
         # The rate since the last line, not since the start: it is the honest one.
         rate = (self._read - self._last_read) / max(now - self._last_time, 1e-9)
         self._last_time, self._last_read = now, self._read
-        parts = [f"{self._read:,} rows", f"{rate:,.0f} rows/s"]
+        parts = [f"{self._read:,} {self._nouns}", f"{rate:,.0f} {self._nouns}/s"]
         if self._total:
-            parts[0] = f"{self._read / self._total:.0%}  {self._read:,}/{self._total:,} rows"
+            share = self._read / self._total
+            parts[0] = f"{share:.0%}  {self._read:,}/{self._total:,} {self._nouns}"
             left = max(self._total - self._read, 0) / rate if rate else 0
             parts.append(f"{duration(left)} left")
         if failed:
@@ -62,13 +71,15 @@ class Bar(Progress):
     def __init__(self, stream: TextIO | None = None) -> None:
         self._stream = stream or sys.stderr
 
-    def start(self, label: str, position: int, steps: int, total: int | None) -> None:
+    def start(
+        self, label: str, position: int, steps: int, total: int | None, *, noun: str = "row"
+    ) -> None:
         from tqdm import tqdm  # noqa: PLC0415  an extra
 
         self._bar = tqdm(
             total=total,
             desc=f"[{position}/{steps}] {label}",
-            unit=" rows",
+            unit=f" {noun}s",
             file=self._stream,
             dynamic_ncols=True,
             leave=False,

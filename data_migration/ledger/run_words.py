@@ -62,5 +62,7 @@ def _doing(run: Run) -> str:
     total = counts.get("total")
     of = f" of {total:,}" if total is not None else ""
     failed = counts.get("failed") or 0
-    label = str(counts["migration"]).removeprefix(PATCH_STEP)
-    return f"{label} {counts.get('read') or 0:,}{of} rows, {failed:,} failed"
+    step = str(counts["migration"])
+    nouns = "objects" if step.startswith(PATCH_STEP) else "rows"
+    label = step.removeprefix(PATCH_STEP)
+    return f"{label} {counts.get('read') or 0:,}{of} {nouns}, {failed:,} failed"

@@ -176,7 +176,9 @@ class _Execution:
             keeper=keeper,
         )
         steps = self._work.run.steps.using(self._database).count()
-        self._work.progress.start(self._label, self._step.position, steps, self._step.total)
+        self._work.progress.start(
+            self._label, self._step.position, steps, self._step.total, noun="object"
+        )
         try:
             if not record.is_walked and not self._options.retry_failed:
                 self._walk(walk, record, batches)

@@ -44,6 +44,18 @@ def test_a_line_every_ten_seconds_and_none_before(clock: Clock) -> None:
     )
 
 
+def test_a_patch_has_objects(clock: Clock) -> None:
+    stream = io.StringIO()
+    lines = Lines(stream)
+    lines.start("shop.fill_slugs", 2, 5, 1_000, noun="object")
+    clock.now += 10
+    lines.advance(100, 0)
+
+    assert stream.getvalue() == (
+        "[2/5] shop.fill_slugs  10%  100/1,000 objects  10 objects/s  1m 30s left\n"
+    )
+
+
 def test_the_interval_is_a_setting(clock: Clock, settings: Any) -> None:
     settings.DATA_MIGRATION_PROGRESS_INTERVAL = 2
     stream = io.StringIO()

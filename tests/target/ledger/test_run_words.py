@@ -30,6 +30,10 @@ from tests.target.ledger.running import (
             {"live": {"migration": "shop.B", "read": 1234567, "total": None, "failed": 1000}},
             "ago; shop.B 1,234,567 rows, 1,000 failed.",
         ),
+        (
+            {"live": {"migration": "patch:shop.fill", "read": 1000, "total": 2000}},
+            "ago; shop.fill 1,000 of 2,000 objects, 0 failed.",
+        ),
         ({"heartbeat": 300}, "last sign of life 5 min ago"),
         ({"heartbeat": 4 * 3600}, "last sign of life 4 h ago"),
         ({"heartbeat": -5}, "last sign of life 0 s ago"),

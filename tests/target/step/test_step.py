@@ -49,7 +49,9 @@ def test_the_option_goes_before_the_attribute_and_that_before_the_setting(
     seen: list[tuple[str, int]] = []
 
     class Recording(Progress):
-        def start(self, label: str, position: int, steps: int, total: int | None) -> None:
+        def start(
+            self, label: str, position: int, steps: int, total: int | None, *, noun: str = "row"
+        ) -> None:
             self.label = label
 
         def advance(self, rows: int, failed: int) -> None:
