@@ -13,6 +13,7 @@
     ├── TargetError                  the new database cannot keep what is promised: exit code 1
     ├── LedgerError                  the ledger cannot be used: exit code 1
     │   └── RunRefused               another run is at work on the same database
+    ├── PatchRefused                 a patch that is named cannot run as things are: exit code 1
     ├── StepFailed                   one migration failed as a whole: exit code 1
     │   └── TooManyErrors            more rows failed than --max-errors allows
     ├── Interrupted                  Ctrl-C or SIGTERM asked the run to stop
@@ -75,6 +76,10 @@ class LedgerError(DataMigrationError):
 
 class RunRefused(LedgerError):
     """Another run is at work on the same database; the message says whose, and what to do."""
+
+
+class PatchRefused(DataMigrationError):
+    """A patch that is named waits for something, or comes too late; the message says for what."""
 
 
 class StepFailed(DataMigrationError):

@@ -14,7 +14,7 @@ from django.apps.registry import Apps
 from django.db import transaction
 
 from .. import signals
-from ..exceptions import Interrupted, LedgerError, LockLost, SpecError
+from ..exceptions import Interrupted, LedgerError, LockLost, PatchRefused
 from ..ledger import PATCHES, Ledger, NewStep
 from ..ledger.patches import PatchBook
 from ..models import Run, RunStep
@@ -62,7 +62,7 @@ def due(
 ) -> list[Standing]:
     """What a run with these options would execute now, in order. ``patches`` are all of them.
 
-    Raises :exc:`UnknownLabel`, and :exc:`SpecError` for a patch that is named and cannot run.
+    Raises :exc:`UnknownLabel`, and :exc:`PatchRefused` for a patch that is named and cannot run.
     """
     schema = schema or Schema.of(options.database)
     chosen = {each.label for each in patches.select((*options.labels, *options.force))}
@@ -77,7 +77,7 @@ def due(
             found.append(standing)
         elif is_named and standing.state in (PatchState.BLOCKED, PatchState.IMPOSSIBLE):
             word = PatchState(standing.state).label
-            raise SpecError(f"{standing.label} is {word}. {standing.why}")
+            raise PatchRefused(f"{standing.label} is {word}. {standing.why}")
     return found
 
 
@@ -101,8 +101,8 @@ def run_patches(
     """Take the lock of patches, execute what is due, and record what happened.
 
     ``patches`` are all of them. ``queued`` is the run that was recorded when it was asked for.
-    Raises :exc:`SpecError` and :exc:`RunRefused` when the run cannot begin. What goes wrong after
-    that is recorded and told by the value, not raised; Ctrl-C as well.
+    Raises :exc:`SpecError`, :exc:`PatchRefused` and :exc:`RunRefused` when the run cannot begin.
+    What goes wrong after that is recorded and told by the value, not raised; Ctrl-C as well.
     """
     ledger = Ledger(options.database, lane=PATCHES)
     todo = due(patches, options)

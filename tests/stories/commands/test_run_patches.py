@@ -161,7 +161,8 @@ def late(ctx):
     assert json.loads(run("--format", "json").out)["waiting"] == [
         {"patch": "words.late", "state": "impossible", "why": why}
     ]
-    assert run("words.late").err == f"CommandError: words.late is impossible. {why}\n"
+    refused = run("words.late")
+    assert (refused.code, refused.err) == (1, f"CommandError: words.late is impossible. {why}\n")
     assert run("--check").err == "CommandError: Not done: words.late (impossible).\n"
 
 

@@ -9,7 +9,7 @@ import pytest
 from django.core import mail
 from django.db import connection, transaction
 
-from data_migration.exceptions import RunRefused, SpecError, UnknownLabel
+from data_migration.exceptions import PatchRefused, RunRefused, UnknownLabel
 from data_migration.ledger import Ledger, NewStep
 from data_migration.ledger.lanes import PATCHES
 from data_migration.models import PatchRecord, Run, RunStep
@@ -213,7 +213,7 @@ def later(ctx): pass
 """
     new_app("words", patches=blocked)
     bare = Schema(applied=frozenset(), known=frozenset({("auth", "0001_initial")}))
-    with pytest.raises(SpecError, match=r"words\.later is blocked\. It needs auth\.0001"):
+    with pytest.raises(PatchRefused, match=r"words\.later is blocked\. It needs auth\.0001"):
         due(discover(), PatchOptions(labels=("words.later",)), schema=bare)
     assert due(discover(), PatchOptions(labels=("words",)), schema=bare) == []
     with pytest.raises(UnknownLabel, match=r"words\.latr.*Did you mean 'words\.later'"):
