@@ -29,6 +29,7 @@ from .faulty import Faulty
 from .modules import require_callable
 from .options import AFTER, BEFORE, PHASES
 from .patch import Patch, SchemaName
+from .schema import Schema
 
 ON_CHANGE = ("report", "rerun")
 ON_FRESH_INSTALL = ("skip", "run")
@@ -245,30 +246,31 @@ def check_schema_names(definitions: Iterable[Definition]) -> Iterator[CheckMessa
     asking = [each for each in definitions if _schema_names(each)]
     if not asking:
         return
-    loader = MigrationLoader(None, load=False)
-    loader.load_disk()
+    try:
+        schema = Schema.on_disk()
+    except Faulty as faulty:
+        yield faulty.message("needs and before")
+        return
     known: dict[str, set[str]] = {}
-    for (app, name), migration in loader.disk_migrations.items():
+    for app, name in schema.known:
         known.setdefault(app, set()).add(name)
-        for replaced_app, replaced in migration.replaces:
-            known.setdefault(replaced_app, set()).add(replaced)
     for each in asking:
         sound: dict[str, list[SchemaName]] = {"needs": [], "before": []}
         for attribute, app, name in _schema_names(each):
             names = known.get(app, set())
-            alike = [name] if name in names else sorted(n for n in names if n.startswith(name))
-            if len(alike) == 1:
-                sound[attribute].append((app, alike[0]))
+            meant = schema.meant_by((app, name))
+            if len(meant) == 1:
+                sound[attribute] += meant
                 continue
             if not names:
                 why = f"the app {app!r} has none, or is not installed.{guess(app, known)}"
-            elif not alike:
+            elif not meant:
                 why = f"there is none.{guess(name, names)}"
             else:
-                why = f"several begin like that: {', '.join(alike)}."
+                why = f"several begin like that: {', '.join(each for _, each in meant)}."
             yield fault("E096", each.label, attribute=attribute, app=app, name=name, why=why)
         if sound["needs"] and sound["before"]:
-            yield from _check_range(each, loader, sound)
+            yield from _check_range(each, sound)
 
 
 def _schema_names(definition: Definition) -> list[tuple[str, str, str]]:
@@ -282,12 +284,13 @@ def _schema_names(definition: Definition) -> list[tuple[str, str, str]]:
 
 
 def _check_range(
-    definition: Definition, loader: MigrationLoader, names: Mapping[str, Sequence[SchemaName]]
+    definition: Definition, names: Mapping[str, Sequence[SchemaName]]
 ) -> Iterator[CheckMessage]:
     """When all of ``needs`` are applied, none of ``before`` may be by necessity.
 
     Of what was squashed nothing is said, nor where Django cannot put its migrations in order.
     """
+    loader = MigrationLoader(None, load=False)
     try:
         loader.build_graph()
         earlier = {

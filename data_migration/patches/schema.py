@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import importlib
+import os
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import chain
+from traceback import walk_tb
 
 from django.db import connections
+from django.db.migrations.exceptions import BadMigrationError
 from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.recorder import MigrationRecorder
 
+from ..exceptions import SpecError
+from ..utils.wording import import_error_text
 from .definition import Definition
+from .faulty import Faulty
 from .options import AFTER, BEFORE
 from .patch import SchemaName
 
@@ -31,16 +38,35 @@ class Schema:
 
     @classmethod
     def of(cls, database: str) -> Schema:
-        """Of the database with this alias; reads the table of Django's recorder."""
+        """Of the database with this alias; reads the table of Django's recorder.
+
+        Raises :exc:`SpecError` as :meth:`on_disk` raises.
+        """
+        try:
+            schema = cls.on_disk()
+        except Faulty as faulty:
+            raise SpecError(f"{faulty} Without it nothing can be said of patches.") from None
+        applied = frozenset(MigrationRecorder(connections[database]).applied_migrations())
+        return replace(schema, applied=applied)
+
+    @classmethod
+    def on_disk(cls) -> Schema:
+        """What the code has, none of it applied; no database is asked.
+
+        Raises :exc:`Faulty` for a module of schema migrations, of any app, that cannot be read.
+        """
         loader = MigrationLoader(None, load=False)
-        loader.load_disk()
+        try:
+            loader.load_disk()
+        except (Exception, SystemExit) as error:
+            raise Faulty("E080", problem=_why_unreadable(error)) from None
         replaces = {
             name: tuple((app, replaced) for app, replaced in migration.replaces)
             for name, migration in loader.disk_migrations.items()
             if migration.replaces
         }
         return cls(
-            frozenset(MigrationRecorder(connections[database]).applied_migrations()),
+            frozenset(),
             frozenset([*loader.disk_migrations, *chain.from_iterable(replaces.values())]),
             frozenset(loader.unmigrated_apps),
             replaces,
@@ -118,6 +144,19 @@ def meant_by(name: SchemaName, names: Collection[SchemaName]) -> Iterator[Schema
         return
     app, beginning = name
     yield from sorted(each for each in names if each[0] == app and each[1].startswith(beginning))
+
+
+def _why_unreadable(error: BaseException) -> str:
+    """With the module that Django was about to import, which its error does not always name."""
+    if isinstance(error, BadMigrationError):
+        return f"{error}."
+    frames = [frame for frame, _ in walk_tb(error.__traceback__)]
+    imported = [each.f_locals.get("name") for each in frames if each.f_globals is vars(importlib)]
+    made = [each.f_locals.get("migration_path") for each in frames]
+    module = str(next(filter(None, [*imported, *made]), "A schema migration"))
+    if isinstance(error, ModuleNotFoundError) and f"{module}.".startswith(f"{error.name}."):
+        return f"There is no module {error.name}, and MIGRATION_MODULES names {module}."
+    return import_error_text(module, error, module.replace(".", os.sep))
 
 
 def _listed(names: Iterable[SchemaName]) -> str:

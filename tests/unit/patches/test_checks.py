@@ -15,9 +15,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from data_migration.checks import TAG
+from data_migration.exceptions import SpecError
 from data_migration.patches import Patch
 from data_migration.patches.attributes import check_attributes, check_schema_names
 from data_migration.patches.definition import Definition
+from data_migration.patches.discovery import discover
+from data_migration.patches.schema import Schema
 from tests.apps.shop.models import Tag
 from tests.support.specs import NewApp
 from tests.unit.patches.finding import checked
@@ -452,10 +455,99 @@ def test_e096_is_asked_for_before_as_well(new_app: NewApp) -> None:
     assert said.startswith("before names the schema migration auth.9999")
 
 
+MIGRATION = """
+from django.db import migrations
+
+class Migration(migrations.Migration):
+    replaces = {replaces}
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "several"),
+    [
+        ("0001", ""),
+        ("0001_squashed", ""),
+        ("0002", ""),
+        ("000", "0001_initial, 0002_more"),
+    ],
+)
+def test_e096_a_beginning_means_no_squashed_one_beside_what_that_replaces(
+    new_app: NewApp, name: str, several: str
+) -> None:
+    replaces = [("shops", "0001_initial"), ("shops", "0002_more")]
+    files = {
+        "migrations/__init__.py": "",
+        "migrations/0001_initial.py": MIGRATION.format(replaces=[]),
+        "migrations/0002_more.py": MIGRATION.format(replaces=[]),
+        "migrations/0001_squashed_0002_more.py": MIGRATION.format(replaces=replaces),
+    }
+    text = f"{OURS}@patch(needs=[('shops', '{name}')])\ndef fill(): pass\n"
+    said = [sentence for _, _, sentence in checked(new_app("shops", files=files, patches=text))]
+    assert [each.partition("like that: ")[2] for each in said] == ([f"{several}."] * bool(several))
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        (
+            "def x(:",
+            "others.migrations.0001_x cannot be imported: SyntaxError: invalid syntax"
+            " (0001_x.py, line 1) (migrations/0001_x.py, line 1).",
+        ),
+        (
+            "\nfrom os import nothing",
+            "others.migrations.0001_x cannot be imported: ImportError: cannot import name"
+            " 'nothing' from 'os' ",
+        ),
+        (
+            "import nothing_at_all",
+            "others.migrations.0001_x cannot be imported: ModuleNotFoundError: No module named"
+            " 'nothing_at_all' (migrations/0001_x.py, line 1).",
+        ),
+        (
+            "raise SystemExit('no')",
+            "others.migrations.0001_x cannot be imported: SystemExit: no (migrations/0001_x.py,"
+            " line 1).",
+        ),
+        ("Migration = 3", "others.migrations.0001_x cannot be imported: TypeError: "),
+        ("", "Migration 0001_x in app others has no Migration class."),
+    ],
+)
+def test_e080_a_schema_migration_of_any_app_that_cannot_be_read(
+    new_app: NewApp, text: str, sentence: str
+) -> None:
+    files = {"migrations/__init__.py": "", "migrations/0001_x.py": text}
+    other = new_app("others", files=files)
+    app = new_app(
+        "shops",
+        patches=f"{OURS}@patch(needs=[('auth', '0001')])\ndef fill(): pass\n"
+        "@patch(before=[('auth', '0001')])\ndef fill_early(): pass\n",
+    )
+    ((number, about, said),) = checked(app, other)
+    assert (number, about) == ("E080", "needs and before")
+    assert said.startswith(sentence)
+    with pytest.raises(SpecError, match="nothing was run"):
+        discover()
+    with pytest.raises(SpecError) as refused:
+        Schema.of("default")
+    assert "Traceback" not in str(refused.value)
+    assert sentence.partition(" cannot")[0].removeprefix("others") in str(refused.value)
+
+
+def test_e080_a_package_of_schema_migrations_that_is_not_there(
+    new_app: NewApp, settings: Any
+) -> None:
+    settings.MIGRATION_MODULES = {"shop": "nowhere.migrations"}
+    app = new_app("shops", patches=f"{OURS}@patch(needs=[('auth', '0001')])\ndef fill(): pass\n")
+    ((_, _, said),) = checked(app)
+    assert said == "There is no module nowhere, and MIGRATION_MODULES names nowhere.migrations."
+
+
 def test_schema_migrations_are_not_read_where_no_patch_names_one(
     new_app: NewApp, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("data_migration.patches.attributes.MigrationLoader", None)
+    monkeypatch.setattr("data_migration.patches.schema.MigrationLoader", None)
     assert checked(new_app("shops", patches=f"{OURS}@patch\ndef fill(): pass\n")) == []
 
 
