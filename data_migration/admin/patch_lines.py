@@ -231,7 +231,7 @@ def patch_lines(patches: Iterable[Definition], database: str) -> list[PatchLine]
 
 def _obstacle(standing: Standing, all_of_them: Mapping[str, Standing], schema: Schema) -> str:
     """Why it cannot run, in words for the pages; empty where nothing keeps it."""
-    if standing.state not in _KEPT:
+    if not standing.cannot_run:
         return ""
     patch = standing.definition.patch
     if gone := [".".join(each) for each in patch.before if schema.is_begun(each)]:
@@ -242,14 +242,10 @@ def _obstacle(standing: Standing, all_of_them: Mapping[str, Standing], schema: S
     if missing := [".".join(each) for each in patch.needs if not schema.is_applied(each)]:
         return _("It needs %(names)s, which is not applied yet.") % {"names": ", ".join(missing)}
     for label in standing.definition.depends_on:
-        if (other := all_of_them[label]).state in _KEPT:
+        if (other := all_of_them[label]).cannot_run:
             values = {"label": label, "state": other.state.label}
             return _("It runs after %(label)s, which is %(state)s.") % values
     return standing.why
-
-
-#: What has one of these states cannot run.
-_KEPT = (PatchState.BLOCKED, PatchState.IMPOSSIBLE)
 
 
 def _last_steps(database: str) -> dict[str, RunStep]:

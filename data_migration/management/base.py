@@ -56,7 +56,7 @@ class OwnCommand(BaseCommand):
 
 
 class LegacyCommand(OwnCommand):
-    """Base of the commands that work on migrations."""
+    """Base of the commands that work on migrations or patches."""
 
     #: What a label is, for ``--help``.
     labels_help = "app_label or app_label.ClassName; all migrations without one"
@@ -179,10 +179,15 @@ def failures_allowed(options: dict[str, Any]) -> dict[str, Any]:
     return {"on_error": OnError(options["on_error"] or default), "max_errors": max_errors}
 
 
+def option_of(name: str) -> str:
+    """What people write for an argument of a command: ``--on-error`` for ``on_error``."""
+    return name if name == "labels" else f"--{name.replace('_', '-')}"
+
+
 def refuse_beside_run(options: dict[str, Any], names: Iterable[str]) -> None:
     """A recorded run has its options already. Raises :exc:`SpecError` when others are given."""
     if given := [name for name in names if options[name]]:
-        named = ", ".join("labels" if n == "labels" else f"--{n.replace('_', '-')}" for n in given)
+        named = ", ".join(map(option_of, given))
         raise SpecError(f"--run executes a run as it was recorded: leave out {named}.")
 
 

@@ -32,7 +32,6 @@ def show_patch_run(
     ``left`` are patches that it was to run and that are blocked, or come too late. Where it is one
     of several, its JSON goes into ``documents`` and is not printed.
     """
-    failed = sum(step.failed for step in done.steps)
     if options["format"] == "json":
         document = report.run_document(done, left)
         if documents is None:
@@ -45,7 +44,7 @@ def show_patch_run(
         for sentence in (*report.afterwords(done), *report.waiting(left)):
             command.tell(sentence)
         command.tell(report.verdict(done))
-    if options["verbosity"] > 0 and failed and _goes_on(done):
+    if options["verbosity"] > 0 and done.failed and _goes_on(done):
         rows = RowError.objects.using(options["database"]).filter(step__run=done.run)
         for line in told.by_cause(rows.filter(kind=MessageKind.FAILURE), width_of(sys.stderr)):
             say(line)
@@ -57,10 +56,9 @@ def show_patch_run(
 def _problems_of(done: PatchRun) -> list[str]:
     """Each sentence that says what went wrong, and which command is of use then."""
     problems = done.problems()
-    failed = sum(step.failed for step in done.steps)
-    if failed and _goes_on(done):
+    if done.failed and _goes_on(done):
         problems.append(
-            f"{number_of(failed, 'object')} failed. See: manage.py show_patches --messages"
+            f"{number_of(done.failed, 'object')} failed. See: manage.py show_patches --messages"
         )
         if not (done.run is not None and done.run.is_dry):
             again = "manage.py run_patches --retry-failed --commit"

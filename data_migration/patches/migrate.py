@@ -26,7 +26,7 @@ from ..ledger import Ledger
 from ..ledger.patches import PatchBook
 from ..outcomes import Mode, PatchState, RunKind
 from ..progress import Progress
-from ..utils.wording import error_text
+from ..utils.wording import error_text, number_of
 from . import fresh
 from .definition import Definition
 from .digest import digest_of
@@ -395,8 +395,9 @@ def _telling(stdout: Any = None, verbosity: int = 1, **signal: Any) -> Listeners
             tell(f"  Patch {label}: {state.label}")
         if problems := done.problems():
             raise CommandError("\n".join(problems)) from done.error
-        if failed := sum(step.failed for step in done.steps):
-            raise CommandError(f"{failed} objects failed. See: manage.py show_patches --messages")
+        if done.failed:
+            failed = number_of(done.failed, "object")
+            raise CommandError(f"{failed} failed. See: manage.py show_patches --messages")
 
     return Listeners(tell, told)
 

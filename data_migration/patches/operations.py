@@ -104,15 +104,14 @@ class PatchOperation(Operation):
             if not _has_run(other) and not is_fresh(other.definition, apps, database):
                 raise CommandError(
                     f"{self.describe()}: it runs after {label}, which is"
-                    f" {PatchState(other.state).label}. Run that first: manage.py run_patches"
+                    f" {other.state.label}. Run that first: manage.py run_patches"
                     f" {label} --commit, or by an operation in front of this one."
                 )
         done = run_one(standing.definition, apps=apps, database=database, replaced=standing)
         if done.error is not None and not isinstance(done.error, Exception):
             raise done.error
         if done.error is not None or done.states.get(self.label) not in SETTLED:
-            failed = sum(step.failed for step in done.steps)
-            what = "\n".join(done.problems()) or f"{number_of(failed, 'object')} failed."
+            what = "\n".join(done.problems()) or f"{number_of(done.failed, 'object')} failed."
             raise CommandError(f"{self.describe()}: {what}") from done.error
 
     @contextmanager
@@ -211,7 +210,7 @@ class RequirePatch(PatchOperation):
         why = f" {standing.why}" if standing.why else ""
         raise CommandError(
             f"This migration needs what the patch {self.label} does, and that is"
-            f" {PatchState(standing.state).label}.{why} Run it first:"
+            f" {standing.state.label}.{why} Run it first:"
             f" manage.py run_patches {self.label} --commit{option}"
         )
 

@@ -14,7 +14,6 @@ from django.db.models import Model, QuerySet
 from ..exceptions import SpecError
 from ..options import silent
 
-#: What a function that is decorated gets, and ``self.ctx`` of a class.
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 #: A schema migration: app label, and its name or the beginning of it, such as ``"0007"``.
@@ -23,7 +22,7 @@ SchemaName = tuple[str, str]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Context:
-    """Where a patch runs.
+    """Where a patch runs: what a function gets, and ``self.ctx`` of a class.
 
     ``apps`` are Django's installed apps, or, in ``RunPatch`` and ``RequirePatch``, the models as
     the schema migration has them. ``database`` is the alias of the database to write to. What is

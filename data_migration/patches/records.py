@@ -55,6 +55,11 @@ class Standing:
     def is_due(self) -> bool:
         return self.state in DUE
 
+    @property
+    def cannot_run(self) -> bool:
+        """Whether something keeps it from running, which ``why`` tells."""
+        return self.state in (PatchState.BLOCKED, PatchState.IMPOSSIBLE)
+
 
 def standings(
     patches: Iterable[Definition], *, database: str, schema: Schema | None = None
@@ -208,7 +213,6 @@ def _obstacle(
     if waits := schema.too_early(definition):
         return PatchState.BLOCKED, waits
     for label in definition.depends_on:
-        if label in found and found[label].state in (PatchState.BLOCKED, PatchState.IMPOSSIBLE):
-            word = PatchState(found[label].state).label
-            return PatchState.BLOCKED, f"It runs after {label}, which is {word}."
+        if (other := found.get(label)) is not None and other.cannot_run:
+            return PatchState.BLOCKED, f"It runs after {label}, which is {other.state.label}."
     return None

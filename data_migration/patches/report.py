@@ -96,7 +96,7 @@ _NOTHING = ("", "-", "0")
 
 
 def _word(standing: Standing) -> str:
-    return str(PatchState(standing.state).label)
+    return str(standing.state.label)
 
 
 def _objects(standing: Standing) -> str:

@@ -52,6 +52,11 @@ class PatchRun:
     outputs: Mapping[str, str] = field(default_factory=dict)
     error: BaseException | None = None
 
+    @property
+    def failed(self) -> int:
+        """How many objects have failed."""
+        return sum(step.failed for step in self.steps)
+
     def problems(self) -> list[str]:
         """Each sentence that says what went wrong with the run, once, in order."""
         return problems_of(self.steps, self.error)
@@ -75,9 +80,8 @@ def due(
         is_named = standing.label in (*options.labels, *options.force)
         if _is_asked_for(standing, options, is_named=is_named):
             found.append(standing)
-        elif is_named and standing.state in (PatchState.BLOCKED, PatchState.IMPOSSIBLE):
-            word = PatchState(standing.state).label
-            raise PatchRefused(f"{standing.label} is {word}. {standing.why}")
+        elif is_named and standing.cannot_run:
+            raise PatchRefused(f"{standing.label} is {standing.state.label}. {standing.why}")
     return found
 
 

@@ -32,6 +32,7 @@ from ..base import (
     check_database,
     exit_codes,
     failures_allowed,
+    option_of,
     positive,
     refuse_beside_run,
     say,
@@ -194,7 +195,7 @@ class Command(LegacyCommand):
             each
             for each in standings(patches, database=asked.database, schema=schema)
             if each.label in chosen
-            and each.state in (PatchState.BLOCKED, PatchState.IMPOSSIBLE)
+            and each.cannot_run
             and asked.phase in (None, schema.phase(each.definition))
         ]
 
@@ -283,11 +284,11 @@ def _patch_options(options: dict[str, Any]) -> PatchOptions:
     if options["reason"] and not options["fake"]:
         raise SpecError("--reason is for --fake NAME.")
     if options["fake"] and (given := [name for name in _NOT_WITH_FAKE if options[name]]):
-        named = ", ".join(map(_option, given))
+        named = ", ".join(map(option_of, given))
         raise SpecError(f"--fake runs nothing: leave out {named}.")
     for name, others in _EXCLUDED.items():
         if options[name] and (given := [other for other in others if options[other]]):
-            raise SpecError(f"--{name} and {_option(given[0])} exclude each other: choose one.")
+            raise SpecError(f"--{name} and {option_of(given[0])} exclude each other: choose one.")
     mode = Mode.COMMIT if options["commit"] else Mode.REHEARSAL
     allowed = failures_allowed(options)
     if options["on_error"] is None and (mode == Mode.REHEARSAL or options["retry_failed"]):
@@ -305,10 +306,6 @@ def _patch_options(options: dict[str, Any]) -> PatchOptions:
         workers=options["workers"] or 1,
         warn=say,
     )
-
-
-def _option(name: str) -> str:
-    return "labels" if name == "labels" else f"--{name.replace('_', '-')}"
 
 
 #: Options, and others with which each makes no sense.
