@@ -150,3 +150,106 @@ def test_of_two_hosts_at_once_one_waits_and_does_what_is_left(news: NewProject) 
     assert "No migrations to apply." in second.out
     assert news.texts() == ["A", "B"]
     assert news.applied() == ["0001", "0002", "0003", "0004"]
+
+
+def test_of_two_hosts_in_migrate_itself_one_waits_and_does_what_is_left(news: NewProject) -> None:
+    news.settings(DATA_MIGRATION_PATCHES_ON_MIGRATE=True)
+    news.schema({4: 'RequirePatch("news.fill", finish=True)'})
+    news.patches(
+        FILL.replace("def greet(ctx):\n", "def greet(ctx):\n    import time; time.sleep(6)\n")
+    )
+    first = news.project.start("migrate")
+    while not news.sql("SELECT 1 FROM data_migration_run WHERE lane = 'patches'"):
+        assert first.poll() is None, first.communicate()
+    second = news.run("migrate")
+    out, err = first.communicate()
+    assert (first.returncode, second.code) == (0, 0), out + err + second.everything
+    assert "Waiting. Another run of schema migrations is at work" in second.out
+    assert "No migrations to apply." in second.out
+    assert second.out.count("Patch news.greet: done") == 1  # always due, the rest is done
+    assert "news.fill" not in second.out
+    assert (news.texts(), news.applied()) == (["A", "B"], ["0001", "0002", "0003", "0004"])
+
+
+TESTS = """
+from django.test import TestCase
+from data_migration.models import PatchRecord, Run
+from news.models import Item
+
+class Untouched(TestCase):
+    def test_nothing_has_run(self):
+        counts = [each.objects.count() for each in (Item, PatchRecord, Run)]
+        self.assertEqual(counts, [0, 0, 0])
+"""
+
+
+def test_the_database_of_a_test_run_gets_no_patch(tmp_path: Path) -> None:
+    with new_project(tmp_path) as project:
+        project.settings(DATA_MIGRATION_PATCHES_ON_MIGRATE=True)
+        project.patches(FILL)
+        (tmp_path / "news" / "tests.py").write_text(TESTS)
+        done = project.run("test", "news", "--no-input")
+        assert done.code == 0, done.everything
+        assert "Ran 1 test" in done.err
+
+
+def test_backwards_a_patch_of_the_schema_is_forgotten_and_forwards_it_runs_again(
+    news: NewProject,
+) -> None:
+    assert news.run("migrate", "contenttypes", "--verbosity", "0").code == 0
+    news.settings(DATA_MIGRATION_PATCHES_ON_MIGRATE=True)
+    news.schema({3: 'RunPatch("news.fill")'})
+    forwards = news.run("migrate", "news", "0003")
+    assert forwards.code == 0, forwards.everything
+    assert (news.texts(), news.states()["fill"]) == (["A", "B"], "done")
+    runs = news.sql("SELECT COUNT(*) FROM data_migration_run")
+    news.sql("UPDATE news_item SET text = ''")
+    backwards = news.run("migrate", "news", "0002")
+    assert backwards.code == 0, backwards.everything
+    assert "Patch " not in backwards.out
+    assert (news.applied(), news.texts()) == (["0001", "0002"], ["", ""])
+    assert "fill" not in news.states()
+    assert news.sql("SELECT COUNT(*) FROM data_migration_run") == runs
+    again = news.run("migrate", "news", "0003")
+    assert again.code == 0, again.everything
+    assert (news.texts(), news.states()["fill"]) == (["A", "B"], "done")
+
+
+def test_a_new_project_needs_none_of_the_patches_without_the_setting_as_well(
+    tmp_path: Path,
+) -> None:
+    with new_project(tmp_path) as project:
+        project.patches(FILL)
+        done = project.run("migrate")
+        assert done.code == 0, done.everything
+        assert project.states() == {"fill": "not_needed", "count": "not_needed"}
+        assert project.sql("SELECT COUNT(*) FROM data_migration_run") == [(0,)]
+
+
+def test_migrate_goes_on_past_a_failing_patch_that_nothing_waits_for(news: NewProject) -> None:
+    news.patches(
+        f"{FILL}\n@patch(phase='before')\ndef bad(ctx):\n    raise ValueError('no good')\n"
+    )
+    done = news.run(*MIGRATE, "--commit", "--skip-failing")
+    assert done.code == 1
+    assert "no good" in done.err
+    assert "Traceback" not in done.everything
+    assert (news.applied(), news.texts()) == (["0001", "0002", "0003", "0004"], ["A", "B"])
+    assert news.states() == {"greet": "done", "bad": "failed", "fill": "done", "count": "done"}
+
+
+def test_without_our_tables_migrate_does_not_go_past_a_patch(tmp_path: Path) -> None:
+    with new_project(tmp_path) as project:
+        project.patches(FILL.replace("@patch(needs", "@patch(on_fresh_install='run', needs"))
+        project.settings(DATA_MIGRATION_PATCHES_ON_MIGRATE=True)
+        refused = project.run("migrate")
+        assert refused.code == 1
+        assert refused.err.startswith(
+            "CommandError: migrate would go past patches that have to run before some of its"
+            " schema migrations are applied: news.fill"
+        )
+        assert refused.err.endswith("Run: manage.py run_patches --migrate --commit\n")
+        assert "Running migrations:" not in refused.out
+        done = project.run(*MIGRATE, "--commit")
+        assert done.code == 0, done.everything
+        assert project.states() == {"fill": "done", "count": "not_needed", "greet": "done"}

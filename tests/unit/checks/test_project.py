@@ -16,6 +16,12 @@ def test_e070_a_setting_that_is_no_number(settings: Any, name: str, value: Any) 
     assert f"DATA_MIGRATION_{name} has to be a" in only("E070", check())
 
 
+@pytest.mark.parametrize("value", ["yes", 1, None])
+def test_e070_a_setting_that_is_neither_true_nor_false(settings: Any, value: Any) -> None:
+    settings.DATA_MIGRATION_PATCHES_ON_MIGRATE = value
+    assert "DATA_MIGRATION_PATCHES_ON_MIGRATE has to be " in only("E070", check())
+
+
 def test_w071_a_setting_that_does_not_exist(settings: Any) -> None:
     settings.DATA_MIGRATION_BATCHSIZE = 5
     assert "Did you mean DATA_MIGRATION_BATCH_SIZE?" in only("W071", check())
