@@ -165,7 +165,7 @@ class PatchBook:
     def rename(
         self, record: PatchRecord, app: str, name: str, revision: str, *, labels: tuple[str, str]
     ) -> None:
-        """An unfinished patch goes on under another identity.
+        """What is recorded of a patch is told of another identity from now on.
 
         ``labels`` are what its steps were called in the ledger and what they are called now: its
         failures and what it takes to undo it move from the one to the other.

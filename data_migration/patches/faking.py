@@ -21,7 +21,10 @@ def fake(
     Raises :exc:`RunRefused` while a run of patches is going on or waits.
     """
     book = PatchBook(database)
+    definitions = list(definitions)
     with nobody_else(database, PATCHES):
+        for each in definitions:
+            _take_over(each, book)
         return [
             book.fake(
                 *each.identity,
@@ -32,3 +35,14 @@ def fake(
             )
             for each in definitions
         ]
+
+
+def _take_over(definition: Definition, book: PatchBook) -> None:
+    """What ran under the former name of a patch is said of it under this one, and so undone."""
+    if len(definition.replaces) != 1 or book.current(*definition.identity) is not None:
+        return
+    (former,) = definition.replaces
+    app, _, name = former.partition(".")
+    labels = step_label(former), definition.step_label
+    for record in book.records().filter(app=app, name=name, revision=definition.revision):
+        book.rename(record, *definition.identity, labels=labels)

@@ -390,6 +390,23 @@ def test_what_was_done_before_somebody_said_that_it_is_done_comes_back() -> None
     assert (named(), record_of(Shout)) == (["a", "bad", "c"], None)
 
 
+def test_a_renamed_one_whose_change_was_accepted_stays_done_and_comes_back() -> None:
+    class Louder(Shout):
+        pass
+
+    tags("a")
+    attempt(Shout)
+    renamed = define(Louder, replaces=("shop.shout",))
+    fake([renamed], by="alice", reason="It does the same.", database="default")
+    record = record_of(Louder)
+    assert record is not None
+    assert (record.state, record.processed, record_of(Shout)) == (PatchState.DONE, 1, None)
+
+    undo("patch:shop.louder")
+
+    assert (named(), leftovers()) == (["a"], {})
+
+
 def test_a_model_that_is_gone_is_named() -> None:
     tags("a")
     attempt(Shout)
