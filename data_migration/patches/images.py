@@ -70,7 +70,14 @@ def keeper_of(
 
     Raises :exc:`SpecError` where ``writes`` has other models than theirs.
     """
-    written, own = models_written(patch), model._meta.concrete_model
+    written = models_written(patch)
+    own: Any = model._meta.concrete_model
+    if own not in written and own._meta.label in {each._meta.label for each in written}:
+        raise SpecError(
+            f"{type(patch).__name__}: queryset() is of the {own._meta.label} of today's code, and"
+            " in a schema migration writes means the one of that place. Write"
+            f' self.ctx.model("{own._meta.label}") in queryset(), which is right in both.'
+        )
     if others := [each._meta.label for each in written if each is not own]:
         raise SpecError(
             f"{type(patch).__name__}: writes has {', '.join(others)}, and queryset() is of"

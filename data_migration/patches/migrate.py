@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 from django.apps import apps as installed
+from django.apps.registry import Apps
 from django.core import mail
 from django.core.management import CommandError, call_command
 from django.core.management.commands.migrate import Command as DjangosMigrate
@@ -110,7 +111,7 @@ class _Around:
         finally:
             fresh.remember(database, frozenset())
         self.refuse_late(found)
-        self._run(found.at(0))
+        self._run(found.at(0), _apps_now(database) if plan else installed)
         for number, migration in enumerate(plan, start=1):
             tell(f"migrate would apply {migration}.")
             for label in found.at(number):
@@ -126,7 +127,7 @@ class _Around:
             self.refuse_late(found)
             first = self.early(found)
             if todo := [label for label in first if label not in self._tried]:
-                self._run(todo)
+                self._run(todo, _apps_now(self._database) if plan else installed)
                 continue
             if urgent := [label for label in first if label in found.urgent]:
                 raise CommandError(
@@ -146,7 +147,7 @@ class _Around:
         """What is left when the schema is migrated."""
         self._record_new()
         found = self.stages([])
-        self._run([label for label in found.at(0) if label not in self._tried])
+        self._run([label for label in found.at(0) if label not in self._tried], installed)
 
     def early(self, found: Stages) -> list[str]:
         """What runs before the plan."""
@@ -156,7 +157,7 @@ class _Around:
         return [each for each in found.at(0) if schema.phase(self._patches[each]) == BEFORE]
 
     def run_early(self, found: Stages) -> None:
-        self._run(self.early(found))
+        self._run(self.early(found), _apps_now(self._database) if found.length else installed)
 
     def stages(self, plan: Sequence[Migration], *, is_ready: bool = True) -> Stages:
         """Where what is due runs in a plan; without tables of ours everything is due."""
@@ -195,14 +196,20 @@ class _Around:
             elif not is_new and definition.label not in settled | blocked:
                 yield definition
 
-    def _run(self, labels: Iterable[str]) -> None:
-        """Run these patches, when others are done; raises what ``told`` raises."""
+    def _run(self, labels: Iterable[str], apps: Apps) -> None:
+        """Run these patches, when others are done; raises what ``told`` raises.
+
+        Where the schema is behind the code, the models of today have columns that are not there,
+        and lack such as a patch is there to read: ``apps`` are the models as the tables are.
+        """
         if not (labels := tuple(labels)):
             return
         self._tried.update(labels)
         asked = replace(self._options, labels=labels)
         progress = self._listeners.progress
-        done = _when_free(lambda: run_patches(self._patches, asked, progress=progress), self.tell)
+        done = _when_free(
+            lambda: run_patches(self._patches, asked, progress=progress, apps=apps), self.tell
+        )
         try:
             self._listeners.told(done)
         except CommandError as error:
@@ -226,11 +233,13 @@ def record_new(patches: Patches, database: str) -> None:
     """Record patches as not needed of apps that the migrate that is over has installed."""
     if not fresh.installing(database):
         return
-    schema = Schema.unasked(patches)
+    schema, asked = Schema.of(database), Schema.unasked(patches)
     with transaction.atomic(using=database):
-        for each in standings(patches, database=database, schema=schema):
+        for each in standings(patches, database=database, schema=asked):
             definition = each.definition
-            if each.record is None and fresh.is_fresh(definition, installed, database):
+            if each.record is not None or schema.too_early(definition):
+                continue  # of a part of the schema only: there may be objects when the rest comes
+            if fresh.is_fresh(definition, installed, database):
                 PatchBook(database).not_needed(
                     *definition.identity,
                     digest=digest_of(definition),
@@ -420,6 +429,13 @@ def _plan(database: str) -> list[Migration]:
     executor = MigrationExecutor(connections[database])
     executor.loader.check_consistent_history(connections[database])
     return [each for each, _ in executor.migration_plan(executor.loader.graph.leaf_nodes())]
+
+
+def _apps_now(database: str) -> Apps:
+    """The models as the schema migrations that are applied have them."""
+    loader = MigrationExecutor(connections[database]).loader
+    applied = [node for node in loader.graph.nodes if node in loader.applied_migrations]
+    return loader.project_state(applied).apps
 
 
 def _migrate(database: str, *names: str, **options: Any) -> None:

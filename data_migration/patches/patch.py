@@ -24,9 +24,9 @@ SchemaName = tuple[str, str]
 class Context:
     """Where a patch runs: what a function gets, and ``self.ctx`` of a class.
 
-    ``apps`` are Django's installed apps, or, in ``RunPatch`` and ``RequirePatch``, the models as
-    the schema migration has them. ``database`` is the alias of the database to write to. What is
-    given to ``log()`` is kept with the record of the patch, and shown.
+    ``apps`` are Django's installed apps, or, where the schema is behind the code, the models as
+    the schema migrations that are applied have them. ``database`` is the alias of the database to
+    write to. What is given to ``log()`` is kept with the record of the patch, and shown.
     """
 
     apps: Apps

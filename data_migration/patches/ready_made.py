@@ -11,7 +11,6 @@ from django.core.management import call_command
 from django.core.management.commands import loaddata
 from django.db import connections
 
-from ..exceptions import SpecError
 from ..utils.wording import number_of
 from .patch import Patch
 
@@ -45,11 +44,6 @@ class _Fixture(WithFile):
     on_fresh_install = "run"
 
     def execute(self) -> None:
-        if self.ctx.apps is not installed:
-            raise SpecError(
-                f"The fixture {self.file.name} is loaded with the models of today, so it cannot"
-                " be in RunPatch or RequirePatch: let run_patches load it."
-            )
         command = loaddata.Command()
         call_command(command, str(self.file), database=self.ctx.database, verbosity=0)
         self.ctx.log(f"{self.file.name}: {number_of(command.loaded_object_count, 'object')}.")

@@ -101,10 +101,12 @@ def run_patches(
     *,
     progress: Progress | None = None,
     queued: Run | None = None,
+    apps: Apps = installed,
 ) -> PatchRun:
     """Take the lock of patches, execute what is due, and record what happened.
 
-    ``patches`` are all of them. ``queued`` is the run that was recorded when it was asked for.
+    ``patches`` are all of them. ``apps`` are the models as the tables are now, where these are
+    behind the code. ``queued`` is the run that was recorded when it was asked for.
     Raises :exc:`SpecError`, :exc:`PatchRefused` and :exc:`RunRefused` when the run cannot begin.
     What goes wrong after that is recorded and told by the value, not raised; Ctrl-C as well.
     """
@@ -127,7 +129,7 @@ def run_patches(
         still,
         options,
         ledger,
-        apps=installed,
+        apps=apps,
         progress=progress or Progress(),
         settled={
             each.label for each in standings(patches, database=options.database) if each.is_settled
@@ -206,7 +208,7 @@ class _Runner:
         self._outputs: dict[str, str] = {}
         self._error: BaseException | None = None
         #: The processes that share the work, of this run only; None for this one alone.
-        self._crew = crew_for(options)
+        self._crew = crew_for(options) if apps is installed else None
 
     def execute(self) -> PatchRun:
         """Run every patch, and record how the run ended."""

@@ -17,6 +17,7 @@ class EndPrices(Patch):
 
     batch_size = 50
     writes = [Product]  # so that it can be rolled back
+    on_fresh_install = "run"  # the products of a new shop come from the old one, after migrate
 
     def queryset(self) -> QuerySet[Product]:
         return Product.objects.all()

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from django.apps import apps
 from django.db import connection, connections, transaction
+from django.db.migrations.state import ProjectState
 from django.db.models import F, Model
 
 from data_migration.exceptions import SpecError
@@ -228,6 +229,20 @@ def test_of_a_queryset_only_its_own_objects_are_kept() -> None:
         " only its own objects are kept: make another patch for the others, or one with execute()."
     )
     assert keeper_of(whole(), "patch:shop.x", Tag, run=RUN, database="default") is None
+
+
+def test_a_model_of_todays_code_is_told_from_that_of_the_place() -> None:
+    patch = whole("shop.Tag")
+    patch.ctx = Context(apps=ProjectState.from_apps(apps).apps, database="default")
+
+    with pytest.raises(SpecError) as refused:
+        keeper_of(patch, "patch:shop.x", Tag, run=RUN, database="default")
+
+    assert str(refused.value) == (
+        "Whole: queryset() is of the shop.Tag of today's code, and in a schema migration writes"
+        ' means the one of that place. Write self.ctx.model("shop.Tag") in queryset(), which is'
+        " right in both."
+    )
 
 
 # ------------------------------------------------------------------ nobody else writes

@@ -57,7 +57,7 @@ def test_the_option_goes_before_the_attribute_and_that_before_the_setting(
         def advance(self, rows: int, failed: int) -> None:
             seen.append((self.label, rows))
 
-    monkeypatch.setattr("data_migration.management.commands.migrate_legacy.Progress", Recording)
+    monkeypatch.setattr("data_migration.management.base.Progress", Recording)
     migrate("library", *option)
 
     assert [rows for label, rows in seen if label == "library.BookMigration"] == batches
