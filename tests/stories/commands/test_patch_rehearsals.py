@@ -97,7 +97,7 @@ def dump() -> dict[str, list[Any]]:
         found = {}
         for name in sorted(set(names) - HISTORY):
             cursor.execute(f"SELECT * FROM {connection.ops.quote_name(name)}")
-            found[name] = sorted(map(repr, cursor.fetchall()))
+            found[name] = sorted(repr([_plain(value) for value in row]) for row in cursor)
     # The name of a step, which its messages refer to, and nothing else of it.
     bare = MigrationState(label="")
     found["states"] = [
@@ -106,6 +106,11 @@ def dump() -> dict[str, list[Any]]:
         if state != [getattr(bare, name) for name in STATE]
     ]
     return found
+
+
+def _plain(value: Any) -> Any:
+    """Bytes as what they are: psycopg2 gives a view of its memory, which tells where it is."""
+    return bytes(value) if isinstance(value, memoryview) else value
 
 
 @pytest.fixture
