@@ -17,6 +17,11 @@ from tests.support.paths import ROOT
 SETTINGS = """
 from tests.settings import DATABASES, SECRET_KEY, DEFAULT_AUTO_FIELD, USE_TZ
 
+# A test run of the project has another database than the tests that start it.
+default = DATABASES["default"]
+if "sqlite" not in default["ENGINE"]:
+    default["TEST"] = {**default["TEST"], "NAME": f"test_{default['NAME']}"}
+
 INSTALLED_APPS = ["django.contrib.contenttypes", "data_migration", "news"]
 """
 #: The model as it is after all schema migrations, ``old`` dropped.
