@@ -32,6 +32,14 @@ class Settings:
         return self._get("SOURCES", _NO_SOURCES)
 
     @property
+    def connectors(self) -> Any:
+        """``DATA_MIGRATION_CONNECTORS``: name -> how to speak to that remote system.
+
+        Or the dotted path of a function that returns such a mapping.
+        """
+        return self._get("CONNECTORS", _NO_SOURCES)
+
+    @property
     def batch_size(self) -> int:
         """``DATA_MIGRATION_BATCH_SIZE``: rows read, transformed and written together."""
         return self._get("BATCH_SIZE", 2000)

@@ -9,7 +9,14 @@
     │   ├── UnknownDependency        depends_on names what no migration fills
     │   └── UnknownLabel             a label on the command line matches nothing
     ├── SourceError                  the legacy database cannot be reached or read: exit code 1
-    │   └── MissingDriver            the Python driver is not installed
+    │   ├── MissingDriver            the Python driver is not installed
+    │   └── RemoteError              what a connector says of a call
+    │       ├── Transient            try again later
+    │       ├── AuthFailed           the account is not let in: ends the step at once
+    │       ├── Refused              this row is not taken
+    │       ├── Gone                 there is no such row any more
+    │       ├── Conflict             the row was changed there since it was read
+    │       └── Uncertain            sent, and no answer came
     ├── TargetError                  the new database cannot keep what is promised: exit code 1
     ├── LedgerError                  the ledger cannot be used: exit code 1
     │   └── RunRefused               another run is at work on the same database
@@ -64,6 +71,47 @@ class SourceError(DataMigrationError):
 
 class MissingDriver(SourceError):
     """The driver of a source is not installed; the message has the ``pip install`` line."""
+
+
+class RemoteError(SourceError):
+    """A remote system did not do what it was asked for. Never holds a password or a token."""
+
+
+class Transient(RemoteError):
+    """The call did nothing and may be made again, ``retry_after`` seconds later where that is
+    known.
+    """
+
+    def __init__(self, cause: str = "", *, retry_after: float | None = None) -> None:
+        self.retry_after = retry_after
+        super().__init__(cause or "the remote system cannot be reached for now")
+
+
+class AuthFailed(RemoteError):
+    """The remote system does not let this account in: no other row would fare better."""
+
+
+class Refused(RemoteError):
+    """The remote system does not take this row; ``cause`` says why in its words.
+
+    ``field`` is the remote name that is to blame, where that is known.
+    """
+
+    def __init__(self, cause: str, *, field: str = "") -> None:
+        self.field = field
+        super().__init__(cause)
+
+
+class Gone(RemoteError):
+    """The remote system has no such row any more."""
+
+
+class Conflict(RemoteError):
+    """The row was changed over there since the version that the call named."""
+
+
+class Uncertain(RemoteError):
+    """The call was sent and no answer came, so nobody knows whether it was carried out."""
 
 
 class TargetError(DataMigrationError):

@@ -44,6 +44,7 @@ class RunKind(TextChoices):
     IMPORT = "import", _("import")
     ROLLBACK = "rollback", _("rollback")
     PATCH = "patch", _("patch")
+    SYNC = "sync", _("sync")
 
 
 class Mode(TextChoices):
@@ -97,11 +98,36 @@ class WriterName(TextChoices):
 
 
 class OnConflict(TextChoices):
-    """What an update does with a field that a person changed since it was written."""
+    """What an update does with a field that a person changed since it was written.
+
+    ``NEWEST`` is for mappings only, whose remote rows say when they were changed.
+    """
 
     KEEP = "keep", _("keep")
     OVERWRITE = "overwrite", _("overwrite")
     REPORT = "report", _("report")
+    NEWEST = "newest", _("newest")
+
+
+class Action(TextChoices):
+    """What is sent to a remote system."""
+
+    CREATE = "create", _("create")
+    UPDATE = "update", _("update")
+    DELETE = "delete", _("delete")
+
+
+class OutgoingState(TextChoices):
+    """How far one change has come on its way to a remote system.
+
+    ``SENT`` ones may have arrived, and nobody knows. ``FAILED`` ones were refused and are tried
+    again by the next run; ``HELD`` ones wait for a person.
+    """
+
+    PLANNED = "planned", _("planned")
+    SENT = "sent", _("sent")
+    FAILED = "failed", _("failed")
+    HELD = "held", _("held")
 
 
 class Deleted(TextChoices):

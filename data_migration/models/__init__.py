@@ -5,14 +5,19 @@ from __future__ import annotations
 from .links import BeforeImage, DeferredRelation, MigrationState, RowLink
 from .patches import PatchRecord
 from .ranges import StepRange
-from .runs import PATCH_STEP, RowError, Run, RunLock, RunStep
+from .remote import Outgoing, RemoteAccount, RemoteState
+from .runs import PATCH_STEP, PUSH_STEP, RowError, Run, RunLock, RunStep
 
 __all__ = [
     "PATCH_STEP",
+    "PUSH_STEP",
     "BeforeImage",
     "DeferredRelation",
     "MigrationState",
+    "Outgoing",
     "PatchRecord",
+    "RemoteAccount",
+    "RemoteState",
     "RowError",
     "RowLink",
     "Run",

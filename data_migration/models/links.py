@@ -27,6 +27,8 @@ class MigrationState(models.Model):
     pass_run = models.PositiveBigIntegerField(_("run of the open pass"), null=True)
     #: The highest value of the high-water column that was read, with its type.
     high_water = models.JSONField(_("high-water mark"), null=True)
+    #: Where an open pass goes on, of a remote system that sorts its rows by their changes.
+    pass_mark = models.JSONField(_("mark of the open pass"), null=True)
     #: The field names of each layout of ``RowLink.written``, by the number it begins with.
     layouts = models.JSONField(_("layouts"), default=dict)
 

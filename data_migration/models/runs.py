@@ -14,6 +14,8 @@ from .links import MigrationState
 
 #: What steps of patches have before the label, beside those of migrations.
 PATCH_STEP = "patch:"
+#: What steps of a sync that send have before the label of the mapping, whose pull has none.
+PUSH_STEP = "push:"
 
 
 class Run(models.Model):
@@ -56,6 +58,8 @@ class Run(models.Model):
             ("rollback_run", _("Can roll back")),
             ("run_patch", _("Can run patches")),
             ("fake_patch", _("Can record a patch as done without running it")),
+            ("pull_run", _("Can pull from remote systems")),
+            ("push_run", _("Can send changes to remote systems")),
         ]
 
     def __str__(self) -> str:
