@@ -7,7 +7,7 @@ import re
 import secrets
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -15,6 +15,7 @@ from typing import Protocol
 
 import pytest
 from django.conf import LazySettings
+from django.contrib import admin
 from django.test import modify_settings
 
 SPEC = "data_migration_spec"
@@ -49,6 +50,21 @@ class NewApp(Protocol):
     ) -> App: ...
 
 
+@contextmanager
+def installed(name: str) -> Iterator[None]:
+    """Install an app until the block ends, and leave nothing of it in the admin.
+
+    Its pages would go on listing models of an app that is not there any more.
+    """
+    registered = dict(admin.site._registry)
+    with modify_settings(INSTALLED_APPS={"append": name}):
+        try:
+            yield
+        finally:
+            for model in admin.site._registry.keys() - registered.keys():
+                admin.site.unregister(model)
+
+
 @pytest.fixture
 def new_app(
     settings: LazySettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -73,7 +89,7 @@ def new_app(
             _write(app, modules if spec is None else {SPEC: spec, **modules})
             _add_files(app, files)
             names.append(name)
-            stack.enter_context(modify_settings(INSTALLED_APPS={"append": name}))
+            stack.enter_context(installed(name))
             return app
 
         yield make
@@ -109,7 +125,7 @@ def frappe_shaped(settings: LazySettings, monkeypatch: pytest.MonkeyPatch) -> It
     """The app whose patches are as Frappe has them, installed until the test ends."""
     folder = TEST_APPS / "frappe_shaped"
     monkeypatch.syspath_prepend(str(folder.parent))
-    with modify_settings(INSTALLED_APPS={"append": folder.name}):
+    with installed(folder.name):
         yield App(folder.name, folder.name, folder)
     for module in list(sys.modules):
         if module.partition(".")[0] == folder.name:

@@ -11,11 +11,10 @@ import pytest
 from django.apps import apps
 from django.core import mail
 from django.db import connection
-from django.test import modify_settings
 
 from data_migration.models import MigrationState
 from tests.apps.shop.models import Brand, Custom, Product, Tag
-from tests.support.specs import App, NewApp
+from tests.support.specs import App, NewApp, installed
 
 from .patches import run
 
@@ -185,7 +184,7 @@ def tables_of(label: str) -> Iterator[None]:
 
 
 def test_a_rehearsal_of_every_patch_of_the_demo_leaves_no_trace() -> None:
-    with modify_settings(INSTALLED_APPS={"append": "testapp.catalogue"}), tables_of("catalogue"):
+    with installed("testapp.catalogue"), tables_of("catalogue"):
         model: Any = apps.get_model("catalogue.Product")
         model.objects.bulk_create(
             model(sku=f"A-{n}", slug=f"a-{n}", name="A", price=Decimal(n) / 7)
