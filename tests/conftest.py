@@ -19,6 +19,7 @@ from tests.support.absence import absent
 from tests.support.flushing import quick_flushes
 from tests.support.legacy import execute
 from tests.support.paths import SHARED_DATA
+from tests.support.remotes import Kinto, Roundup, missing, roundup_template, serving
 from tests.support.specs import frappe_shaped, new_app  # noqa: F401  fixtures for every test
 from tests.support.urls import SERVICES, ServerURL
 from tests.support.writers import USUAL, forced
@@ -64,6 +65,38 @@ def fresh_postgresql_database(postgresql_server: ServerURL) -> Iterator[Callable
 def fresh_mysql_database(mysql_server: ServerURL) -> Iterator[Callable[[], ServerURL]]:
     """``fresh_mysql_database()`` is a new empty legacy database, dropped at the end."""
     yield from _databases(mysql_server, "DROP DATABASE IF EXISTS {}")
+
+
+@pytest.fixture(scope="session")
+def kinto_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of a Kinto, a process of this test run; skips where it is not installed."""
+    _look_for_remotes()
+    with serving("kinto", "0", tmp_path_factory.mktemp("kinto")) as address:
+        yield address
+
+
+@pytest.fixture
+def kinto(kinto_server: str) -> Kinto:
+    """A new bucket of a Kinto, as another user of it would use it."""
+    return Kinto(kinto_server)
+
+
+@pytest.fixture(scope="session")
+def fresh_roundup(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Roundup]]:
+    """``fresh_roundup(calls_per_minute=0)`` is a new tracker of a Roundup, a process of this test
+    run; skips where it is not installed.
+    """
+    _look_for_remotes()
+    folder = tmp_path_factory.mktemp("roundup")
+    template = roundup_template(folder)
+    with serving("roundup", str(folder), folder) as address:
+        yield lambda calls_per_minute=0: Roundup(address, template, calls_per_minute)
+
+
+@pytest.fixture
+def roundup(fresh_roundup: Callable[..., Roundup]) -> Roundup:
+    """A new tracker of a Roundup, as another user of it would use it."""
+    return fresh_roundup()
 
 
 @pytest.fixture(params=USUAL)
@@ -122,6 +155,11 @@ def target_environment() -> dict[str, str]:
 def _server(engine: str) -> ServerURL:
     reason = f"{SERVICES[engine]} names no {engine} server, and none is installed"
     return throwaway.server(engine) or absent(reason)
+
+
+def _look_for_remotes() -> None:
+    if names := missing():
+        absent(f"{', '.join(names)} of the extra `test` is not installed")
 
 
 def _databases(server: ServerURL, drop: str) -> Iterator[Callable[[], ServerURL]]:
