@@ -19,6 +19,7 @@ from ..models import Run, RunStep
 from ..outcomes import MessageKind, OnError, Outcome
 from ..rows.keys import identify
 from ..step.recording import what_is_kept
+from ..tables.walk import Page, Walk, key_of
 from ..transform.savepoints import HookSavepoints, raise_if_swallowed
 from ..utils.databases import database_of
 from ..utils.wording import number_of, words
@@ -26,7 +27,6 @@ from .images import Keeper
 from .options import PatchOptions
 from .patch import Patch
 from .saving import Changes, Saving
-from .walk import Page, key_of
 
 #: The place of each object in the walk, from 1, by its key.
 Numbers = dict[Any, int]
@@ -288,6 +288,15 @@ class Batches:
                 f"{self._step.label}: {number_of(failed, 'object')} failed, more than"
                 f" --max-errors {limit} allows. {what_is_kept(self._step)}"
             )
+
+
+def walk_of(patch: Patch, *, database: str) -> Walk:
+    """The walk over the objects of a patch. Raises :exc:`SpecError` where there is none."""
+    is_by_batch = patch.defines("process_batch")
+    try:
+        return Walk(patch.queryset(), database=database, wants_objects=not is_by_batch)
+    except SpecError as error:
+        raise SpecError(f"{type(patch).__name__}: {error}") from error
 
 
 def seconds_to_wait(patch: Patch, label: str) -> float:

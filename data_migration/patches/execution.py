@@ -21,12 +21,13 @@ from ..progress import Progress
 from ..rows.keys import hash_of_text, key_of_text
 from ..step.exits import exits_fail
 from ..step.recording import what_is_kept
+from ..tables.walk import Page, Walk, key_of
 from ..utils.chunks import query_chunks
 from ..utils.databases import database_of
 from ..workers import Crew
 from ..workers.unsplit import NotSplit
 from ..workers.watching import Watch
-from .batches import Batches, pause, seconds_to_wait
+from .batches import Batches, pause, seconds_to_wait, walk_of
 from .definition import Definition, step_label
 from .digest import digest_of
 from .images import isolated, keeper_of, keeping
@@ -34,7 +35,6 @@ from .options import PatchOptions
 from .patch import Context
 from .ranges import earlier_ranges, new_ranges, position_of, reader, why_not_split
 from .transactions import no_implicit_commits
-from .walk import Page, Walk, key_of, walk_of
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

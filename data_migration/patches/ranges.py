@@ -20,6 +20,7 @@ from ..models import PatchRecord, RunStep, StepRange
 from ..outcomes import Mode, RunStatus
 from ..rows.keys import key_of_text, key_text
 from ..step.exits import exits_fail
+from ..tables.walk import Page, Walk, key_of
 from ..utils.databases import database_of
 from ..workers import Crew
 from ..workers.crew import Processes
@@ -27,7 +28,7 @@ from ..workers.divide import PER_WORKER, SPREAD
 from ..workers.process import serve
 from ..workers.taking import LetGo, Stop, take_ranges
 from ..workers.unsplit import BATCHES, NotSplit
-from .batches import Batches, pause, seconds_to_wait
+from .batches import Batches, pause, seconds_to_wait, walk_of
 from .definition import Definition, label_of_step
 from .digest import digest_of
 from .discovery import discover
@@ -36,7 +37,6 @@ from .options import PatchOptions
 from .output import logging_to
 from .patch import Context, Patch
 from .transactions import no_implicit_commits
-from .walk import Page, Walk, key_of, walk_of
 
 
 def crew_for(options: PatchOptions) -> Crew | None:

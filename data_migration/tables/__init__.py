@@ -4,7 +4,7 @@ PostgreSQL: COPY, or INSERTs of many rows. MySQL and MariaDB: INSERTs of many ro
 prepared ``executemany``. Columns of rows that are there are updated in the same ways. Values are
 brought into their written form a column at a time, with the same result as
 ``Field.get_db_prep_save``: a function called for each of them would cost more than the database
-does.
+does. Objects that are there are read in pages by their keys.
 
 What a database can do is in ``utils/databases``. Knows models and fields. Of rows it is handed
 columns of values; whose they are it is not told.

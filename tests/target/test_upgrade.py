@@ -22,6 +22,7 @@ from data_migration.ledger import (
     Link,
     LinkBook,
     LinkLookup,
+    NewStep,
     active_run,
     lock_holder,
     open_keys,
@@ -29,8 +30,17 @@ from data_migration.ledger import (
 from data_migration.ledger.claims import claim_range
 from data_migration.ledger.deferrals import DeferralBook, open_columns
 from data_migration.ledger.images import Images, former_values
+from data_migration.ledger.lanes import connector_lane
+from data_migration.ledger.outgoing import (
+    Accounts,
+    Intent,
+    Known,
+    OutgoingBook,
+    RemoteStates,
+    outgoing,
+)
 from data_migration.models import MigrationState, PatchRecord, Run, RunLock, StepRange
-from data_migration.outcomes import LinkKind, Mode, RunKind, RunStatus, Unsettled
+from data_migration.outcomes import Action, LinkKind, Mode, RunKind, RunStatus, Unsettled
 from data_migration.rows.keys import identify
 from data_migration.undo import Selection
 from data_migration.undo.selection import parts_of
@@ -322,6 +332,25 @@ def test_a_patch_beside_what_was_there_takes_a_lock_of_its_own(old: Old) -> None
     }
 
 
+def test_a_sync_beside_what_was_there_has_memory_and_a_lock_of_its_own(old: Old) -> None:
+    begun = {"kind": RunKind.SYNC, "mode": Mode.COMMIT, "options": {}}
+    labels = [NewStep("library.AuthorToAtlas@atlas"), NewStep("push:library.AuthorToAtlas@atlas")]
+
+    run = Ledger("default", connector_lane("atlas")).start_run(labels, **begun)
+
+    assert lock_holder("default", connector_lane("atlas")) == run
+    assert Run.objects.get(pk=old.runs["dead"].pk).status == RunStatus.RUNNING, "of another lane"
+    state = MigrationState.objects.get(label="library.AuthorToAtlas@atlas")
+    assert (state.pass_mark, MigrationState.objects.get(label=BOOK).pass_mark) == (None, None)
+    pk = str(old.author.pk)
+    OutgoingBook(state, database="default").plan(
+        [Intent(pk, Action.CREATE, 5)], run=run.pk, former={}
+    )
+    RemoteStates(state, database="default").save({pk: Known(b"1234", "v1")})
+    assert [each.object_pk for each in outgoing(database="default")] == [pk]
+    assert Accounts("default").waits("atlas") is None
+
+
 def test_there_is_a_way_back(first: Any, library: Library) -> None:
     old = Old(first)
     upgrade()
@@ -337,7 +366,7 @@ def test_a_ledger_that_was_not_brought_up_to_date_says_how(first: Any) -> None:
 
     assert str(refused.value) == (
         "The ledger in database 'default' is of an older version: its schema lacks 0002_run_kind,"
-        " 0003_rowerror_handled, 0004_patches."
+        " 0003_rowerror_handled, 0004_patches, 0005_syncs."
         " Bring it up to date with: manage.py migrate data_migration"
     )
     upgrade()

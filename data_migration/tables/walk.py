@@ -1,10 +1,10 @@
-"""The objects of a patch in the order of their keys, a page at a time, never by offset."""
+"""The objects of a queryset in the order of their keys, a page at a time, never by offset."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.db import connections, router
 from django.db.models import Manager, QuerySet
@@ -14,7 +14,6 @@ from ..fields.lookup import table_of
 from ..fields.primary_keys import pk_from_text, pk_to_text
 from ..rows.keys import key_text
 from ..utils.databases import database_of
-from .patch import Patch
 
 
 def key_of(pk: Any) -> Any:
@@ -56,16 +55,21 @@ class Page:
 class Walk:
     """A walk over the objects of a queryset by their primary key.
 
-    ``wants_objects``: else a page has the keys alone. Whatever order the queryset has counts for
-    nothing. Raises :exc:`SpecError` for a queryset whose objects would be others if it is narrowed
-    to a range of keys.
+    ``wants_objects``: else a page has the keys alone. ``words`` are those of whoever
+    asks. Whatever order the queryset has counts for nothing. Raises :exc:`SpecError` for a
+    queryset whose objects would be others if it is narrowed to a range of keys.
     """
 
     def __init__(
-        self, rows: QuerySet[Any] | Manager[Any], *, database: str, wants_objects: bool
+        self,
+        rows: QuerySet[Any] | Manager[Any],
+        *,
+        database: str,
+        wants_objects: bool,
+        words: Words | None = None,
     ) -> None:
         rows = rows.all() if isinstance(rows, Manager) else rows
-        if reason := why_not_walked(rows, database=database):
+        if reason := why_not_walked(rows, database=database, words=words or Words()):
             raise SpecError(reason)
         self.model = rows.model
         self._database = database
@@ -134,6 +138,14 @@ class Walk:
                 rows = rows.filter(**{f"{first}__{lookup.rstrip('e')}e": key[0]})
         return rows
 
+    def values(
+        self, after: Any, upper: Any, size: int, names: Sequence[str]
+    ) -> list[tuple[Any, ...]]:
+        """The key and some attributes of the next objects behind a key, which are not locked."""
+        rows = self.between(after, upper).select_related(None).prefetch_related(None)
+        found = rows.values_list("pk", *names)
+        return list((found if self._comes_once else found.distinct())[:size])
+
     def _page(self, rows: QuerySet[Any]) -> Page:
         if not self._wants_objects:
             keys = dict.fromkeys(rows.values_list("pk", flat=True))
@@ -175,15 +187,6 @@ class Walk:
         return self._rows.filter(pk__in=keys)
 
 
-def walk_of(patch: Patch, *, database: str) -> Walk:
-    """The walk over the objects of a patch. Raises :exc:`SpecError` where there is none."""
-    is_by_batch = patch.defines("process_batch")
-    try:
-        return Walk(patch.queryset(), database=database, wants_objects=not is_by_batch)
-    except SpecError as error:
-        raise SpecError(f"{type(patch).__name__}: {error}") from error
-
-
 def once(rows: QuerySet[Any]) -> list[Any]:
     """The objects of a query, each once: a join may bring one several times."""
     return list({item.pk: item for item in rows}.values())
@@ -207,15 +210,24 @@ def comes_once(rows: QuerySet[Any]) -> bool:
     return all(each.join_field.many_to_one or each.join_field.one_to_one for each in joined(rows))
 
 
-def why_not_walked(rows: Any, *, database: str) -> str:
+class Words(NamedTuple):
+    """What people call the queryset, who reads it, and how many objects are read at once."""
+
+    queryset: str = "queryset()"
+    reader: str = "patch"
+    size: str = "batch_size"
+
+
+def why_not_walked(rows: Any, *, database: str, words: Words | None = None) -> str:
     """Why a queryset cannot be walked by keys, and what to do; empty where it can."""
+    words = words or Words()
     queryset: Any = rows
     if not isinstance(rows, QuerySet):
         return (
-            f"queryset() returns a {type(rows).__name__}. It has to return a QuerySet, such as"
-            " Item.objects.filter(...), which is then read in pages."
+            f"{words.queryset} returns a {type(rows).__name__}. It has to return a QuerySet, such"
+            " as Item.objects.filter(...), which is then read in pages."
         )
-    query, own = rows.query, f"queryset() of {rows.model._meta.label}"
+    query, own = rows.query, f"{words.queryset} of {rows.model._meta.label}"
     pages = "It is read in pages by the keys of its objects"
     if queryset._fields is not None:
         return (
@@ -225,7 +237,7 @@ def why_not_walked(rows: Any, *, database: str) -> str:
     if query.is_sliced:
         return (
             f"{own} is sliced. {pages}, so it cannot have a beginning and an end of its own. Leave"
-            " the slice out: batch_size is how many are read at once, --limit how many at all."
+            f" the slice out: {words.size} is how many are read at once, --limit how many at all."
         )
     if query.combinator:
         return (
@@ -244,13 +256,13 @@ def why_not_walked(rows: Any, *, database: str) -> str:
         )
     if queryset._db not in (None, database):
         return (
-            f"{own} reads from the database {queryset._db!r}, and the patch runs on {database!r}."
-            " Leave using() out, or name the other one with --database."
+            f"{own} reads from the database {queryset._db!r}, and the {words.reader} runs on"
+            f" {database!r}. Leave using() out, or name the other one with --database."
         )
     if _is_elsewhere(rows.model, database):
         return (
-            f"{own} has no table in the database {database!r}, where the patch runs, and the"
-            " routers of the project want none there. Name the database that has it with"
+            f"{own} has no table in the database {database!r}, where the {words.reader} runs, and"
+            " the routers of the project want none there. Name the database that has it with"
             " --database."
         )
     return ""

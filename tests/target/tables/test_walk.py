@@ -17,7 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from data_migration.exceptions import SpecError
-from data_migration.patches.walk import Page, Walk
+from data_migration.tables.walk import Page, Walk
 from tests.apps.modern.models import Seat, Tenant
 from tests.apps.shop.models import (
     Brand,

@@ -8,7 +8,7 @@ import pytest
 from django.db.models import Count, F, Q, Window
 from django.db.models.functions import RowNumber
 
-from data_migration.patches.walk import comes_once, why_not_walked
+from data_migration.tables.walk import comes_once, why_not_walked
 from tests.apps.shop.models import Brand, Product, Restaurant
 
 pytestmark = pytest.mark.once
