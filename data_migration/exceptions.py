@@ -26,6 +26,7 @@
     ├── Interrupted                  Ctrl-C or SIGTERM asked the run to stop
     │   └── LockLost                 another run took this one to be dead and took over
     └── RowFailure                   one row failed; names column and value
+        ├── RowSkipped               it is to be left out
         ├── ConversionError          (ValueError) the field cannot take the value
         ├── UnknownColumn            (TypeError) the model has no such field
         └── MissingTarget            (ObjectDoesNotExist) a relation finds nothing
@@ -163,6 +164,10 @@ class RowFailure(DataMigrationError):
         if not self.column:
             return self.cause
         return f"column {self.column!r}, value {self.value!r}: {self.cause}"
+
+
+class RowSkipped(RowFailure):
+    """The row is left out on purpose: it counts as skipped, and no message tells of it."""
 
 
 class ConversionError(RowFailure, ValueError):

@@ -90,6 +90,10 @@ INSTALLED_APPS = [
 ]
 #: Each test names its own.
 DATA_MIGRATION_SOURCES: dict[str, dict[str, Any]] = {}
+#: That of tests/apps/exchange.
+DATA_MIGRATION_CONNECTORS = {
+    "atlas": {"CONNECTOR": "tests.support.memory_remote.MemoryRemote", "HOST": "atlas"}
+}
 #: The test apps have no schema migrations: their tables come from the models as they are.
 MIGRATION_MODULES = dict.fromkeys(_test_apps())
 MIDDLEWARE = [

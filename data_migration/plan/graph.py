@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from graphlib import CycleError, TopologicalSorter
 from inspect import isclass
@@ -209,14 +209,23 @@ def _add_optional_edges(edges: Edges, migrations: Mapping[str, type[Migration]])
 
     A relation with ``skip_missing`` can do without its targets, so it closes no loop either.
     """
-    required = {label: set(needs) for label, needs in edges.items()}
-    wanted = (
-        (column.skip_missing, label, needed)
-        for label, migration in migrations.items()
-        for column in migration.column_description.values()
-        if not column.deferred and label not in (filling := sources(column, migrations))
-        for needed in filling
+    add_wanted(
+        edges,
+        (
+            (column.skip_missing, label, needed)
+            for label, migration in migrations.items()
+            for column in migration.column_description.values()
+            if not column.deferred and label not in (filling := sources(column, migrations))
+            for needed in filling
+        ),
     )
+
+
+def add_wanted(edges: Edges, wanted: Iterable[tuple[bool, str, str]]) -> None:
+    """Add what each (whether it can do without, who waits, for whom) asks for, except where an
+    edge says the opposite. What can do without closes no loop either.
+    """
+    required = {label: set(needs) for label, needs in edges.items()}
     # Those with skip_missing come last, when all others are there.
     for skips_missing, label, needed in sorted(wanted):
         if not _reaches(edges if skips_missing else required, needed, label):

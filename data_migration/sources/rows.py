@@ -15,25 +15,30 @@ Fetched = list[Any]
 Fetch = Callable[[int], Fetched]
 Make = Callable[[Fetched], "Rows"]
 Notes = tuple[Note, ...]
+Fault = Exception | None
 
 
 class Rows:
     """Rows as a cursor that makes dicts returned them.
 
     A row that nobody needs by the names of its columns is never made a dict. ``notes`` are those
-    on each row; empty where no row has any.
+    on each row, and ``faults`` why it cannot be used, None for one that can; both are empty where
+    no row has any.
     """
 
-    def __init__(self, fetched: Fetched, notes: Sequence[Notes] = ()) -> None:
+    def __init__(
+        self, fetched: Fetched, notes: Sequence[Notes] = (), faults: Sequence[Fault] = ()
+    ) -> None:
         self._fetched = fetched
         self.notes = notes
+        self.faults = faults
 
     def __len__(self) -> int:
         return len(self._fetched)
 
     def __add__(self, other: Rows) -> Rows:
         """These rows and the others, as dicts."""
-        return Rows(self.dicts() + other.dicts(), _joined(self, other))
+        return Rows(self.dicts() + other.dicts(), *_joined(self, other))
 
     def between(self, start: int, end: int) -> Rows:
         """The rows from place ``start`` to the one before ``end``."""
@@ -54,7 +59,11 @@ class Rows:
     def only(self, wanted: Iterable[bool]) -> Rows:
         """The rows for which ``wanted`` is true."""
         wanted = list(wanted)
-        return self._like(list(compress(self._fetched, wanted)), self._notes_of(wanted))
+        return self._like(
+            list(compress(self._fetched, wanted)),
+            list(compress(self.notes, wanted)),
+            list(compress(self.faults, wanted)),
+        )
 
     def settled(self) -> Rows:
         """The rows with a value wherever a remark stands in one's place."""
@@ -64,11 +73,8 @@ class Rows:
             row.update((name, v.value) for name, v in row.items() if type(v) is Remark)
         return Rows(rows, notes)
 
-    def _like(self, fetched: Fetched, notes: Sequence[Notes]) -> Rows:
-        return type(self)(fetched, notes)
-
-    def _notes_of(self, wanted: Sequence[bool]) -> Sequence[Notes]:
-        return list(compress(self.notes, wanted)) if self.notes else ()
+    def _like(self, fetched: Fetched, notes: Sequence[Notes], faults: Sequence[Fault]) -> Rows:
+        return type(self)(fetched, notes, faults)
 
 
 class MappingRows(Rows):
@@ -82,9 +88,13 @@ class TupleRows(Rows):
     """Rows that are sequences of values; of a name that comes twice, the last one counts."""
 
     def __init__(
-        self, fetched: Fetched, names: Sequence[str], notes: Sequence[Notes] = ()
+        self,
+        fetched: Fetched,
+        names: Sequence[str],
+        notes: Sequence[Notes] = (),
+        faults: Sequence[Fault] = (),
     ) -> None:
-        super().__init__(fetched, notes)
+        super().__init__(fetched, notes, faults)
         self._names = names
 
     def dicts(self) -> list[dict[str, Any]]:
@@ -103,18 +113,22 @@ class TupleRows(Rows):
         plain = [tuple(v.value if type(v) is Remark else v for v in row) for row in self._fetched]
         return TupleRows(plain, self._names, notes)
 
-    def _like(self, fetched: Fetched, notes: Sequence[Notes]) -> Rows:
-        return TupleRows(fetched, self._names, notes)
+    def _like(self, fetched: Fetched, notes: Sequence[Notes], faults: Sequence[Fault]) -> Rows:
+        return TupleRows(fetched, self._names, notes, faults)
 
 
 def _notes(cells: Iterable[tuple[str, Any]]) -> Notes:
     return tuple(value.note(name) for name, value in cells if type(value) is Remark)
 
 
-def _joined(*parts: Rows) -> Sequence[Notes]:
-    if not any(part.notes for part in parts):
-        return ()
-    return [each for part in parts for each in part.notes or [()] * len(part)]
+def _joined(*parts: Rows) -> tuple[Sequence[Notes], Sequence[Fault]]:
+    """The notes and the faults of rows that become one."""
+    notes: list[Notes] = []
+    faults: list[Fault] = []
+    for part in parts:
+        notes += part.notes or [()] * len(part)
+        faults += part.faults or [None] * len(part)
+    return notes if any(notes) else (), faults if any(faults) else ()
 
 
 def fetcher(cursor: Any, label: str) -> Fetch:

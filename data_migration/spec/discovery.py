@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from importlib import import_module
 from inspect import isclass
 from types import ModuleType
@@ -30,14 +30,10 @@ def discover() -> dict[str, type[Migration]]:
     Raises :exc:`SpecImportError` for a spec that cannot be imported and :exc:`SpecError` when one
     app has two migrations of the same name.
     """
-    specs = {
-        app.label: _import_spec(app)
-        for app in apps.get_app_configs()
-        if app.module is not None and module_has_submodule(app.module, SPEC_MODULE)
-    }
+    specs = imported_specs(SPEC_MODULE)
     found: dict[str, type[Migration]] = {}
     for app_label, spec in specs.items():
-        for migration in _migrations_of(spec, specs):
+        for migration in filter(has_query, classes_of(Migration, spec, specs)):
             label = f"{app_label}.{migration.__name__}"
             if found.setdefault(label, migration) is not migration:
                 raise SpecError(
@@ -47,19 +43,35 @@ def discover() -> dict[str, type[Migration]]:
     return dict(sorted(found.items()))
 
 
-def _import_spec(app: AppConfig) -> ModuleType:
-    name = f"{app.name}.{SPEC_MODULE}"
+def imported_specs(name: str) -> dict[str, ModuleType]:
+    """The modules of this name that installed apps have, imported, by the label of the app.
+
+    Raises :exc:`SpecImportError`.
+    """
+    return {
+        app.label: _imported(app, name)
+        for app in apps.get_app_configs()
+        if app.module is not None and module_has_submodule(app.module, name)
+    }
+
+
+def _imported(app: AppConfig, spec: str) -> ModuleType:
+    name = f"{app.name}.{spec}"
     try:
         return import_module(name)
     except (Exception, SystemExit) as error:
         raise SpecImportError(
-            f"{import_error_text(name, error, SPEC_MODULE)}"
-            " Mend the module and run the command again."
+            f"{import_error_text(name, error, spec)} Mend the module and run the command again."
         ) from printable_cause(error)
 
 
-def _migrations_of(spec: ModuleType, specs: dict[str, ModuleType]) -> list[type[Migration]]:
-    everything = set(subclasses(Migration))
+def classes_of(
+    base: type[Class], spec: ModuleType, specs: Mapping[str, ModuleType]
+) -> list[type[Class]]:
+    """The classes that derive from ``base`` and belong to a spec, by name: its own ones, and what
+    it imports, by itself or with its module, from where no other of the ``specs`` has it.
+    """
+    everything = set(subclasses(base))
     defined = {cls for cls in everything if _is_inside(cls, spec)}
     # Not a package that the spec is a part of: import shop.parts binds the name shop.
     modules = [
@@ -74,9 +86,7 @@ def _migrations_of(spec: ModuleType, specs: dict[str, ModuleType]) -> list[type[
         if cls in named or any(_is_inside(cls, module) for module in modules)
         if not any(_is_inside(cls, other) for other in specs.values())
     }
-    return sorted(
-        (cls for cls in defined | imported if has_query(cls)), key=lambda cls: cls.__qualname__
-    )
+    return sorted(defined | imported, key=lambda cls: cls.__qualname__)
 
 
 def has_query(migration: type[Migration]) -> bool:

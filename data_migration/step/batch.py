@@ -7,6 +7,8 @@ from functools import cached_property
 from itertools import compress
 from typing import Any, NamedTuple
 
+from ..exceptions import RowSkipped
+from ..outcomes import Outcome
 from ..rows.drafts import Draft
 from ..rows.identity import Identities
 from ..sources.rows import Rows
@@ -68,5 +70,10 @@ class Batch:
                 draft.notes = notes
         for draft in drafts if self.faults else ():
             if fault := self.faults.get(draft.number):
+                draft.fail(fault)
+        for draft, fault in zip(drafts, self.group.rows.faults, strict=False):
+            if isinstance(fault, RowSkipped):
+                draft.outcome = Outcome.SKIPPED
+            elif fault is not None and draft.error is None:
                 draft.fail(fault)
         return drafts

@@ -156,6 +156,8 @@ class LinkMemory:
             checksum in settled and key not in rerun.failed and key not in self._reserved
             for checksum, key in zip(identities.checksums, hashes, strict=True)
         ]
+        if faults := batch.group.rows.faults:
+            done = [each and fault is None for each, fault in zip(done, faults, strict=True)]
         if rerun.updates:
             of_rows = [settled.get(checksum) for checksum in identities.checksums]
             if gone := self._presence.gone(compress(of_rows, done)):
@@ -172,7 +174,7 @@ class LinkMemory:
             drafts = [draft for draft in drafts if draft not in put_off]
         links = self._find([each.identity.hash for each in drafts if each.error is None])
         if links:
-            drafts = [d for d in drafts if d.error is not None or not self._is_passed(d, links)]
+            drafts = [d for d in drafts if d.outcome is not None or not self._is_passed(d, links)]
             if self._rerun.updates:
                 self._look_for([d for d in drafts if d.outcome == Outcome.UNCHANGED])
             self._fetch([d for d in drafts if d.link is not None and d.outcome is None])
@@ -186,7 +188,9 @@ class LinkMemory:
         Nothing is found out where there were links before.
         """
         identities = batch.identities
-        if self._met is None or identities is None or batch.faults or self._retried:
+        if self._met is None or identities is None or self._retried:
+            return False
+        if batch.faults or batch.group.rows.faults:
             return False
         hashes = set(identities.hashes)
         if len(hashes) < len(batch) or not self._reserved.isdisjoint(hashes):

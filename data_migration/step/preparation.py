@@ -74,5 +74,5 @@ class Preparation:
         else:
             batch = Batch(numbers, group, *self._identification(numbers, group.rows))
         if self._transform is not None:
-            self._transform([draft for draft in batch.drafts if draft.error is None])
+            self._transform([draft for draft in batch.drafts if draft.outcome is None])
         return batch

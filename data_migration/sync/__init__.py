@@ -12,7 +12,7 @@ from ..exceptions import AuthFailed, Conflict, Gone, Refused, Transient, Uncerta
 from .connector import Connector, Page, Written
 from .mapping import Mapping
 from .plan import Plan
-from .words import Const, From, Nested
+from .words import Const, From, Nested, is_a
 
 __all__ = [
     "AuthFailed",
@@ -29,4 +29,5 @@ __all__ = [
     "Transient",
     "Uncertain",
     "Written",
+    "is_a",
 ]

@@ -10,12 +10,11 @@ from typing import Any, ClassVar
 from django.db.models import Model, QuerySet
 
 from ..outcomes import OnConflict, Removed
-from ..spec.columns import Column
-from .words import SYNC, Const, From, Nested
+from .words import SYNC, Const, From, Nested, Related
 
 #: A field's name; the same with conversions; a literal; what is made of the object; a relation;
 #: a list of rows.
-Field = str | From | Const | Callable[[Any], Any] | Column | Nested
+Field = str | From | Const | Callable[[Any], Any] | Related | Nested
 
 
 class Mapping:
