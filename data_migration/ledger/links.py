@@ -16,6 +16,7 @@ from ..fields.digests import unpacked
 from ..models import MigrationState, RowLink
 from ..outcomes import LinkKind, Unsettled
 from ..tables import Meanwhile, nothing
+from ..utils.chunks import query_chunks
 from ..utils.databases import database_of
 from .statements import RowInsert, delete_by_hash, select_by_hash, values_between, values_by_hash
 
@@ -70,6 +71,18 @@ class LinkBook:
             connections[self.database], RowLink, _COLUMNS, [self.state.pk], hashes
         )
         return {link.key_hash: link for link in map(Link._make, rows)}
+
+    def of_objects(self, pks: Collection[str]) -> dict[str, list[Link]]:
+        """The links of these objects, by the text of their primary keys."""
+        found: dict[str, list[Link]] = {}
+        for chunk in query_chunks(pks, self.database) if pks else ():
+            rows = self._rows.filter(object_pk__in=chunk).order_by("key_hash")
+            for key_hash, *rest in rows.values_list(*_COLUMNS):
+                link = Link(key_hash.hex, *rest)
+                found.setdefault(str(link.object_pk), []).append(
+                    link._replace(written=bytes(link.written))
+                )
+        return found
 
     def settled(
         self, hashes: Sequence[str], *, before: int, skipped: bool

@@ -27,7 +27,8 @@ class Message(NamedTuple):
     ``key_hash`` the hash of it, both empty where it has none. ``value`` is that of ``column`` as
     it came; without a column nobody sees it. ``pattern`` is what it has in common with others,
     where its cause does not tell. ``handled`` is the checksum of what the error hook has handled
-    of a failed row; None where it did not.
+    of a failed row; None where it did not. ``is_undecided`` of a conflict says that it waits for
+    a person.
     """
 
     kind: MessageKind
@@ -39,6 +40,7 @@ class Message(NamedTuple):
     value: Any = None
     pattern: str = ""
     handled: int | None = None
+    is_undecided: bool = False
 
 
 class Messages:
@@ -56,6 +58,8 @@ class Messages:
         self._database = database
         self._new: list[RowError] = []
         self._handled: set[str] = set()
+        #: What was in conflict, and is no more: hash -> names of fields.
+        self._decided: dict[str, frozenset[str]] = {}
         #: The failures among the new messages, by hash; that of all rows without a key is empty.
         self._failures: dict[str, RowError] = {}
         #: The rows whose failures were open when the step began: hash -> text of the key.
@@ -65,7 +69,7 @@ class Messages:
 
     def note(self, message: Message) -> RowError:
         """Keep a message; it is stored with the next :meth:`save`."""
-        value = without_configured(shown(message.value)) if message.column else ""
+        value = value_text(message.value) if message.column else ""
         # Django's own messages repeat a value as it is, however long, and not every database takes
         # it so. Redacted first: what is cut would not be known for a secret.
         cause = encodable(with_short(redact(message.cause), message.value))
@@ -77,7 +81,7 @@ class Messages:
             row_number=self._rows_before + message.row_number,
             key=message.key,
             key_hash=uuid.UUID(message.key_hash) if message.key_hash else None,
-            is_open=is_failure and not self._step.run.is_dry,
+            is_open=(is_failure or message.is_undecided) and not self._step.run.is_dry,
             handled=message.handled,
             column=message.column[:255],
             value=value,
@@ -95,6 +99,18 @@ class Messages:
         """
         if self._queue:
             self._handled.update(self._queue.intersection(hashes))
+
+    @cached_property
+    def undecided_before(self) -> dict[str, dict[str, str]]:
+        """The open conflicts that the step began with: hash -> name of the field -> their value
+        as text.
+        """
+        return open_conflicts(self._state, database=self._database)
+
+    def decided(self, key_hash: str, names: Collection[str]) -> None:
+        """These fields of a row are in conflict no more, which the next :meth:`save` stores."""
+        if names:
+            self._decided[key_hash] = self._decided.get(key_hash, frozenset()) | {*names}
 
     def was_handled(self, key_hash: str, checksum: int) -> bool:
         """Whether the error hook has handled the same failure of the row in a committed run."""
@@ -131,16 +147,21 @@ class Messages:
         self._new = [message for message in self._new if message.kind == MessageKind.FAILURE]
         failed_again = {message.key_hash.hex for message in self._new if message.key_hash}
         self._handled &= failed_again
+        self._decided.clear()
 
     def forget(self) -> None:
         """What was not stored was rolled back, and its rows are met again at once."""
         self._new = []
         self._failures.clear()
         self._handled.clear()
+        self._decided.clear()
 
     def save(self) -> None:
         """Store the messages; may be repeated after a rollback, until :meth:`saved`."""
         self._close(self._handled)
+        for key_hash, names in self._decided.items():
+            rows = _open_conflicts(self._state, self._database)
+            rows.filter(key_hash=key_hash, column__in=names).update(is_open=False)
         for message in self._new:
             message.pk = None
         RowError.objects.using(self._database).bulk_create(self._new, batch_size=1000)
@@ -149,6 +170,7 @@ class Messages:
         """The transaction of :meth:`save` is committed."""
         self._queue -= self._handled
         self._handled.clear()
+        self._decided.clear()
         self._failures.clear()
         self._new = []
 
@@ -169,9 +191,35 @@ class Messages:
             rows.filter(key_hash__in=chunk).update(is_open=False)
 
 
+def value_text(value: Any) -> str:
+    """A value as a message keeps it."""
+    return without_configured(shown(value))
+
+
 def open_failures(database: str) -> QuerySet[RowError]:
     """The failures that are still to be mended."""
     return RowError.objects.using(database).filter(kind=MessageKind.FAILURE, is_open=True)
+
+
+def _open_conflicts(state: MigrationState, database: str) -> QuerySet[RowError]:
+    rows = RowError.objects.using(database)
+    return rows.filter(migration=state, kind=MessageKind.CONFLICT, is_open=True)
+
+
+def open_conflicts(
+    state: MigrationState, *, database: str, hashes: Collection[str] | None = None
+) -> dict[str, dict[str, str]]:
+    """The fields that wait for a person to say which value counts, of these rows or of all: hash
+    -> name of the field -> their value as text.
+    """
+    rows = _open_conflicts(state, database)
+    if hashes is not None:
+        rows = rows.filter(key_hash__in=hashes)
+    found: dict[str, dict[str, str]] = {}
+    for key_hash, name, value in rows.order_by("pk").values_list("key_hash", "column", "value"):
+        if key_hash is not None:
+            found.setdefault(key_hash.hex, {})[name] = value
+    return found
 
 
 def dismiss(messages: Collection[int], *, database: str) -> int:
@@ -239,7 +287,8 @@ def messages_of(
         key_hash=OuterRef("key_hash"),
     )
     waiting = Q(migration__label__in=labels, kind=MessageKind.FAILURE, is_open=True)
-    found = rows.filter(told | (waiting & ~Exists(again)))
+    undecided = Q(migration__label__in=labels, kind=MessageKind.CONFLICT, is_open=True)
+    found = rows.filter(told | undecided | (waiting & ~Exists(again)))
     if kind:
         found = found.filter(kind=kind)
     if key:

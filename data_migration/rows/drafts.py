@@ -59,6 +59,10 @@ class Draft:
     are ``changes``, and ``conflicts`` with what a person changed. ``digests`` are
     those of the object's fields (:mod:`data_migration.fields.digests`).
 
+    *Merged*, in a pull: ``agreed`` are the digests that count as written for fields that stay as
+    they are here, ``undecided`` the conflicts that wait for a person, ``unfinished`` is what went
+    wrong after the row was written.
+
     ``outcome`` is set once, at the end; a draft with an ``error`` is passed over by every later
     stage.
     """
@@ -82,6 +86,9 @@ class Draft:
     changes = Changes()
     conflicts: tuple[Note, ...] = ()
     digests = b""
+    agreed: Mapping[str, int] = MappingProxyType({})
+    undecided: tuple[Note, ...] = ()
+    unfinished: tuple[Note, ...] = ()
     error: Exception | None = None
     outcome: Outcome | None = None
 

@@ -55,6 +55,8 @@ def search_attrs_of(
     With ``has_links`` there may be none: the ledger knows the objects that it made itself.
     Raises :exc:`SpecError` when there are none otherwise.
     """
+    if migration._terms.match:
+        return migration._terms.match
     attrs = (
         (migration.search_attr,)
         if migration.search_attr

@@ -17,6 +17,7 @@ from ..outcomes import NullMarks, OnConflict, Removed, WriterName
 from ..sources import connect
 from .columns import Column
 from .failed_rows import told
+from .terms import Terms
 
 
 class Migration:
@@ -67,6 +68,8 @@ class Migration:
     deleted: ClassVar[str | None] = None
     #: Columns whose values no message shows.
     sensitive_columns: ClassVar[Sequence[str]] = ()
+    #: Those of the pull of a mapping.
+    _terms: ClassVar[Terms] = Terms()
 
     @classmethod
     def open_db_connection(cls) -> Any:

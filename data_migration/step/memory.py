@@ -13,10 +13,11 @@ from typing import Any, NamedTuple, Protocol
 from django.db.models import Model
 
 from ..exceptions import RowFailure
-from ..fields.primary_keys import pk_from_text
+from ..fields.primary_keys import pk_from_text, pk_to_text
 from ..ledger import Link, LinkBook
 from ..outcomes import LinkKind, Outcome
 from ..rows.drafts import Draft, Note
+from ..spec.terms import Finish
 from ..tables import Meanwhile
 from ..undo.keys_read import KeysRead
 from ..utils.databases import database_of
@@ -26,6 +27,8 @@ from .bloom import BloomFilter
 from .delta import Rerun, Verdict, judge
 from .presence import Presence
 from .remember import Keeper
+
+_WRITTEN = frozenset({Outcome.CREATED, Outcome.UPDATED, Outcome.UNCHANGED})
 
 
 class Recognised(NamedTuple):
@@ -50,6 +53,12 @@ class Memory(Protocol):
 
     def recognise(self, drafts: list[Draft], batch: Batch | None = None) -> Recognised:
         """What is to be done with the drafts: of them all, or of those put off before."""
+
+    def refuse_taken(self, drafts: Iterable[Draft]) -> None:
+        """Drafts whose object was found fail where another row is it already."""
+
+    def finish(self, drafts: list[Draft], finish: Finish) -> None:
+        """Go on with drafts that were written, before they are kept."""
 
     def reserve(self, drafts: Iterable[Draft]) -> None:
         """These drafts wait to be written: no other row may take their keys meanwhile."""
@@ -81,6 +90,10 @@ class NoMemory:
 
     def recognise(self, drafts: list[Draft], batch: Batch | None = None) -> Recognised:
         return Recognised(drafts, [], [])
+
+    def refuse_taken(self, drafts: Iterable[Draft]) -> None: ...
+
+    def finish(self, drafts: list[Draft], finish: Finish) -> None: ...
 
     def reserve(self, drafts: Iterable[Draft]) -> None: ...
 
@@ -118,6 +131,7 @@ class LinkMemory:
         self._conflicts = conflicts
         self._keys_read = keys_read
         self._pk_of = pk_from_text(model)
+        self._pk_text = pk_to_text(model)
         self._objects = model._base_manager.using(book.database)
         self._presence = Presence(model, database=book.database)
         #: Keys of the drafts that are recognised together, of which none may be written twice.
@@ -277,6 +291,22 @@ class LinkMemory:
                     draft.resumes = None
                 else:
                     draft.outcome = Outcome.SKIPPED
+
+    def refuse_taken(self, drafts: Iterable[Draft]) -> None:
+        found = {self._pk_text(d.existing.pk): d for d in drafts if d.existing is not None}
+        for pk, (link, *_) in self._book.of_objects(found).items():
+            found[pk].fail(
+                RowFailure(
+                    f"it has the values of the object {pk}, which another row is already, the one"
+                    f" with the key {link.key}: two rows cannot be one object. Mend one of them,"
+                    " or compare more of their values in match"
+                )
+            )
+
+    def finish(self, drafts: list[Draft], finish: Finish) -> None:
+        written = [d for d in drafts if d.error is None and d.resumes is None]
+        written = [draft for draft in written if draft.outcome in _WRITTEN]
+        finish(written, failed=self._rerun.failed, database=self._book.database)
 
     def reserve(self, drafts: Iterable[Draft]) -> None:
         self._reserved.update(draft.identity.hash for draft in drafts)

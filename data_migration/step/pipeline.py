@@ -63,6 +63,7 @@ class Pipeline:
         self.writer = writer
         self.record = record
         self._updates_by_hook = context.hooks.update_existing is not None
+        self._terms = context.migration._terms
         self._deferrals = Deferrals(
             context.state, transform.model, transform.legacy_value, database=database
         )
@@ -133,7 +134,10 @@ class Pipeline:
             open_ = [draft for draft in drafts if self._needs_values(draft)]
             resolve(self.relations, open_)
             if self._existing is not None:
-                self._existing.find_by_values([draft for draft in open_ if draft.link is None])
+                fresh = [draft for draft in open_ if draft.link is None]
+                self._existing.find_by_values(fresh)
+                if self._terms.match:
+                    self.memory.refuse_taken(fresh)
             put_off = [draft for draft in drafts if draft.waiting]
             self.waiting.add(put_off)
             self.memory.reserve(put_off)
@@ -156,6 +160,8 @@ class Pipeline:
             self._instances(new)
             self.writer.write([draft for draft in new if draft.outcome is None])
         self.writer.write_put_off()
+        if self._terms.finish is not None:
+            self.memory.finish(drafts, self._terms.finish)
         self._resume([d for d in drafts if d.resumes is not None and d.error is None])
         self.memory.keep(drafts)
         if self._transform.defers:

@@ -12,6 +12,7 @@ from django.db import transaction
 from .. import signals
 from ..exceptions import MissingTarget, StepFailed, TooManyErrors
 from ..ledger import Message, StepLedger
+from ..ledger.messages import value_text
 from ..ledger.patterns import UNREAD
 from ..models import RowError, Run, RunStep
 from ..outcomes import MessageKind, OnError, Outcome
@@ -56,6 +57,15 @@ class Recorder:
         self._ledger = ledger
         self._steps = steps
         self._progress = progress
+        self._merges = bool(context.migration._terms.two_way)
+        #: The names of fields by those that values may have.
+        self._fields = {
+            name: field.name
+            for field in context.migration.model._meta.concrete_fields
+            for name in (field.name, field.attname)
+        }
+        #: Rows that were written, and of which something went wrong afterwards.
+        self.unfinished = 0
         self._has_own_error_hook = ERROR_HOOK in context.hooks
         self._hook_checksum = error_hook_checksum(type(context.migration))
 
@@ -83,6 +93,25 @@ class Recorder:
                 self._note(MessageKind.WARNING, draft, note)
             for note in draft.conflicts:
                 self._note(MessageKind.CONFLICT, draft, note)
+            if self._merges:
+                self._record_undecided(draft)
+            for note in draft.unfinished:
+                self._note(MessageKind.FAILURE, draft, note)
+            self.unfinished += bool(draft.unfinished)
+
+    def _record_undecided(self, draft: Draft) -> None:
+        """Keep the conflicts that wait for a person, and close those that are none any more."""
+        messages = self._ledger.messages_for(self._step)
+        before = messages.undecided_before.get(draft.identity.hash, {})
+        names = {note.column for note in draft.undecided}
+        compared = {*draft.m2m, *(self._fields.get(name, name) for name in draft.values)}
+        messages.decided(draft.identity.hash, (before.keys() & compared) - names)
+        for note in draft.undecided:
+            if before.get(note.column) == value_text(note.value):
+                continue  # known, and waiting since then
+            if note.column in before:
+                messages.decided(draft.identity.hash, {note.column})
+            self._note(MessageKind.CONFLICT, draft, note, is_undecided=True)
 
     def count(self, outcome: Outcome, numbers: Sequence[int]) -> None:
         """Count the rows with these numbers, which are unchanged or skipped."""

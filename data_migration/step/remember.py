@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any
 
-from ..fields.digests import FieldDigests
+from ..fields.digests import FieldDigests, unpacked
 from ..fields.lookup import stored_values
 from ..fields.primary_keys import is_in_key, is_set, pk_to_text
 from ..ledger import images
@@ -109,6 +109,10 @@ class Keeper:
         """Give each draft the link of a row that is new to the ledger."""
         stored = [d for d in drafts if d.outcome != Outcome.SKIPPED or d.existing is not None]
         self._digest([draft for draft in stored if not draft.digests], digests, values)
+        for draft in stored:
+            if draft.agreed:
+                known = unpacked(draft.digests, {str(digests.layout): digests.names})
+                draft.digests = digests.repacked({**known, **draft.agreed})
         run, text_of = self._run, self._text_of
         for draft in stored:
             _, key_hash, key, checksum = draft.identity
@@ -120,7 +124,7 @@ class Keeper:
                 draft.digests,
                 run,
                 _CREATED if draft.is_new else _ADOPTED,
-                _unsettled(draft) if draft.notes or draft.has_late_m2m else 0,
+                _unsettled(draft) if _may_be_unsettled(draft) else 0,
             )
         for draft in drafts:
             if draft.link is None:
@@ -166,12 +170,12 @@ class Keeper:
         targets = {} if draft.has_late_m2m else draft.m2m
         touched = [name for name in targets if name not in draft.changes.kept]
         fields = self._fields_in_common(draft)
-        if not fields and not touched:
+        if not fields and not touched and not draft.agreed:
             return link.written
         known = self._book.written(link)
         known |= {name: digests.of_values(name, values(draft)) for name in fields}
         known |= digests.of_m2m({name: draft.m2m[name] for name in touched})
-        return digests.repacked(known)
+        return digests.repacked({**known, **draft.agreed})
 
     def _fields_in_common(self, draft: Draft) -> set[str]:
         if draft.resumes is not None:
@@ -180,8 +184,8 @@ class Keeper:
         fields = self._model._meta.concrete_fields
         named = {f.name for f in fields if f.name in given or f.attname in given}
         own = {f.name for f in fields if is_in_key(f, self._model) or f.generated}
-        edited = {note.column for note in draft.conflicts}
-        return (named - own - edited) | set(draft.changes.fields)
+        edited = {note.column for note in draft.conflicts + draft.undecided}
+        return (named - own - edited - draft.agreed.keys()) | set(draft.changes.fields)
 
 
 def _object_pk(draft: Draft) -> Any:
@@ -219,7 +223,13 @@ def _unsettled(draft: Draft) -> int:
     if draft.has_late_m2m:
         return Unsettled.RELATIONS.value
     is_settled = all(note.is_settled for note in draft.notes)
-    return 0 if is_settled else Unsettled.WARNED.value
+    is_done = is_settled and not (draft.undecided or draft.unfinished)
+    return 0 if is_done else Unsettled.WARNED.value
+
+
+def _may_be_unsettled(draft: Draft) -> bool:
+    """Asked of every new row."""
+    return bool(draft.notes or draft.has_late_m2m or draft.undecided or draft.unfinished)
 
 
 class Deferrals:

@@ -119,7 +119,10 @@ class StepRunner:
                 self._record.check_max_errors(self._step.read)
                 reading.end()
                 is_partial = (
-                    self._step.failed or reading.left_rows_unread or self._messages.not_met
+                    self._step.failed
+                    or self._record.unfinished
+                    or reading.left_rows_unread
+                    or self._messages.not_met
                 )
                 status = RunStatus.PARTIAL if is_partial else RunStatus.DONE
                 self._ledger.finish_step(self._step, status)

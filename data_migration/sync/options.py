@@ -9,10 +9,8 @@ from typing import Any
 from ..exceptions import SpecError
 from ..options import LARGEST, MaxErrors, RunOptions, never, silent
 from ..outcomes import Mode, OnError
+from ..spec.terms import OURS, THEIRS
 from .words import DIRECTIONS, SYNC
-
-#: On whose side a conflict is settled.
-OURS, THEIRS = "ours", "theirs"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -58,6 +56,8 @@ class SyncOptions:
             raise SpecError("--keys and --retry-failed each choose rows: leave one of them out.")
         if self.settle and not self.keys:
             raise SpecError("A conflict is settled for the rows that --keys names.")
+        if not {*self.settle.values()} <= {OURS, THEIRS}:
+            raise SpecError(f"A conflict is settled as {OURS!r} or as {THEIRS!r}.")
 
     @property
     def of_pull(self) -> RunOptions:
