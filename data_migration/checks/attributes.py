@@ -25,12 +25,12 @@ from .faults import fault
 _READS = re.compile(r"\b(SELECT|WITH)\b|^\s*(CALL|EXEC(UTE)?|PRAGMA|SHOW|TABLE|VALUES)\b", re.I)
 _SELECTS = re.compile(r"^[\s(]*(SELECT|WITH)\b", re.I)
 
-#: Attributes that take one of a few words.
+#: Attributes that take one of a few words. Which side is the newest, only a mapping can tell.
 _CHOICES = {
-    "on_conflict": OnConflict,
-    "deleted": Deleted,
-    "removed": Removed,
-    "high_water_null": NullMarks,
+    "on_conflict": [word for word in OnConflict.values if word != OnConflict.NEWEST],
+    "deleted": Deleted.values,
+    "removed": Removed.values,
+    "high_water_null": NullMarks.values,
 }
 
 
@@ -159,7 +159,7 @@ def check_batch_size(label: str, migration: type[Migration]) -> Iterator[CheckMe
 def check_choices(label: str, migration: type[Migration]) -> Iterator[CheckMessage]:
     for name, words in _CHOICES.items():
         value: Any = getattr(migration, name)
-        known = [str(word) for word in words.values]
+        known = list(map(str, words))
         if value not in known and value != getattr(Migration, name):
             listed = ", ".join(repr(word) for word in known)
             yield fault("E054", label, name=name, value=value, known=listed)
