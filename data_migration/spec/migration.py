@@ -68,6 +68,8 @@ class Migration:
     deleted: ClassVar[str | None] = None
     #: Columns whose values no message shows.
     sensitive_columns: ClassVar[Sequence[str]] = ()
+    #: What opens the feed of a pull, given its label and what is called while it waits.
+    _feed: ClassVar[Any] = None
     #: Those of the pull of a mapping.
     _terms: ClassVar[Terms] = Terms()
 

@@ -39,13 +39,20 @@ def opened(
     hooks: Hooks,
     keep_open: Keep,
     meanwhile: Callable[[], object] = bool,
-) -> Iterator[QueryFeed]:
+) -> Iterator[Any]:
     """The feed of a migration, closed at the end.
 
     ``keep_open`` receives a connection that a spec opened by itself, since it may hand out the
     same one to several migrations. ``meanwhile`` is called now and then while the legacy database
     is waited for, and may end that by raising. Raises :exc:`SourceError` when it cannot be opened.
     """
+    if migration._feed is not None:
+        feed = migration._feed(label, meanwhile)
+        try:
+            yield feed
+        finally:
+            feed.close()
+        return
     try:
         connection = migration.open_db_connection()
     except DataMigrationError:

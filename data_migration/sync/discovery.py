@@ -12,6 +12,7 @@ from ..plan.graph import Edges, add_wanted
 from ..spec.discovery import classes_of, imported_specs
 from ..utils.wording import suggest
 from .definition import Definition
+from .fields import fields_of
 from .mapping import Mapping
 from .plan import Plan
 from .words import Nested, Related
@@ -77,6 +78,16 @@ class Syncs:
             for mapping, app in self.apps.items()
             if is_meant(column, mapping)
         )
+
+    def sources(self, mapping: type[Mapping], connector: str) -> dict[str, tuple[str, ...]]:
+        """The labels by whose links each relation of a mapping is found, by the model's field."""
+        return {
+            field.name: tuple(
+                sorted(each.label for each in self.related(field.related, connector))
+            )
+            for field in fields_of(mapping)
+            if field.related is not None
+        }
 
 
 def is_meant(column: Related, mapping: type[Mapping]) -> bool:

@@ -6,10 +6,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from django.db.models import Model
+from django.db.models import ForeignKey, Model, OneToOneField
 
 from ..exceptions import SpecError
 from ..fields.lookup import field_of
+from ..spec.columns import Column, Relation
 from ..utils.wording import suggest
 from .mapping import Mapping
 from .words import PULL, PUSH, SYNC, Const, From, Nested, Related
@@ -85,6 +86,21 @@ def field_for(mapping: type[Mapping], remote: str, meant: Any) -> RemoteField:
         f"{where} is {meant!r}, which is nothing that a mapping knows. Write the name of a field"
         f" of {mapping.model._meta.label}, From(...), Const(...), a function that gets the object,"
         " is_a(...) or Nested(...)."
+    )
+
+
+def relation_column(mapping: type[Mapping], field: RemoteField) -> Column:
+    """A relation as an import knows it, of the kind that the model's field has."""
+    own = field_of(mapping.model, field.name)
+    kinds = ((OneToOneField, Relation.O2O), (ForeignKey, Relation.FK))
+    kind = next((kind for cls, kind in kinds if isinstance(own, cls)), Relation.M2M)
+    assert field.related is not None
+    return Column(
+        klass=field.related.klass,
+        relation=kind,
+        legacy=True,
+        skip_missing=field.related.skip_missing,
+        deferred=field.related.deferred,
     )
 
 

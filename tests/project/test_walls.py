@@ -27,6 +27,7 @@ WRITES = frozenset(
 #: Objects of the users' own models, which these modules are there to write.
 OWN_OBJECTS = {
     "transform/trees.py": {"draft.instance", "draft.object"},
+    "sync/nested.py": {"child"},
     "undo/deletion.py": {"collector"},
     "undo/restoration.py": {"row"},
     "writers/save.py": {"instance"},
