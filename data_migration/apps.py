@@ -12,5 +12,6 @@ class DataMigrationConfig(AppConfig):
     def ready(self) -> None:
         # Registers the system checks, those of specs among them.
         from .patches import checks, migrate  # noqa: F401, PLC0415
+        from .sync import checks as sync_checks  # noqa: F401, PLC0415
 
         migrate.connect_signals()

@@ -383,4 +383,86 @@ FAULTS = {
         " next migrate.",
         "Let both run on the same side of migrate.",
     ),
+    # syncs
+    "E100": Text(
+        "{problem}",
+        "Once it is mended, run: manage.py check --tag data_migration",
+    ),
+    "E101": Text(
+        "The plan has no mappings.",
+        "Name them: mappings = [ItemToAtlas].",
+    ),
+    "E102": Text(
+        "The mapping has no {name}.",
+        "{remedy}",
+    ),
+    "E103": Text("{problem}", "The page reference/syncs of the documentation has every field."),
+    "E104": Text(
+        "{name} has to be {wanted}, got {value!r}.",
+        "Remove it to use the default.",
+    ),
+    "E105": Text(
+        "{remote!r} is {what}, which is only sent, and the mapping only pulls.",
+        'Remove it, or let the mapping push: direction = "sync".',
+    ),
+    "E106": Text(
+        "{first!r} and {second!r} both fill {name}.",
+        'Let one of the two only be sent: From("{name}", direction="push").',
+    ),
+    "E107": Text(
+        'on_conflict is "newest", and {missing} does not say when a {side} was changed.',
+        "Set {missing} to {wanted}.",
+    ),
+    "E108": Text(
+        "{needs}, and {connector} has no {method}().",
+        "Write {method}() in the connector, or change the mapping.",
+    ),
+    "E109": Text(
+        "match names {name!r}, which is no remote name of a field that is pulled.{suggestion}",
+        'Name keys of fields whose values are plain, such as match = ("sku",).',
+    ),
+    "E110": Text(
+        "{remote!r} refers to a {klass}, and no mapping is of that model.",
+        "Write a mapping for {klass} and name it in a plan, so that its keys are known.",
+    ),
+    "E111": Text(
+        "DATA_MIGRATION_CONNECTORS has to be a dict from name to connector, or the dotted path of"
+        " a function that returns one, got {kind}.",
+        'Write it as {{"atlas": {{"CONNECTOR": "shop.connectors.Atlas", "HOST": "..."}}}}.',
+    ),
+    "E112": Text(
+        "changed_here is {name!r}, which is no date-time field of {model}.{suggestion}",
+        "Set it to a field that says when an object was changed.",
+    ),
+    "W100": Text(
+        "The plan names no connector, so it only runs with --connector.",
+        "Set connector to a name in DATA_MIGRATION_CONNECTORS.",
+    ),
+    # A warning where another machine's settings may be complete.
+    "W101": Text(
+        "There is no connector {name!r}.{suggestion}",
+        "Add {name!r} to DATA_MIGRATION_CONNECTORS, with its CONNECTOR and HOST.",
+    ),
+    "W102": Text(
+        "It depends on {needed}, which no plan runs with the same connector.",
+        "Name it in the plan as well.",
+    ),
+    "W103": Text(
+        "No plan names the mapping, so it never runs.",
+        "Name it in the mappings of a plan; one that others inherit from needs no objectname.",
+    ),
+    "W104": Text(
+        "{remote!r} goes both ways and has a conversion for {one} alone: what is {other} may not"
+        " be what came.",
+        "Give From() both, pull and push, or a direction.",
+    ),
+    "W105": Text(
+        "sensitive names {name!r}, which is no remote name of a field, so it hides nothing."
+        "{suggestion}",
+        "Write the remote name as it stands in fields.",
+    ),
+    "W106": Text(
+        "{name!r} is no attribute or method of a {kind}, so it has no effect.{suggestion}",
+        "Rename it; a helper of your own is not mistaken for one if its name starts with _.",
+    ),
 }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
 
 from django.conf import settings as django_settings
@@ -36,6 +36,9 @@ def check_settings() -> Iterator[CheckMessage]:
         wanted = ", ".join(f'"{each}"' for each in BACKGROUNDS)
         name = f"{PREFIX}BACKGROUND"
         yield fault("E072", name, name=name, wanted=wanted, value=settings.background)
+    if not isinstance(settings.connectors, (str, Mapping)):
+        name = f"{PREFIX}CONNECTORS"
+        yield fault("E111", name, kind=type(settings.connectors).__name__)
     for name in sorted(name for name in dir(django_settings) if name.startswith(PREFIX)):
         if name not in NAMES:
             close = get_close_matches(name, NAMES, n=1, cutoff=0.8)

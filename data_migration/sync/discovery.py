@@ -156,6 +156,12 @@ def discover() -> Syncs:
         for each in plan.mappings
         if not (isinstance(each, type) and issubclass(each, Mapping))
     ]
+    faults += [
+        f"{app_label}.{mapping.__name__}: fields has to be a dict from remote name to what it is"
+        f" here, got {mapping.fields!r}."
+        for mapping, app_label in apps.items()
+        if not isinstance(mapping.fields, Dict)
+    ]
     if faults:
         raise SpecError("\n".join(faults))
     return Syncs(plans=plans, apps=apps, definitions=()).select()

@@ -183,7 +183,9 @@ def test_several_faults_are_told_at_once() -> None:
 
 def test_every_id_has_a_test() -> None:
     unit = Path(__file__).parents[1]
-    files = [*unit.glob("checks/test_*.py"), *unit.glob("patches/test_*.py")]
+    files = [
+        file for room in ("checks", "patches", "sync") for file in unit.glob(f"{room}/test_*.py")
+    ]
     tests = "".join(file.read_text("utf-8") for file in files)
     named = re.findall(r"^def test_([ew]\d{3})_", tests, re.M)
     assert set(FAULTS) == {number.upper() for number in named}

@@ -77,6 +77,7 @@ SETTINGS: dict[str, tuple[Any, ...]] = {
     "DATA_MIGRATION_LOCK_TIMEOUT": NO_SECONDS,
     "DATA_MIGRATION_SOURCE_TIMEOUT": NO_SECONDS,
     "DATA_MIGRATION_PATCHES_ON_MIGRATE": ("yes", 1, None, [True], 0.5),
+    "DATA_MIGRATION_CONNECTORS": (["atlas"], 7, None, True, {"atlas"}),
     "DATA_MIGRATION_BACKGROUND": ("cron", 5, None, True, ["celery"]),
 }
 

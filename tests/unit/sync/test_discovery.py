@@ -156,6 +156,12 @@ def test_what_is_no_mapping_is_named(new_app: NewApp) -> None:
         discover()
 
 
+def test_fields_that_are_no_dict_are_an_error(new_app: NewApp) -> None:
+    new_app("stock", data_sync_spec=f"{SPEC}\nTags.fields = ['word']\n")
+    with pytest.raises(SpecError, match=r"stock.Tags: fields has to be a dict"):
+        discover()
+
+
 def test_fields_are_resolved_by_the_model() -> None:
     fields = {each.remote: each for each in fields_of(ItemToAtlas)}
     assert fields["group_id"].name == "group"
