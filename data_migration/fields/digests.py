@@ -14,7 +14,7 @@ from .primary_keys import is_in_key
 from .stock import is_foretold
 from .value_digests import LEFT_OUT, UNKNOWN, ways_to_digest
 
-__all__ = ["UNKNOWN", "FieldDigests", "targets_digest", "unpacked"]
+__all__ = ["UNKNOWN", "FieldDigests", "packed_by_name", "targets_digest", "unpacked"]
 
 
 class FieldDigests:
@@ -46,6 +46,7 @@ class FieldDigests:
         self._by_name = {
             f.name: (f.attname, digest) for f, (_, digest) in zip(concrete, ways, strict=True)
         }
+        self._of_column = {f.name: all_ for f, (all_, _) in zip(concrete, ways, strict=True)}
 
     def packed(
         self,
@@ -74,6 +75,10 @@ class FieldDigests:
         """Digests by name in their packed form; one that is not there is unknown."""
         return self._head + pack(self._form, *(known.get(name, UNKNOWN) for name in self.names))
 
+    def of_column(self, name: str, values: Sequence[Any]) -> Iterable[int]:
+        """The digests of one field of many objects, which have these values."""
+        return self._of_column[name](values)
+
     def of(self, name: str, instance: Any) -> int:
         """The digest of one field of ``instance`` as it stands."""
         return self.of_values(name, vars(instance))
@@ -96,6 +101,12 @@ class FieldDigests:
             and written.get(name, UNKNOWN) != UNKNOWN
             and digest(values[attname]) not in (written[name], UNKNOWN)
         }
+
+
+def packed_by_name(known: Mapping[str, int]) -> tuple[int, bytes]:
+    """Digests by name in their packed form, of no more names than these; its layout before it."""
+    layout = crc32(json.dumps(list(known)).encode())
+    return layout, pack("<I", layout) + pack(f"<{len(known)}I", *known.values())
 
 
 def unpacked(packed: bytes, layouts: Mapping[str, Sequence[str]]) -> dict[str, int]:

@@ -18,7 +18,14 @@ from ..outcomes import LinkKind, Unsettled
 from ..tables import Meanwhile, nothing
 from ..utils.chunks import query_chunks
 from ..utils.databases import database_of
-from .statements import RowInsert, delete_by_hash, select_by_hash, values_between, values_by_hash
+from .statements import (
+    RowInsert,
+    delete_by_hash,
+    select_by_hash,
+    select_by_object,
+    values_between,
+    values_by_hash,
+)
 
 _PAGE = 2000
 #: Up to how many times as many links as rows are read where they are next to each other.
@@ -71,6 +78,16 @@ class LinkBook:
             connections[self.database], RowLink, _COLUMNS, [self.state.pk], hashes
         )
         return {link.key_hash: link for link in map(Link._make, rows)}
+
+    def written_of(self, pks: Collection[str]) -> list[tuple[str, bytes]]:
+        """What was last written of these objects, by the text of their primary keys.
+
+        One that several rows became is there several times.
+        """
+        rows = select_by_object(
+            connections[self.database], RowLink, ("object_pk", "written"), [self.state.pk], pks
+        )
+        return [(pk, bytes(written)) for pk, written in rows]
 
     def of_objects(self, pks: Collection[str]) -> dict[str, list[Link]]:
         """The links of these objects, by the text of their primary keys."""

@@ -163,7 +163,7 @@ class RemoteStates:
                 found[pk] = Known(bytes(sent), version)
         return found
 
-    def save(self, known: Mapping[str, Known]) -> None:
+    def remember(self, known: Mapping[str, Known]) -> None:
         """Remember these, in place of what was known of the same objects."""
         self.forget(known)
         rows = [

@@ -119,6 +119,32 @@ def _values(connection: BaseDatabaseWrapper, sql: str, params: list[Any]) -> lis
         return list(cursor.fetchall())
 
 
+def select_by_object(
+    connection: BaseDatabaseWrapper,
+    model: type[Model],
+    columns: Sequence[str],
+    migrations: Sequence[int],
+    pks: Collection[str],
+) -> Iterator[tuple[Any, ...]]:
+    """Some columns of the rows of these objects, by the text of their primary keys."""
+    quoted = connection.ops.quote_name
+    verb = f"SELECT {', '.join(map(quoted, columns))} FROM {quoted(model._meta.db_table)}"
+    among = ", ".join(str(int(each)) for each in migrations)
+    for chunk in chunks(pks, _CHUNK):
+        params: list[Any] = [chunk]
+        if connection.vendor == "postgresql":
+            condition = "= ANY (%s::text[])"
+        elif connection.vendor == "sqlite":
+            condition, params = "IN (SELECT value FROM json_each(%s))", [json.dumps(chunk)]
+        else:
+            condition, params = f"IN ({', '.join(['%s'] * len(chunk))})", chunk
+        yield from _values(
+            connection,
+            f"{verb} WHERE migration_id IN ({among}) AND object_pk {condition}",
+            params,
+        )
+
+
 def delete_by_hash(
     connection: BaseDatabaseWrapper, model: type[Model], migration: int, hashes: Collection[str]
 ) -> None:

@@ -78,12 +78,7 @@ def assemble(
                 links.book,
                 migration.model,
                 run=context.step.run_id,
-                m2m=lambda: sorted(
-                    [
-                        *(each.name for each in transform.relations if each.is_many),
-                        *migration._terms.lists,
-                    ]
-                ),
+                m2m=lambda: sorted(each.name for each in transform.relations if each.is_many),
                 # Of an instance only when its hooks have run.
                 digests_early=not compiled.instances,
                 meanwhile=fetch_ahead,

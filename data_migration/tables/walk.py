@@ -142,9 +142,24 @@ class Walk:
         self, after: Any, upper: Any, size: int, names: Sequence[str]
     ) -> list[tuple[Any, ...]]:
         """The key and some attributes of the next objects behind a key, which are not locked."""
-        rows = self.between(after, upper).select_related(None).prefetch_related(None)
-        found = rows.values_list("pk", *names)
-        return list((found if self._comes_once else found.distinct())[:size])
+        return list(self._values(self.between(after, upper), names)[:size])
+
+    def values_of(self, keys: Sequence[Any], names: Sequence[str]) -> list[tuple[Any, ...]]:
+        """The same of the objects with these keys, as far as they are among the rows."""
+        return list(self._values(self._select(keys), names)) if keys else []
+
+    def objects(self, after: Any, upper: Any, size: int) -> list[Any]:
+        """The next objects behind a key, which are not locked."""
+        rows = self.between(after, upper)
+        return once((rows if self._comes_once else rows.distinct())[:size])
+
+    def objects_of(self, keys: Sequence[Any]) -> list[Any]:
+        """The objects with these keys, not locked, as far as they are among the rows."""
+        return once(self._select(keys)) if keys else []
+
+    def _values(self, rows: QuerySet[Any], names: Sequence[str]) -> QuerySet[Any, Any]:
+        found = rows.select_related(None).prefetch_related(None).values_list("pk", *names)
+        return found if self._comes_once else found.distinct()
 
     def _page(self, rows: QuerySet[Any]) -> Page:
         if not self._wants_objects:

@@ -24,9 +24,10 @@ WRITES = frozenset(
     )
 ) | {"_raw_delete", "_update", "_insert"}
 
-#: Objects of the users' own models, which these modules are there to write.
+#: Objects of the users' own models, which these modules are there to write, and remote rows.
 OWN_OBJECTS = {
     "transform/trees.py": {"draft.instance", "draft.object"},
+    "sync/deletions.py": {"self.connector"},
     "sync/nested.py": {"child"},
     "undo/deletion.py": {"collector"},
     "undo/restoration.py": {"row"},

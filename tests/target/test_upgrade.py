@@ -346,7 +346,7 @@ def test_a_sync_beside_what_was_there_has_memory_and_a_lock_of_its_own(old: Old)
     OutgoingBook(state, database="default").plan(
         [Intent(pk, Action.CREATE, 5)], run=run.pk, former={}
     )
-    RemoteStates(state, database="default").save({pk: Known(b"1234", "v1")})
+    RemoteStates(state, database="default").remember({pk: Known(b"1234", "v1")})
     assert [each.object_pk for each in outgoing(database="default")] == [pk]
     assert Accounts("default").waits("atlas") is None
 

@@ -83,7 +83,7 @@ def test_a_batch_takes_the_same_number_of_queries_whatever_its_size(book: Outgoi
         intents = [Intent(str(n), Action.CREATE, n) for n in range(size)]
         with statements() as seen:
             book.plan(intents, run=1, former={})
-            states.save({str(n): Known(b"1234", "v") for n in range(size)})
+            states.remember({str(n): Known(b"1234", "v") for n in range(size)})
             states.find([str(n) for n in range(size)])
             book.done([str(n) for n in range(size)])
         return len(seen)
@@ -93,8 +93,8 @@ def test_a_batch_takes_the_same_number_of_queries_whatever_its_size(book: Outgoi
 
 def test_what_the_remote_system_has_is_replaced_and_forgotten(book: OutgoingBook) -> None:
     states = RemoteStates(book.state, database="default")
-    states.save({"1": Known(b"\x01\x02", "a"), "2": Known(b"\x03"), "3": Known()})
-    states.save({"1": Known(b"\x05", "b")})
+    states.remember({"1": Known(b"\x01\x02", "a"), "2": Known(b"\x03"), "3": Known()})
+    states.remember({"1": Known(b"\x05", "b")})
 
     assert states.find(["1", "2", "3"]) == {"1": Known(b"\x05", "b"), "2": Known(b"\x03", "")}
     states.forget(["1"])
