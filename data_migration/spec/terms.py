@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
 from ..rows.drafts import Draft
 
@@ -12,10 +12,26 @@ from ..rows.drafts import Draft
 OURS, THEIRS = "ours", "theirs"
 
 
+class IsTheirs(Protocol):
+    """Decides for both sides of what is no field, given digests of them."""
+
+    def __call__(
+        self, draft: Draft, name: str, wanted: Any, stored: Any, *, theirs: int, ours: int
+    ) -> bool:
+        """Whether what is ``stored`` here becomes what is ``wanted`` there."""
+
+
 class Finish(Protocol):
     """What is done when rows are written, before they are remembered, in their transaction."""
 
-    def __call__(self, drafts: list[Draft], *, failed: Collection[str], database: str) -> None:
+    def __call__(
+        self,
+        drafts: list[Draft],
+        *,
+        failed: Collection[str],
+        is_theirs: IsTheirs,
+        database: str,
+    ) -> None:
         """Go on with written drafts; ``failed`` are the hashes of keys with an open failure.
 
         What goes wrong becomes a part of the draft's ``unfinished``.
@@ -30,7 +46,8 @@ class Terms:
     changed here alone stays, and is no conflict. ``deletes``: so are deletions. ``match`` are the
     fields by which a row without a link finds its object, which no other row may have. With
     ``newest``, a column and a field, the later time of the two decides conflicts. ``settle`` says
-    of fields in conflict whose value counts. ``finish`` goes on with written rows.
+    of fields in conflict whose value counts. ``finish`` goes on with written rows; it digests the
+    ``lists`` that go both ways.
     """
 
     two_way: frozenset[str] = frozenset()
@@ -39,3 +56,4 @@ class Terms:
     newest: tuple[str, str] | None = None
     settle: Mapping[str, str] = field(default_factory=dict)
     finish: Finish | None = None
+    lists: tuple[str, ...] = ()

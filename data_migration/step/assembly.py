@@ -78,7 +78,12 @@ def assemble(
                 links.book,
                 migration.model,
                 run=context.step.run_id,
-                m2m=lambda: sorted(each.name for each in transform.relations if each.is_many),
+                m2m=lambda: sorted(
+                    [
+                        *(each.name for each in transform.relations if each.is_many),
+                        *migration._terms.lists,
+                    ]
+                ),
                 # Of an instance only when its hooks have run.
                 digests_early=not compiled.instances,
                 meanwhile=fetch_ahead,

@@ -306,7 +306,12 @@ class LinkMemory:
     def finish(self, drafts: list[Draft], finish: Finish) -> None:
         written = [d for d in drafts if d.error is None and d.resumes is None]
         written = [draft for draft in written if draft.outcome in _WRITTEN]
-        finish(written, failed=self._rerun.failed, database=self._book.database)
+        finish(
+            written,
+            failed=self._rerun.failed,
+            is_theirs=self._conflicts.is_theirs,
+            database=self._book.database,
+        )
 
     def reserve(self, drafts: Iterable[Draft]) -> None:
         self._reserved.update(draft.identity.hash for draft in drafts)

@@ -104,7 +104,8 @@ class Recorder:
         messages = self._ledger.messages_for(self._step)
         before = messages.undecided_before.get(draft.identity.hash, {})
         names = {note.column for note in draft.undecided}
-        compared = {*draft.m2m, *(self._fields.get(name, name) for name in draft.values)}
+        given = (self._fields.get(name, name) for name in draft.values)
+        compared = {*draft.m2m, *draft.agreed, *given}
         messages.decided(draft.identity.hash, (before.keys() & compared) - names)
         for note in draft.undecided:
             if before.get(note.column) == value_text(note.value):

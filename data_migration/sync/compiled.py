@@ -135,6 +135,7 @@ def _terms(
         newest=(CHANGED, here) if here else None,
         settle=settle,
         finish=finishing if finishing else None,
+        lists=tuple(each.name for each in finishing.lists if each.is_two_way),
     )
 
 

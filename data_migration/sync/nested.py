@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Mapping as Dict
 from typing import Any
+from zlib import crc32
 
 from django.db import transaction
 from django.db.models import Model
 
 from ..exceptions import RowFailure, RowSkipped, SpecError
 from ..fields.changes import changed_fields
+from ..fields.digests import FieldDigests
 from ..fields.lookup import stored_values
 from ..ledger import LinkLookup
 from ..outcomes import Outcome
@@ -18,6 +21,7 @@ from ..rows.drafts import Draft, Note
 from ..spec.columns import Column
 from ..spec.hooks import Hooks
 from ..spec.migration import Migration
+from ..spec.terms import IsTheirs
 from ..transform.legacy_targets import Linked
 from ..transform.relations import resolve
 from ..transform.values import Transform
@@ -46,23 +50,30 @@ class Finishing:
     ) -> None:
         mapping = definition.mapping
         self._model: Any = mapping.model
-        self._lists = [
+        self.lists = [
             NestedList(field, definition, syncs) for field in fields if field.nested is not None
         ]
         own = mapping.post_process is not Mapping.post_process
         self._post_process = mapping().post_process if own else None
 
     def __bool__(self) -> bool:
-        return bool(self._lists or self._post_process)
+        return bool(self.lists or self._post_process)
 
     @property
     def wants_documents(self) -> bool:
         """Whether the rows themselves are needed."""
         return self._post_process is not None
 
-    def __call__(self, drafts: list[Draft], *, failed: Collection[str], database: str) -> None:
-        for each in self._lists:
-            each.write(drafts, database=database)
+    def __call__(
+        self,
+        drafts: list[Draft],
+        *,
+        failed: Collection[str],
+        is_theirs: IsTheirs,
+        database: str,
+    ) -> None:
+        for each in self.lists:
+            each.write(drafts, is_theirs=is_theirs, database=database)
         if self._post_process is None:
             return
         due = [
@@ -89,13 +100,17 @@ class NestedList:
 
     A row is the child whose field has its ``remote_key``, where the mapping of the list has that
     among its fields; without it the rows are compared with the children in their order.
+
+    A list that goes both ways and replaces is merged as a field is, as a whole: what was changed
+    here alone stays. ``name`` stands for it in the ledger.
     """
 
     def __init__(self, field: RemoteField, definition: Definition, syncs: Syncs) -> None:
         assert field.nested is not None
         self._remote = field.remote
-        self._column = list_column(field)
+        self.name = list_column(field)
         self._mode = field.nested.mode
+        self.is_two_way = field.pushes and self._mode == REPLACE
         self._mapping: type[Mapping] = field.nested.mapping
         self._model: Any = self._mapping.model
         self._parent = parent_of(definition.mapping, field.remote, field.nested)
@@ -106,13 +121,14 @@ class NestedList:
         keys = [each.name for each in self._fields if each.remote == self._mapping.remote_key]
         self._key = keys[0] if keys else ""
 
-    def write(self, drafts: Iterable[Draft], *, database: str) -> None:
+    def write(self, drafts: Iterable[Draft], *, is_theirs: IsTheirs, database: str) -> None:
         """Make the children of the drafts' objects what their lists say."""
-        drafts = [draft for draft in drafts if self._column in draft.row]
+        drafts = [draft for draft in drafts if self.name in draft.row]
         if not drafts:
             return
         rows = self._children_of(drafts, database)
         target = self._parent.target_field.attname
+        digests = FieldDigests(self._model, database=database)
         owners = {draft: self._value_of(draft, target, database) for draft in drafts}
         stored: dict[Any, list[Any]] = defaultdict(list)
         children = self._model._base_manager.using(database).order_by("pk")
@@ -122,21 +138,64 @@ class NestedList:
         for draft in drafts:
             if draft not in rows:
                 continue  # it was told why
-            if not (rows[draft] or stored[owners[draft]]):
-                continue  # most rows pay for no savepoint
-            try:
-                with transaction.atomic(using=database):
-                    is_touched = self._merge(
-                        owners[draft], stored[owners[draft]], rows[draft], database
-                    )
-            except Exception as error:
-                column, value = getattr(error, "column", ""), getattr(error, "value", None)
-                where = f"{self._remote}.{column}" if column else self._remote
-                said = error.cause if isinstance(error, RowFailure) else _said(error)
-                _note(draft, where, value, f"its list is not written: {said}", error, database)
+            children = stored[owners[draft]]
+            if self._stays(draft, rows[draft], children, digests, is_theirs):
                 continue
-            if is_touched and draft.outcome == Outcome.UNCHANGED:
-                draft.outcome = Outcome.UPDATED
+            is_empty = not (rows[draft] or children)  # so are most, which pay for no savepoint
+            is_done = is_empty or self._is_written(
+                draft, owners[draft], children, rows[draft], database
+            )
+            if is_done and self.is_two_way:
+                agreed = self._digest(map(_values, rows[draft]), digests)
+                draft.agreed = {**draft.agreed, self.name: agreed}
+
+    def _is_written(
+        self, draft: Draft, owner: Any, children: list[Any], rows: list[Draft], database: str
+    ) -> bool:
+        """Whether the list of a draft could be written; the draft takes note why not."""
+        try:
+            with transaction.atomic(using=database):
+                is_touched = self._merge(owner, children, rows, database)
+        except Exception as error:
+            column, value = getattr(error, "column", ""), getattr(error, "value", None)
+            where = f"{self._remote}.{column}" if column else self._remote
+            said = error.cause if isinstance(error, RowFailure) else _said(error)
+            _note(draft, where, value, f"its list is not written: {said}", error, database)
+            return False
+        if is_touched and draft.outcome == Outcome.UNCHANGED:
+            draft.outcome = Outcome.UPDATED
+        return True
+
+    def _stays(
+        self,
+        draft: Draft,
+        rows: list[Draft],
+        children: list[Any],
+        digests: FieldDigests,
+        is_theirs: IsTheirs,
+    ) -> bool:
+        """Whether the list was changed here and not there, or counts as it is here."""
+        if draft.existing is None or not self.is_two_way:
+            return False
+        if any(row.error is not None for row in rows):
+            return False  # writing tells
+        names = [field.name for field in self._fields]
+        return not is_theirs(
+            draft,
+            self.name,
+            [{name: row.values.get(name) for name in names} for row in rows],
+            [{name: getattr(child, name, None) for name in names} for child in children],
+            theirs=self._digest(map(_values, rows), digests),
+            ours=self._digest(map(vars, children), digests),
+        )
+
+    def _digest(self, objects: Iterable[Dict[str, Any]], digests: FieldDigests) -> int:
+        """Four bytes for objects with these values by attribute; never that of no list."""
+        names = [field.name for field in self._fields if field.name in digests.names]
+        found = [[digests.of_values(name, values) for name in names] for values in objects]
+        if self._key:
+            found.sort()  # the key tells them apart, whatever their order is
+        return crc32(repr(found).encode()) or 1
 
     def _value_of(self, draft: Draft, attname: str, database: str) -> Any:
         if attname == self._parent.related_model._meta.pk.attname:
@@ -149,7 +208,7 @@ class NestedList:
         listed: dict[Draft, list[Draft]] = {}
         documents: list[tuple[Draft, Any]] = []
         for draft in drafts:
-            value = draft.row[self._column]
+            value = draft.row[self.name]
             if value is not None and not isinstance(value, (list, tuple)):
                 cause = f"its list is not written: it is no list, but a {type(value).__name__}"
                 _note(draft, self._remote, value, cause, None, database)
@@ -277,6 +336,11 @@ def parent_of(mapping: type[Mapping], remote: str, nested: Nested) -> Any:
         f"{named} to {parent._meta.label}, and has {several}. Name it:"
         f' Nested({nested.mapping.__name__}, parent="...").'
     )
+
+
+def _values(row: Draft) -> Dict[str, Any]:
+    """The values of a row by attribute, which it may have by the names of fields."""
+    return row.values if row.object is None else {**vars(row.object), **row.values}
 
 
 def _has(child: Any, row: Draft) -> bool:

@@ -89,6 +89,23 @@ class Conflicts:
             before=before,
         )
 
+    def is_theirs(
+        self, draft: Draft, name: str, wanted: Any, stored: Any, *, theirs: int, ours: int
+    ) -> bool:
+        """Whether what is ``stored`` here of a list becomes what is ``wanted`` there."""
+        written = {} if draft.link is None else self._written(draft.link)
+        ancestor = written.get(name, UNKNOWN)
+        return theirs == ours or self._merged(
+            draft,
+            name,
+            wanted,
+            stored,
+            theirs=theirs,
+            ours=ours,
+            ancestor=ancestor,
+            before=vars(draft.existing),
+        )
+
     def _merged(
         self,
         draft: Draft,

@@ -262,6 +262,48 @@ def test_a_list_that_cannot_be_written_leaves_the_row_written_and_is_tried_again
     assert Line.objects.count() == 4
 
 
+def test_a_list_that_was_changed_here_alone_stays() -> None:
+    remote().put("Item", anvil(lines=two_lines()))
+    pull_items()
+    Line.objects.filter(position=2).update(text="ours")
+    Line.objects.create(item=Item.objects.get(), position=3, text="ours as well")
+    remote().put("Item", {"id": 1, "name": "theirs"})
+    result = pull_items()
+    item = Item.objects.get()
+    assert item.item_name == "theirs"
+    assert lines(item) == [(1, "one"), (2, "ours"), (3, "ours as well")]
+    assert (result.counts, result.said) == ({"updated": 1}, [])
+
+
+def test_a_list_that_was_empty_on_both_sides_may_begin_here() -> None:
+    remote().put("Item", anvil())
+    pull_items()
+    Line.objects.create(item=Item.objects.get(), position=1, text="ours")
+    remote().put("Item", {"id": 1, "name": "theirs"})
+    pull_items()
+    assert lines(Item.objects.get()) == [(1, "ours")]
+
+
+@pytest.mark.parametrize(
+    ("policy", "expected"), [("keep", "ours"), ("overwrite", "theirs"), ("report", "ours")]
+)
+def test_a_list_that_was_changed_on_both_sides_is_a_conflict(policy: str, expected: str) -> None:
+    nesting = mapping(ItemToAtlas, on_conflict=policy)
+    remote().put("Item", anvil(lines=two_lines()))
+    pull_items(nesting)
+    Line.objects.filter(position=1).update(text="ours")
+    remote().put("Item", {"id": 1, "lines": two_lines("theirs")})
+    result = pull_items(nesting)
+    assert [(kind, column) for kind, _, column, _ in result.said] == [("conflict", "list lines")]
+    assert lines(Item.objects.get()) == [(1, expected), (2, "two")]
+    assert len(undecided()) == (policy == "report")
+    assert pull_items(nesting).said == []
+    if policy == "report":
+        pull_items(nesting, settle={"list lines": "theirs"})
+        assert lines(Item.objects.get()) == [(1, "theirs"), (2, "two")]
+        assert undecided() == []
+
+
 calls: list[tuple[str, Any, bool]] = []
 
 
