@@ -34,14 +34,14 @@ class Pull(Migration):
 
 
 def steps(
-    connector: Connector,
+    connector: Connector | None,
     account: str,
     syncs: Syncs,
     settle: Dict[str, str] = _NO_SETTLING,
 ) -> list[PlanStep]:
     """The pulls of one account that are chosen, compiled, in the order in which they run.
 
-    ``settle`` as for :func:`compiled`.
+    ``connector`` and ``settle`` as for :func:`compiled`.
     """
     chosen = [each for each in syncs.of(account) if each.pulls]
     return [
@@ -64,12 +64,13 @@ def steps(
 
 def compiled(
     definition: Definition,
-    connector: Connector,
+    connector: Connector | None,
     syncs: Syncs,
     settle: Dict[str, str] = _NO_SETTLING,
 ) -> type[Migration]:
     """The migration that a pull of the mapping is, named like its label.
 
+    ``connector`` is None where nothing will be read, as for a rollback.
     ``settle`` says of fields in conflict whose value counts: ``"ours"`` or ``"theirs"``. Raises
     :exc:`SpecError` for a mapping that cannot be pulled.
     """
@@ -85,6 +86,7 @@ def compiled(
     )
 
     def feed(label: str, meanwhile: Callable[[], object]) -> Feed:
+        assert connector is not None, "without a connector nothing is read"
         return PageFeed(
             label,
             columns=flatten.columns,

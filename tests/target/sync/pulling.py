@@ -16,6 +16,7 @@ from data_migration.sync import Mapping
 from data_migration.sync.compiled import steps
 from data_migration.sync.definition import Definition
 from data_migration.sync.discovery import Syncs, discover
+from data_migration.undo import Rollback, Selection, roll_back
 from tests.apps.exchange.data_sync_spec import GroupToAtlas, ItemToAtlas, TagToAtlas
 from tests.support.memory_remote import MemoryRemote, Remote, remote_of
 
@@ -72,6 +73,15 @@ def pull(
 def pull_items(base: type[Mapping] = ItemToAtlas, **options: Any) -> Pulled:
     """Groups and tags before them; what became of the items."""
     return pull(GroupToAtlas, TagToAtlas, base, **options)[-1]
+
+
+def undo(base: type[Mapping] = ItemToAtlas, *, force: bool = False) -> Rollback:
+    """Roll back everything that pulls of the mapping did."""
+    found = discover()
+    definition = Definition(app_label="exchange", mapping=base, connector="atlas")
+    syncs = Syncs(plans={}, apps={**found.apps, base: "exchange"}, definitions=(definition,))
+    plan = Steps(tuple(steps(None, "atlas", syncs)))
+    return roll_back(Selection(labels=(definition.label,)), plan, Ledger("default"), force=force)
 
 
 def undecided(name: str = "ItemToAtlas") -> list[dict[str, str]]:

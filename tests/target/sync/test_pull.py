@@ -9,12 +9,13 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
+from data_migration.exceptions import LedgerError
 from data_migration.sync import Const, From, Mapping, Nested, is_a
 from tests.apps.exchange.data_sync_spec import GroupToAtlas, ItemToAtlas, LineToAtlas, TagToAtlas
 from tests.apps.exchange.models import Item, ItemGroup, Line, Tag
 from tests.support.memory_remote import ListOnly
 
-from .pulling import mapping, pull, pull_items, remote, undecided
+from .pulling import mapping, pull, pull_items, remote, undecided, undo
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("empty_remotes")]
 
@@ -302,6 +303,26 @@ def test_a_list_that_was_changed_on_both_sides_is_a_conflict(policy: str, expect
         pull_items(nesting, settle={"list lines": "theirs"})
         assert lines(Item.objects.get()) == [(1, "theirs"), (2, "two")]
         assert undecided() == []
+
+
+def test_a_pull_is_rolled_back_to_what_was_there_before() -> None:
+    mine = Item.objects.create(sku="S1", item_name="before", note="before")
+    matching = mapping(ItemToAtlas, match=("sku",), on_conflict="overwrite")
+    remote().put("Item", anvil())
+    remote().put("Item", anvil(id=2, sku="S2"))
+    pull_items(matching)
+    assert Item.objects.get(pk=mine.pk).item_name == "Anvil"
+    undo(matching)
+    assert list(Item.objects.values_list("pk", "item_name")) == [(mine.pk, "before")]
+
+
+def test_a_rollback_takes_nested_objects_along_only_when_it_is_forced() -> None:
+    remote().put("Item", anvil(lines=two_lines()))
+    pull_items()
+    with pytest.raises(LedgerError, match=r"exchange.Line \d+ refers to it \(item\)"):
+        undo()
+    undo(force=True)
+    assert (Item.objects.count(), Line.objects.count()) == (0, 0)
 
 
 calls: list[tuple[str, Any, bool]] = []
