@@ -109,11 +109,7 @@ def compiled(
         "removed": mapping.removed,
         "removed_limit": mapping.removed_limit,
         "deleted": str(_DELETED.get(policy, Deleted.REPORT)),
-        "sensitive_columns": tuple(
-            field.name or list_column(field)
-            for field in fields
-            if field.remote in mapping.sensitive
-        ),
+        "sensitive_columns": tuple(_sensitive(mapping, fields, flatten.columns)),
         "_feed": staticmethod(feed),
         "_terms": _terms(definition, fields, settle, finishing),
     }
@@ -153,6 +149,20 @@ def _described(
     for name in (KEY, CHANGED, DOCUMENT):
         if name in columns:
             yield name, Column(exclude=True)
+
+
+def _sensitive(
+    mapping: type[Mapping], fields: Sequence[RemoteField], columns: Sequence[str]
+) -> Iterator[str]:
+    """The columns whose values no message shows; a row as a whole has such values in it."""
+    hides_within = False
+    for field in fields:
+        nested = field.nested and field.nested.mapping.sensitive
+        if field.remote in mapping.sensitive or nested:
+            yield field.name or list_column(field)
+        hides_within = hides_within or bool(nested)
+    if DOCUMENT in columns and (mapping.sensitive or hides_within):
+        yield DOCUMENT
 
 
 def _pages(

@@ -9,6 +9,7 @@ from typing import Any
 
 from ..exceptions import ConversionError, RowFailure, RowSkipped
 from ..sources.rows import Rows, TupleRows
+from ..utils.masking import MASK
 from ..utils.wording import words
 from .fields import RemoteField
 from .mapping import Mapping
@@ -50,6 +51,7 @@ class Flattening:
         self._deep = [(place, path[1:]) for place, path in enumerate(self._paths) if path[1:]]
         self._converts = [(place, each) for place, each in enumerate(converts) if each is not None]
         self.asked = tuple(dict.fromkeys(path[0] for path in self._paths))
+        self._sensitive = frozenset(mapping.sensitive)
         own = mapping.pre_process is not Mapping.pre_process
         self._pre_process = mapping().pre_process if own else None
 
@@ -96,7 +98,10 @@ class Flattening:
                 except KeyError:
                     continue
                 except TypeError:
-                    faults.setdefault(place, _no_object(name, path, document))
+                    fault = _no_object(name, path, document)
+                    if name in self._sensitive:
+                        fault.value = MASK
+                    faults.setdefault(place, fault)
             for number, convert in self._converts:
                 column = self.columns[number]
                 if column in row and place not in faults:
@@ -131,10 +136,13 @@ class Flattening:
         try:
             return convert(value)
         except Exception as error:
-            cause = f"its conversion (pull) raises {type(error).__name__}: {words(error)}"
-            if isinstance(error, RowFailure):
-                cause = error.cause
-            failure = ConversionError(cause, column=self._names[place], value=value)
+            name = self._names[place]
+            cause = f"its conversion (pull) raises {type(error).__name__}"
+            if name in self._sensitive:
+                faults[row] = ConversionError(cause, column=name, value=MASK)
+                return value  # what it says may have the value in it
+            cause = error.cause if isinstance(error, RowFailure) else f"{cause}: {words(error)}"
+            failure = ConversionError(cause, column=name, value=value)
             failure.__cause__ = error
             faults[row] = failure
             return value

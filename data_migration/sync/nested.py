@@ -26,6 +26,7 @@ from ..transform.legacy_targets import Linked
 from ..transform.relations import resolve
 from ..transform.values import Transform
 from ..utils.databases import database_of
+from ..utils.masking import MASK
 from ..utils.wording import words
 from ..writers.changes import apply_to_existing
 from .definition import Definition
@@ -110,6 +111,9 @@ class NestedList:
         self._remote = field.remote
         self.name = list_column(field)
         self._mode = field.nested.mode
+        self._is_hidden = bool(
+            field.remote in definition.mapping.sensitive or field.nested.mapping.sensitive
+        )
         self.is_two_way = field.pushes and self._mode == REPLACE
         self._mapping: type[Mapping] = field.nested.mapping
         self._model: Any = self._mapping.model
@@ -160,6 +164,8 @@ class NestedList:
             column, value = getattr(error, "column", ""), getattr(error, "value", None)
             where = f"{self._remote}.{column}" if column else self._remote
             said = error.cause if isinstance(error, RowFailure) else _said(error)
+            if self._is_hidden:  # what is said may have a value in it
+                said, value = type(error).__name__, MASK
             _note(draft, where, value, f"its list is not written: {said}", error, database)
             return False
         if is_touched and draft.outcome == Outcome.UNCHANGED:
@@ -211,7 +217,8 @@ class NestedList:
             value = draft.row[self.name]
             if value is not None and not isinstance(value, (list, tuple)):
                 cause = f"its list is not written: it is no list, but a {type(value).__name__}"
-                _note(draft, self._remote, value, cause, None, database)
+                shown = MASK if self._is_hidden else value
+                _note(draft, self._remote, shown, cause, None, database)
                 continue
             listed[draft] = []
             documents += [(draft, each) for each in value or ()]

@@ -325,6 +325,52 @@ def test_a_rollback_takes_nested_objects_along_only_when_it_is_forced() -> None:
     assert (Item.objects.count(), Line.objects.count()) == (0, 0)
 
 
+class SecretLines(LineToAtlas):
+    sensitive = ("text",)
+
+
+class Secretive(Mapping):
+    objectname, model, on_conflict = "Item", Item, "report"
+    sensitive = ("rate", "address.city", "name")
+    fields = {
+        "name": "item_name",
+        "rate": From("price", pull=int, push=str),
+        "address.city": "city",
+        "lines": Nested(SecretLines),
+    }
+
+    def post_process(self, *, local: Any, remote: Any, created: bool) -> None: ...
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"rate": "hush hush"},
+        {"address": "hush hush"},
+        {"lines": [{"no": "hush hush", "text": "", "group_id": None}]},
+        {"lines": [{"no": 1, "text": "hush hush" * 50, "group_id": None}]},
+        {"lines": "hush hush"},
+        {"name": "hush hush" * 50},
+    ],
+)
+def test_what_is_sensitive_is_in_no_message(values: dict[str, Any], capsys: Any) -> None:
+    remote().put("Item", anvil(**{"rate": 1, **values}))
+    messages = pull(Secretive)[0].messages
+    told = [(each.cause, each.value) for each in messages]
+    assert "hush" not in f"{told} {capsys.readouterr()}"
+
+
+def test_what_is_sensitive_is_in_no_conflict() -> None:
+    remote().put("Item", anvil(rate=1, lines=two_lines()))
+    pull(Secretive)
+    Item.objects.update(item_name="hush ours")
+    Line.objects.update(text="hush ours")
+    remote().put("Item", {"id": 1, "name": "hush theirs", "lines": two_lines("hush theirs")})
+    messages = pull(Secretive)[0].messages
+    assert [each.column for each in messages] == ["item_name", "list lines"]
+    assert "hush" not in f"{[(each.cause, each.value) for each in messages]}"
+
+
 calls: list[tuple[str, Any, bool]] = []
 
 
