@@ -51,6 +51,8 @@ from .connector import Connector
 from .definition import Definition
 from .deletions import Deletions
 from .discovery import Syncs
+from .fields import RemoteField
+from .flattening import list_column
 from .mapping import Mapping as Spec
 from .merge import Merge
 from .options import SyncOptions
@@ -353,7 +355,7 @@ class PushStep:
             if change.link is None or change.link.key_hash not in waiting:
                 continue
             names = waiting[change.link.key_hash]
-            change.fields = tuple(each for each in change.fields if each.name not in names)
+            change.fields = tuple(each for each in change.fields if _name_here(each) not in names)
             heads = {each.path[0] for each in change.fields}
             change.values = {n: value for n, value in change.values.items() if n in heads}
 
@@ -761,6 +763,11 @@ def _intent(change: Change) -> Intent:
 
 def _failure(change: Change, error: Exception) -> Result:
     return Result(change=change, outcome=Outcome.FAILED, error=error)
+
+
+def _name_here(field: RemoteField) -> str:
+    """What a field is called where its conflicts are told."""
+    return list_column(field) if field.nested is not None else field.name
 
 
 def _hash(pk: Any) -> str:
