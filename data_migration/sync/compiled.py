@@ -10,7 +10,7 @@ from typing import Any
 from ..outcomes import Deleted, OnConflict, Removed
 from ..plan.graph import PlanStep
 from ..sources.feed import Feed
-from ..sources.pages import Page
+from ..sources.pages import Page, gathered
 from ..sources.remote import PageFeed
 from ..spec.columns import Column
 from ..spec.migration import Migration
@@ -169,9 +169,10 @@ def _pages(
     mapping: type[Mapping], connector: Connector, asked: Sequence[str], since: Any, size: int
 ) -> Iterator[Page]:
     names = [*asked, *([mapping.changed.split(".")[0]] if mapping.changed else ())]
-    return connector.pages(
+    pages = connector.pages(
         mapping.objectname,
         since=since,
         fields=tuple(dict.fromkeys(names)),
         size=mapping.page_size,
     )
+    return gathered(pages, size)
