@@ -6,11 +6,12 @@ from collections.abc import Collection
 from typing import Any
 
 from ..models import BeforeImage, RowLink, RunStep
+from ..outcomes import MessageKind
 from ..utils.chunks import chunks
 from .deferrals import Deferral, DeferralBook
 from .images import Image, Images, merged
 from .links import LinkBook
-from .messages import open_failures
+from .messages import open_messages
 from .states import forget_spec, read_again
 
 _CHUNK = 500
@@ -20,6 +21,14 @@ def forget_deleted(book: LinkBook, hashes: Collection[str]) -> None:
     """Forget rows whose objects a run deleted; their images stay, to bring them back."""
     book.forget(hashes)
     DeferralBook(book.state, database=book.database).forget(hashes)
+    _close_conflicts(book, hashes)
+
+
+def _close_conflicts(book: LinkBook, hashes: Collection[str]) -> None:
+    """Of objects that are gone, or are what they were, no field waits for a person."""
+    rows = open_messages(book.database).filter(migration=book.state, kind=MessageKind.CONFLICT)
+    for keys in chunks(sorted(hashes), _CHUNK):
+        rows.filter(key_hash__in=keys).update(is_open=False)
 
 
 def forget_undone(
@@ -43,7 +52,7 @@ def forget_undone(
         for keys in chunks(sorted(hashes), _CHUNK):
             _forget_some(book, images, keys, run)
     if book.is_empty():
-        open_failures(book.database).filter(migration=book.state).update(is_open=False)
+        open_messages(book.database).filter(migration=book.state).update(is_open=False)
         forget_spec(book.state, database=book.database)
     steps = RunStep.objects.using(book.database).filter(run=run, started_at__isnull=False)
     if run is None or steps.filter(migration=book.state.label).exists():
@@ -58,6 +67,7 @@ def _forget_some(book: LinkBook, images: Images, keys: list[str], run: int | Non
         if image.link is not None and image.link.run != run:
             former.append(image)
     book.forget(keys)
+    _close_conflicts(book, keys)
     book.add([image.link for image in former if image.link is not None])
     _rows(BeforeImage, book).filter(key_hash__in=keys, **conditions).delete()
     deferrals = DeferralBook(book.state, database=book.database)

@@ -196,6 +196,12 @@ def value_text(value: Any) -> str:
     return without_configured(shown(value))
 
 
+def open_messages(database: str) -> QuerySet[RowError]:
+    """What somebody has still to do something about: failures, and conflicts that wait."""
+    kinds = (MessageKind.FAILURE, MessageKind.CONFLICT)
+    return RowError.objects.using(database).filter(kind__in=kinds, is_open=True)
+
+
 def open_failures(database: str) -> QuerySet[RowError]:
     """The failures that are still to be mended."""
     return RowError.objects.using(database).filter(kind=MessageKind.FAILURE, is_open=True)

@@ -12,7 +12,7 @@ from ..models import BeforeImage, MigrationState, PatchRecord, RowError, RowLink
 from ..outcomes import LinkKind, PatchState, RunStatus
 from ..utils.chunks import chunks
 from ..utils.sessions import writing
-from .messages import open_failures
+from .messages import open_messages
 from .runs import Ledger
 from .states import not_of_migrations
 
@@ -30,13 +30,13 @@ class Pruned(NamedTuple):
 def prune(before: datetime, *, database: str) -> Pruned:
     """Delete the runs that ended before that moment.
 
-    Kept are the run of each migration that tells its state, runs with failures that are still
-    open, runs with ranges in which a patch goes on, runs whose part in a patch can be rolled
-    back, links, and the before-images that a rollback of a whole migration needs: those of
+    Kept are the run of each migration that tells its state, runs with failures or conflicts that
+    are still open, runs with ranges in which a patch goes on, runs whose part in a patch can be
+    rolled back, links, and the before-images that a rollback of a whole migration needs: those of
     objects that were there before it.
     """
     with writing(database), transaction.atomic(using=database):
-        waiting = open_failures(database).filter(step__run=OuterRef("pk"))
+        waiting = open_messages(database).filter(step__run=OuterRef("pk"))
         telling = {step.run_id for step in Ledger(database).states().values()}
         old = Run.objects.using(database).filter(~Exists(waiting), finished_at__lt=before)
         old = old.exclude(status=RunStatus.RUNNING).exclude(pk__in=telling)

@@ -6,17 +6,20 @@ import datetime as dt
 from typing import Any
 
 import pytest
+from django.utils import timezone
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from data_migration.fields.digests import FieldDigests
 from data_migration.ledger.messages import open_conflicts
+from data_migration.ledger.pruning import prune
 from data_migration.migration import Migration
 from data_migration.models import MigrationState
 from data_migration.spec.columns import Column
 from data_migration.spec.terms import Terms
 from tests.apps.exchange.models import Item
 from tests.support.engine import Result, book_of, links_of, migrate, state_of
+from tests.support.undoing import undo
 
 pytestmark = pytest.mark.django_db
 
@@ -179,6 +182,21 @@ def test_a_field_that_is_absent_from_the_row_stays_in_conflict() -> None:
     del without["note"]
     migrate(cls, [without])
     assert open_of(cls) == [{"note": "'r'"}]
+
+
+def test_what_waits_for_a_person_outlives_the_pruning_of_its_run() -> None:
+    cls = mapping("report")
+    conflict(cls)
+    migrate(cls, [row(note="r", item_name="again")])
+    prune(timezone.now() + dt.timedelta(days=1), database="default")
+    assert open_of(cls) == [{"note": "'r'"}]
+
+
+def test_a_rollback_leaves_no_conflict_that_waits() -> None:
+    cls = mapping("report")
+    conflict(cls)
+    undo(cls, force=True)
+    assert open_of(cls) == []
 
 
 def test_an_object_that_is_adopted_takes_what_it_lacks_and_keeps_what_it_has() -> None:
