@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
+from django.db import connections
 from django.utils import timezone
 
 from .. import signals
@@ -699,6 +700,17 @@ class PushStep:
     # ------------------------------------------------------------------ a rehearsal
 
     def _rehearse(self, changes: Sequence[Change]) -> None:
+        """Count what would be sent.
+
+        What would be created is linked until all is rolled back: other objects may refer to it.
+        """
+        results = [
+            Result(change=change, key=f"new {change.object_pk}", recorded=change.fields)
+            for change in changes
+            if change.link is None
+        ]
+        if connections[self._database].in_atomic_block:
+            self._links.add([self._link(result) for result in results])
         for change in changes:
             is_new = change.link is None
             self._count(Outcome.CREATED if is_new else Outcome.UPDATED, [change.object_pk])

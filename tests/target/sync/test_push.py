@@ -219,6 +219,18 @@ def test_a_rehearsal_sends_nothing_and_tells_what_it_would(items: list[Item]) ->
         read_only(MemoryRemote({"HOST": "atlas"})).delete("Item", 1)
 
 
+def test_a_rehearsal_knows_what_it_would_have_created() -> None:
+    child = ItemGroup.objects.create(name="child")
+    child.parent = parent = ItemGroup.objects.create(name="parent")
+    child.save()
+
+    done = push(GroupToAtlas, mode=Mode.REHEARSAL)
+
+    assert done.counts == {"created": 2}
+    assert [each.changes["parent_id"][1] for each in done.diffs] == [None, f"new {parent.pk}"]
+    assert (remote().rows("Group"), linked("GroupToAtlas")) == ([], {})
+
+
 def test_an_object_that_left_the_queryset_is_no_deletion(items: list[Item]) -> None:
     base = mapping(ItemToAtlas, deleted="delete", deleted_limit=100)
     push(base)
