@@ -5,16 +5,23 @@ from __future__ import annotations
 import uuid
 from collections.abc import Collection, Iterator, Mapping
 from datetime import datetime
+from functools import cached_property
 from typing import Any, NamedTuple
 
+from django.db import connections
 from django.utils import timezone
 
 from ..models import MigrationState, Outgoing, RemoteAccount, RemoteState
 from ..outcomes import Action, OutgoingState
 from ..utils.chunks import query_chunks
+from .statements import RowInsert
 
 _PAGE = 1000
 _CAUSE = 1000
+_COLUMNS = (
+    *("idempotency_key", "object_pk", "action", "key", "digest", "state", "attempts"),
+    *("planned_at", "sent_at", "next_try", "cause", "run"),
+)
 
 
 class Intent(NamedTuple):
@@ -85,11 +92,11 @@ class OutgoingBook:
             Outgoing(
                 mapping=self.state,
                 object_pk=each.object_pk,
-                action=each.action,
+                action=each.action.value,
                 key=each.key,
                 idempotency_key=each.idempotency_key or uuid.uuid4(),
                 digest=each.digest,
-                state=OutgoingState.SENT if is_sent else OutgoingState.PLANNED,
+                state=(OutgoingState.SENT if is_sent else OutgoingState.PLANNED).value,
                 attempts=before.attempts + is_sent if before else int(is_sent),
                 # The remote system counts from when it saw the key for the first time.
                 planned_at=before.planned_at if before and each.idempotency_key else now,
@@ -99,8 +106,18 @@ class OutgoingBook:
             for each in intents
             for before in [former.get(each.object_pk)]
         ]
-        Outgoing.objects.using(self.database).bulk_create(rows, batch_size=_PAGE)
+        self._insert(
+            self.state.pk,
+            [
+                (row.idempotency_key.hex, *(getattr(row, name) for name in _COLUMNS[1:]))
+                for row in rows
+            ],
+        )
         return {row.object_pk: row for row in rows}
+
+    @cached_property
+    def _insert(self) -> RowInsert:
+        return RowInsert(connections[self.database], Outgoing, _COLUMNS, owner="mapping")
 
     def done(self, pks: Collection[str]) -> None:
         """Nothing is on its way any more of these objects."""
@@ -166,12 +183,13 @@ class RemoteStates:
     def remember(self, known: Mapping[str, Known]) -> None:
         """Remember these, in place of what was known of the same objects."""
         self.forget(known)
-        rows = [
-            RemoteState(mapping=self.state, object_pk=pk, sent=each.sent, version=each.version)
-            for pk, each in known.items()
-            if each.sent or each.version
-        ]
-        RemoteState.objects.using(self.database).bulk_create(rows, batch_size=_PAGE)
+        told = [(pk, *each) for pk, each in known.items() if each.sent or each.version]
+        self._insert(self.state.pk, told)
+
+    @cached_property
+    def _insert(self) -> RowInsert:
+        columns = ("object_pk", "sent", "version")
+        return RowInsert(connections[self.database], RemoteState, columns, owner="mapping")
 
     def forget(self, pks: Collection[str]) -> None:
         """The remote system is known to have nothing of these objects."""

@@ -22,18 +22,23 @@ _CHUNK = 10_000
 
 
 class RowInsert:
-    """Inserts rows of ``columns`` that belong to a migration.
+    """Inserts rows of ``columns`` that belong to a migration, by the field ``owner``.
 
     Hashes in hexadecimal digits, JSON as text. Made once for many batches.
     """
 
     def __init__(
-        self, connection: BaseDatabaseWrapper, model: type[Model], columns: Sequence[str]
+        self,
+        connection: BaseDatabaseWrapper,
+        model: type[Model],
+        columns: Sequence[str],
+        *,
+        owner: str = "migration",
     ) -> None:
         fields = [model._meta.get_field(name) for name in columns]
         self._insert = TableInsert(
             model,
-            [model._meta.get_field("migration"), *fields],
+            [model._meta.get_field(owner), *fields],
             database=connection.alias,
             by_copy=database_of(connection.alias).takes_copy,
             ready=[field.name for field in fields if isinstance(field, (UUIDField, JSONField))],

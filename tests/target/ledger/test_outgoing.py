@@ -42,7 +42,9 @@ def test_an_intent_takes_the_place_of_the_one_before_and_counts_its_calls_on(
     again = book.plan([Intent("1", Action.CREATE, 6)], run=2, former=failed)["1"]
 
     assert (failed["1"].state, failed["1"].cause) == (OutgoingState.FAILED, "the name is missing")
-    assert [each.pk for each in outgoing(LABEL, database="default")] == [again.pk]
+    assert [each.idempotency_key for each in outgoing(LABEL, database="default")] == [
+        again.idempotency_key
+    ]
     assert (again.state, again.attempts, again.cause) == (OutgoingState.SENT, 2, "")
     assert again.idempotency_key != first.idempotency_key
 
@@ -88,6 +90,7 @@ def test_a_batch_takes_the_same_number_of_queries_whatever_its_size(book: Outgoi
             book.done([str(n) for n in range(size)])
         return len(seen)
 
+    round_trip(1)  # MySQL is asked once how long a statement may be
     assert round_trip(2) == round_trip(60)  # SQLite takes 999 values at once
 
 
