@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -93,6 +93,8 @@ class PushStep:
     compared a page at a time, outside of any transaction. What is to be sent is written down and
     committed, then sent, then what became of it is committed: whatever ends the process, the next
     run finds out. In a rehearsal nothing is sent and nothing written down.
+
+    ``recovered`` are the objects that :meth:`recover` has dealt with before, in the same step.
     """
 
     def __init__(
@@ -104,6 +106,7 @@ class PushStep:
         options: SyncOptions,
         syncs: Syncs,
         progress: Progress | None = None,
+        recovered: Collection[str] = (),
     ) -> None:
         self._definition = definition
         self._mapping = definition.mapping
@@ -147,16 +150,26 @@ class PushStep:
         #: Changes that may still be sent, where that is limited.
         self._left = options.limit
         #: Objects that this run has come to an end with before the walk.
-        self._settled: set[str] = set()
+        self._settled: set[str] = set(recovered)
         #: Objects that are to be looked at again when all others were.
         self._again: list[Any] = []
         #: Objects that were counted already.
-        self._counted: set[str] = set()
+        self._counted: set[str] = set(recovered)
         self._is_last_round = False
         self._in_vain = 0
         self._number = 0
 
     # ------------------------------------------------------------------ the step
+
+    def recover(self) -> set[str]:
+        """Find out what became of rows that were created and of which no answer came; returns the
+        primary keys of their objects, as text.
+
+        Before anything is pulled: such a row has no link yet, and would become a second object.
+        """
+        with exits_fail(self._step, self._options.should_stop):
+            self._recover()
+        return self._settled
 
     def run(self) -> list[PushDiff]:
         """Send what differs; returns what a rehearsal would have sent, ``options.diff`` of it.
@@ -462,7 +475,8 @@ class PushStep:
                     failed[pk] = str(result.error)
                 continue
             done.append(pk)
-            self._count(result.outcome, [pk])
+            if not result.is_again:  # it is counted when it was looked at again
+                self._count(result.outcome, [pk])
             self._messages.handled([_hash(change.pk)])
             for each, theirs in result.conflicts:
                 self._note_conflict(result, each.remote, theirs)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from typing import Any
@@ -47,9 +48,13 @@ def push(
     *,
     connector: type[Connector] | Connector = MemoryRemote,
     mode: Mode = Mode.COMMIT,
+    before: Callable[[], object] | None = None,
     **options: Any,
 ) -> Pushed:
-    """Push one mapping, which needs no spec, and delete what is gone, in a run of its own."""
+    """Push one mapping, which needs no spec, and delete what is gone, in a run of its own.
+
+    ``before`` is what is done between finding out what became of an earlier run and the push.
+    """
     found = discover()
     definition = Definition(app_label="exchange", mapping=base, connector="atlas")
     syncs = Syncs(
@@ -69,7 +74,11 @@ def push(
     try:
         with transaction.atomic() if mode == Mode.REHEARSAL else nullcontext():
             ledger.start_step(step)
-            pushing = PushStep(definition, made, ledger, step, asked, syncs)
+            recovered: set[str] = set()
+            if before is not None:
+                recovered = PushStep(definition, made, ledger, step, asked, syncs).recover()
+                before()
+            pushing = PushStep(definition, made, ledger, step, asked, syncs, recovered=recovered)
             diffs = pushing.run()
             diffs += pushing.delete_gone()
             if mode == Mode.REHEARSAL:

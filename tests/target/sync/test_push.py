@@ -428,6 +428,24 @@ def test_a_create_whose_answer_was_lost_is_sent_once_more_with_the_same_key(
     assert (len(remote().rows("Item")), len(linked("Plain")), on_its_way()) == (3, 3, [])
 
 
+@pytest.mark.parametrize("edit", [False, True])
+def test_what_was_created_is_known_before_a_pull_could_take_it_for_another(
+    items: list[Item], edit: bool
+) -> None:
+    remote().answers_lost = ["insert"]
+    push(Plain)
+    if edit:
+        Item.objects.filter(pk=items[0].pk).update(item_name="Hammer")
+    known: list[dict[str, str]] = []
+
+    done = push(Plain, before=lambda: known.append(linked("Plain")))
+
+    assert known == [{str(items[0].pk): "1"}]
+    assert done.step.read == 3
+    assert done.counts == ({"created": 2, "updated": 1} if edit else {"created": 3})
+    assert len(remote().rows("Item")) == 3
+
+
 class Forgetful(MemoryRemote):
     """Knows no idempotency key, and finds rows by their values."""
 
