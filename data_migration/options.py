@@ -75,6 +75,8 @@ class RunOptions:
     retry_failed: bool = False
     #: With ``retry_failed``: of them only those of these messages, by number.
     failures: tuple[int, ...] = ()
+    #: With ``retry_failed``: the rows with these keys instead.
+    keys: tuple[Any, ...] = ()
     #: Delete objects of rows that are gone although they are more than ``removed_limit`` allows.
     force_removal: bool = False
     #: How many processes share the rows of a step.

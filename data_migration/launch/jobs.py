@@ -30,11 +30,14 @@ from ..progress import Progress
 from ..run.runner import Import, run_import
 from ..spec.discovery import discover
 from ..spec.migration import Migration
+from ..sync.discovery import discover as discover_syncs
+from ..sync.options import SyncOptions
+from ..sync.runner import SyncRun, run_sync
 from ..undo import Rollback, RollbackPlan, Selection, models_of, plan_rollback, roll_back
 from ..utils.wording import error_text
 
 #: What executing a run comes to.
-Done = Import | Rollback | PatchRun
+Done = Import | Rollback | PatchRun | SyncRun
 
 
 def whole_plan(database: str) -> Plan:
@@ -234,10 +237,21 @@ def _patch(
     return run_patches(discover_patches(), options, progress=progress, queued=queued)
 
 
+def _sync(
+    queued: Run, database: str, progress: Progress | None, callbacks: dict[str, Any]
+) -> SyncRun:
+    options = SyncOptions.from_recorded(
+        queued.options, mode=queued.mode, database=database, **callbacks
+    )
+    syncs = discover_syncs().select(options.labels, options.connector)
+    return run_sync(syncs, options, progress=progress, queued=queued)
+
+
 #: Who executes a queued run: by its kind, the run, its database, the progress that is shown, and
 #: what is called back meanwhile (``should_stop`` and ``warn`` of :class:`RunOptions`).
 EXECUTORS: dict[str, Callable[[Run, str, Progress | None, dict[str, Any]], Done]] = {
     RunKind.IMPORT: _import,
     RunKind.ROLLBACK: _roll_back,
     RunKind.PATCH: _patch,
+    RunKind.SYNC: _sync,
 }

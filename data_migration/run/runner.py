@@ -128,12 +128,7 @@ class Runner:
         try:
             signals.run_started.send(Run, run=self.run)
             with rare_collections(), self._around_the_run():
-                for plan_step, step in zip(self.plan, self.steps, strict=True):
-                    self._run_step(plan_step, step)
-                self._filled = fill_deferred(
-                    self.whole, self.ledger, self.options, self.run, self.steps
-                )
-                self.removal.settle()
+                self._work()
                 if self.options.mode == Mode.ATOMIC:
                     for step in self.steps:
                         self.ledger.store_step(step)
@@ -147,6 +142,13 @@ class Runner:
                 close_connection(connection)
             if self._crew is not None:
                 self._crew.end()
+
+    def _work(self) -> None:
+        """The steps of the plan, then what they left for the end."""
+        for plan_step, step in zip(self.plan, self.steps, strict=False):
+            self._run_step(plan_step, step)
+        self._filled = fill_deferred(self.whole, self.ledger, self.options, self.run, self.steps)
+        self.removal.settle()
 
     def _around_the_run(self) -> AbstractContextManager[Any]:
         match self.options.mode:

@@ -106,17 +106,20 @@ class Reading:
         about it is left to :meth:`begin_pass`.
         """
         if self._options.retry_failed:
-            # All of them, or those of the chosen messages.
-            self._failed = (
-                open_keys(self._state, self._options.database, self._options.failures)
-                if self._options.failures
-                else dict(self._messages.failed_before)
-            )
+            self._failed = self._chosen()
             self._step.total = len(self._failed)
             self._feed.look()
             return
         self._measure()
         self._feed.open()
+
+    def _chosen(self) -> dict[str, str]:
+        """The rows that are to be read: of these keys, of these messages, or all that failed."""
+        if self._options.keys:
+            return dict(map(identify, self._options.keys))
+        if self._options.failures:
+            return open_keys(self._state, self._options.database, self._options.failures)
+        return dict(self._messages.failed_before)
 
     def look(self) -> None:
         """The same where other processes read the rows: of the feed come its columns only."""
@@ -203,7 +206,13 @@ class Reading:
             found.open()
             for rows in found.rows(size):
                 hashes = [identify(key)[0] for key in rows.values(columns)]
-                yield rows.only([key in wanted for key in hashes])
+                if self._options.keys:  # of which two may mean the same row
+                    firsts = {key: place for place, key in reversed(list(enumerate(hashes)))}
+                    yield rows.only(
+                        [key in failed and firsts[key] == n for n, key in enumerate(hashes)]
+                    )
+                else:
+                    yield rows.only([key in wanted for key in hashes])
                 for key in hashes:
                     failed.pop(key, None)
 
@@ -253,7 +262,7 @@ class Reading:
         end_pass(self._state, high_water=mark, database=self._options.database)
 
     def _close_what_is_gone(self, failed: Collection[str]) -> None:
-        if failed and self._options.limit is None:
+        if failed and self._options.limit is None and not self._options.keys:
             self._messages.close(failed)
             one = len(failed) == 1
             rows = "1 failed row is" if one else f"{len(failed)} failed rows are"

@@ -67,7 +67,8 @@ class SyncOptions:
             database=self.database,
             update=True,
             full=self.full,
-            retry_failed=self.retry_failed,
+            retry_failed=self.retry_failed or bool(self.keys),
+            keys=tuple(key for text in self.keys for key in _readings(text)),
             limit=self.limit,
             force_removal=self.force_removal,
             on_error=self.on_error,
@@ -110,6 +111,12 @@ class SyncOptions:
             )
         except ValueError as error:
             raise SpecError(f"The recorded options cannot be used: {error}.") from error
+
+
+def _readings(text: str) -> list[Any]:
+    """The keys that a person may mean by a text: a number is one, and a text of digits."""
+    is_number = text.isascii() and text.isdecimal() and str(int(text)) == text
+    return [text, int(text)] if is_number else [text]
 
 
 _AS_THEY_ARE = (

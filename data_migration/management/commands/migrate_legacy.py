@@ -26,6 +26,7 @@ from ...spec.discovery import discover
 from ...spec.hooks import BEFORE_ALL, OwnHooks
 from ...step.compilation import CompiledStep, explain
 from ...step.recording import TOLD
+from ...sync.runner import SyncRun
 from ...utils.redaction import without_configured
 from ...utils.wording import number_of
 from ..base import (
@@ -43,6 +44,7 @@ from ..base import (
     width_of,
 )
 from ..patches import show_patch_run
+from ..syncs import show_sync_run
 from ..workers import crew_options, reasons_not_split, refuse_workers
 
 
@@ -149,6 +151,8 @@ class Command(LegacyCommand):
             self._show(done, Ledger(options["database"]), options)
         elif isinstance(done, PatchRun):
             show_patch_run(self, done, options)
+        elif isinstance(done, SyncRun):
+            show_sync_run(self, done, options)
         else:
             self.print_rollback(done, options)
 
