@@ -73,6 +73,15 @@ DATA_MIGRATION_SOURCES = {
     },
 }
 
+# The remote systems that models are kept equal with; see testapp/market.py.
+DATA_MIGRATION_CONNECTORS = {
+    "market": {
+        "CONNECTOR": "testapp.catalogue.connectors.Market",
+        "HOST": os.environ.get("DEMO_MARKET", "http://127.0.0.1:8765"),
+        "TOKEN": "demo",
+    },
+}
+
 # Who carries out what is started in the admin: a process for each run. A site with workers names
 # them instead; see docs/howto/admin.rst.
 DATA_MIGRATION_BACKGROUND = "process"

@@ -44,6 +44,8 @@ QUESTIONS = (
         text="products",
         legacy="SELECT COUNT(*) FROM Product",
         target="SELECT COUNT(*) FROM catalogue_product",
+        missing=-5,
+        why="5 came from the market place",
     ),
     Question(
         text="orders",

@@ -212,11 +212,36 @@ class TestScreen:
             )
             assert target.execute(query).fetchone()[0] >= 500
 
+    def syncs(self, demo: Demo) -> list[list[str]]:
+        """The closing table of each run that writes: what was pulled, and what was pushed."""
+        rows = [line.split()[1:8] for line in demo.lines if "ProductToMarket@market " in line]
+        return [row for row in rows if row[0].isdecimal()]
+
+    def test_sync_goes_both_ways_and_then_nothing_is_written(self, demo: Demo) -> None:
+        rehearsed, real, again = (self.syncs(demo)[n : n + 2] for n in (0, 2, 4))
+        assert (
+            rehearsed
+            == real
+            == [["5", "5", "0", "0", "0", "0", "0"], ["9", "9", "0", "0", "0", "0", "0"]]
+        )
+        assert [row[1:3] for row in again] == [["0", "0"], ["0", "0"]]
+        assert "sku: 'K-00090'" in demo.lines
+
+    def test_sync_holds_a_conflict_until_it_is_settled(self, demo: Demo) -> None:
+        held = demo.part("show_remote --conflicts")
+        assert held[1:] == ["catalogue.ProductToMarket@market 7 price 160.00 158.00"]
+        with closing(sqlite3.connect(demo.folder.target)) as target:
+            query = "SELECT name, price FROM catalogue_product WHERE sku IN ('K-00090', 'K-00235')"
+            assert target.execute(f"{query} ORDER BY sku").fetchall() == [
+                ("Notebook for winter", 155),
+                ("Tall Watering Can No. 3", 158),
+            ]
+
     def test_proof_shows_both_databases_side_by_side(self, demo: Demo) -> None:
         start = demo.lines.index("legacy new") + 1
         assert demo.lines[start : start + 5] == [
             "customers 1,600 1,596 4 test accounts, skipped by a hook",
-            "products 800 800",
+            "products 800 805 5 came from the market place",
             "orders 2,300 2,300",
             "order lines 4,602 4,602",
             "sold, in cents 87,408,404 87,408,404",
@@ -230,8 +255,10 @@ class TestScreen:
         assert max(len(line) for line in own[:4] + own[heading : heading + 5]) <= 100
 
     def test_files_named_at_the_end_exist(self, demo: Demo) -> None:
-        named = re.findall(r"testapp/\w+/(?:data_migration_spec|patches)\.py", demo.process.stdout)
-        assert len(set(named)) == 4
+        named = re.findall(
+            r"testapp/\w+/(?:data_\w+_spec|patches|connectors)\.py", demo.process.stdout
+        )
+        assert len(set(named)) == 6
         assert all((MANAGE.parent / name).is_file() for name in named)
 
 

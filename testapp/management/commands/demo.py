@@ -20,6 +20,7 @@ from django.core.management.base import BaseCommand, CommandError
 import testapp
 from data_migration.conf import settings as migration_settings
 from data_migration.models import PatchRecord
+from testapp import market
 from testapp.demo import files
 from testapp.demo.comparison import compare
 from testapp.legacy import build
@@ -37,14 +38,18 @@ stand three short files that say which query fills which model: the specs."""
 class Stop:
     """One command of the tour.
 
-    ``mend`` are statements for the legacy database, to be run before. ``exit_code`` is the one
-    with which the command has to end; one that ``is_killed`` ends with the signal.
+    ``mend`` are statements for the legacy database, to be run before, ``here`` those for the new
+    one, and ``there`` what somebody at the market does meanwhile: an article number, and values.
+    ``exit_code`` is the one with which the command has to end; one that ``is_killed`` ends with
+    the signal.
     """
 
     heading: str
     text: str
     command: str
     mend: tuple[str, ...] = ()
+    here: tuple[str, ...] = ()
+    there: tuple[tuple[str, dict[str, Any]], ...] = ()
     exit_code: int = 0
     is_killed: bool = False
 
@@ -146,6 +151,50 @@ The customers complain. The patch says what it writes, so the former prices were
 that somebody has changed by hand since would be spared.""",
         command="rollback_legacy patch:catalogue.end_prices --no-input",
     ),
+    Stop(
+        heading="A sync: the rehearsal",
+        text="""\
+The shop sells its dearest things on a market place as well, where others have put articles
+already: a small server of the demo, which now runs (testapp/market.py). A mapping says what is
+what (testapp/catalogue/data_sync_spec.py). Without --commit what is over there is brought here and
+rolled back, and what would be sent is only shown.""",
+        command="sync_remote --diff 2",
+    ),
+    Stop(
+        heading="A sync: there and back",
+        text="""\
+Five articles come, nine products go. Each goes with a key that keeps it from going twice.""",
+        command="sync_remote --commit",
+    ),
+    Stop(
+        heading="A sync: once more",
+        text="""\
+The market is asked for what changed since, and answers: the nine that came from here. They are
+known. Nothing is written, nothing is sent.""",
+        command="sync_remote --commit",
+    ),
+    Stop(
+        heading="A sync: both sides change",
+        text="""\
+Of the notebook the price changes here and the title there: both sides get both. Of the watering
+can both change the price, and nobody but a person can know which is right.""",
+        here=(
+            "UPDATE catalogue_product SET price = 155 WHERE sku = 'K-00090';",
+            "UPDATE catalogue_product SET price = 160 WHERE sku = 'K-00235';",
+        ),
+        there=(("K-00090", {"title": "Notebook for winter"}), ("K-00235", {"price": "158.00"})),
+        command="sync_remote --commit",
+    ),
+    Stop(
+        heading="A sync: the conflict",
+        text="Both values, for the person who knows. The admin has a page for it.",
+        command="show_remote --conflicts",
+    ),
+    Stop(
+        heading="A sync: settled",
+        text="Theirs is right. Of article 7 alone, theirs is taken, and the conflict is gone.",
+        command="sync_remote --keys 7 --settle price=theirs --commit",
+    ),
 )
 
 CLOSING = """\
@@ -154,6 +203,7 @@ Now read the specs, they are short and say why:
   testapp/catalogue/data_migration_spec.py    a tree, a list of ids, runs again at any time
   testapp/orders/data_migration_spec.py       odd dates, dependencies, a key of two columns
   testapp/catalogue/patches.py                a patch, with what it takes to undo it
+  testapp/catalogue/data_sync_spec.py         a sync; testapp/catalogue/connectors.py speaks HTTP
 Then try it yourself. The two databases stay as they are until the next demo:
   python manage.py migrate_legacy --help
   python manage.py rollback_legacy --plan                             (what undoing it means)
@@ -170,12 +220,15 @@ class Command(BaseCommand):
         legacy = Path(migration_settings.sources["legacy"]["NAME"])
         target = Path(settings.DATABASES["default"]["NAME"])
         self._say(INTRODUCTION.format(rows=_start_afresh(legacy, target)))
-        surprises = [*self._tour(legacy), *self._compare(legacy, target)]
+        with market.serving() as server:
+            os.environ["DEMO_MARKET"] = server.address  # for the commands, which are processes
+            surprises = [*self._tour(legacy, target, server.market)]
+        surprises += self._compare(legacy, target)
         if surprises:
             raise CommandError("The demo did not go as expected:\n" + "\n".join(surprises))
         self._say(CLOSING)
 
-    def _tour(self, legacy: Path) -> Iterator[str]:
+    def _tour(self, legacy: Path, target: Path, place: market.Market) -> Iterator[str]:
         """Run every command; yield what differs from what was expected."""
         for number, stop in enumerate(STOPS, 1):
             self._heading(number, stop.heading)
@@ -183,6 +236,12 @@ class Command(BaseCommand):
             for statement in stop.mend:
                 _run_sql(legacy, statement)
                 self._say(self.style.SUCCESS(f"legacy> {statement}"))
+            for statement in stop.here:
+                _run_sql(target, statement)
+                self._say(self.style.SUCCESS(f"shop> {statement}"))
+            for sku, values in stop.there:
+                place.change(place.number(sku), values)
+                self._say(self.style.SUCCESS(f"market> {sku}: {values}"))
             self._say(self.style.SUCCESS(f"$ python manage.py {stop.command}"))
             if stop.is_killed:
                 yield from self._kill(stop.command)
