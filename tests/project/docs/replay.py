@@ -13,14 +13,18 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.support.paths import ROOT
+from tests.support.remotes import serving
 
 APPENDED = " (at its end)"
 #: What a reader does once for the machine; the tests have an environment already.
-NOT_REPLAYED = ("python -m venv", "python -m pip", "source ", "git clone")
+NOT_REPLAYED = ("python -m venv", "python -m pip", "source ", "git clone", "kinto start")
+#: Where the reader's Kinto is; here one is at another address.
+KINTO = "http://127.0.0.1:8888"
 #: Variables of the test run that are none of the reader.
 OWN = ("DJANGO", "PYTHON")
 VARYING = (
@@ -94,10 +98,11 @@ def commands(block: Block) -> list[Command]:
 
 
 class Reader:
-    """Somebody who follows a page in an empty folder."""
+    """Somebody who follows a page in an empty folder, with a Kinto at ``kinto``."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, kinto: str = KINTO) -> None:
         self.folder = folder
+        self.kinto = kinto
         self._place = folder
         self._exit_code = 0
 
@@ -105,7 +110,7 @@ class Reader:
         """Write the block's file, or add to it where the caption says so."""
         path = self._place / block.caption.removesuffix(APPENDED)
         before = f"{path.read_text()}\n" if block.caption.endswith(APPENDED) else ""
-        path.write_text(before + block.text)
+        path.write_text(before + block.text.replace(KINTO, self.kinto))
 
     def run(self, line: str) -> str:
         """Run the line where the last one left off; return its output as a terminal shows it."""
@@ -124,7 +129,7 @@ class Reader:
         )
         self._exit_code = done.returncode
         self._place = Path(place.read_text().strip())
-        return done.stdout.rstrip("\n")
+        return done.stdout.rstrip("\n").replace(self.kinto, KINTO)
 
 
 def _environment() -> dict[str, str]:
@@ -150,8 +155,12 @@ def same(text: str) -> str:
 def refresh(page: Path) -> None:
     """Follow the page and write the real output of every command into it."""
     lines = page.read_text().splitlines()
-    with tempfile.TemporaryDirectory() as folder:
-        reader = Reader(Path(folder))
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        kinto = KINTO
+        if any(KINTO in line for line in lines):
+            kinto = stack.enter_context(serving("kinto", "0", folder))
+        reader = Reader(folder, kinto)
         replaced: list[tuple[Block, list[str]]] = []
         for block in blocks(page):
             if block.language == "console":

@@ -163,7 +163,15 @@ def _written(migrations: dict[str, dict[str, Any]]) -> dict[str, tuple[int, int,
 @pytest.mark.slow
 @pytest.mark.parametrize(("page", "least"), [("tutorial", 16), ("first-patch", 16)])
 def test_the_tutorials_can_be_followed_word_by_word(tmp_path: Path, page: str, least: int) -> None:
-    reader = replay.Reader(tmp_path)
+    _follow(page, least, replay.Reader(tmp_path))
+
+
+@pytest.mark.slow
+def test_the_first_sync_can_be_followed_word_by_word(tmp_path: Path, kinto_server: str) -> None:
+    _follow("first-sync", 14, replay.Reader(tmp_path, kinto_server))
+
+
+def _follow(page: str, least: int, reader: replay.Reader) -> None:
     followed = 0
     for block in replay.blocks(ROOT / "docs" / f"{page}.rst"):
         if block.language != "console":
