@@ -34,8 +34,10 @@ from tests.project.docs import picture, replay
 from tests.support.paths import ROOT
 from tests.target.fields.accepted import ACCEPTED
 
-COMMANDS = ("migrate_legacy", "show_legacy", "rollback_legacy", "prune_legacy")
-COMMANDS += ("sync_remote", "show_remote")
+COMMANDS = (
+    *("migrate_legacy", "show_legacy", "rollback_legacy", "prune_legacy"),
+    *("sync_remote", "show_remote"),
+)
 DOCS = ROOT / "docs"
 COMMON_OPTIONS = {"help", "version", "settings", "pythonpath", "traceback", "no_color"}
 COMMON_OPTIONS |= {"force_color", "skip_checks", "labels", "verbosity"}
