@@ -9,7 +9,7 @@ import pytest
 from django.conf import LazySettings
 
 from data_migration.outcomes import Mode
-from data_migration.sync import Connector, Mapping, Page, Refused, Transient, Written
+from data_migration.sync import AuthFailed, Connector, Mapping, Page, Refused, Transient, Written
 from data_migration.sync.accounts import connect
 from tests.apps.shop.models import Everything, Supplier
 from tests.support.memory_remote import MemoryRemote, Remote, forget_remotes, remote_of
@@ -25,7 +25,7 @@ class Shrinking(MemoryRemote):
     """Lists so many rows as ``shown`` says, None for all; ``breaks`` in the middle."""
 
     shown: int | None = None
-    breaks = False
+    breaks: Exception | None = None
 
     def pages(
         self,
@@ -44,8 +44,8 @@ class Shrinking(MemoryRemote):
                 left -= len(page.rows)
             else:
                 yield Page([])
-            if type(self).breaks:
-                raise Transient("the connection was reset in the middle of the list")
+            if (error := type(self).breaks) is not None:
+                raise error
 
 
 @pytest.fixture(autouse=True)
@@ -55,7 +55,7 @@ def accounts(settings: LazySettings, monkeypatch: pytest.MonkeyPatch) -> None:
         for name in ("atlas", "globe")
     }
     monkeypatch.setattr(Shrinking, "shown", None)
-    monkeypatch.setattr(Shrinking, "breaks", False)
+    monkeypatch.setattr(Shrinking, "breaks", None)
     forget_remotes()
 
 
@@ -90,10 +90,17 @@ def test_a_list_that_shrinks_deletes_nothing(atlas: Remote, shown: int, directio
     assert done.messages or done.steps["shop.Things@atlas"].error, "nobody is told"
 
 
-def test_a_list_that_breaks_off_deletes_nothing(atlas: Remote) -> None:
+@pytest.mark.parametrize(
+    "error",
+    [
+        pytest.param(Transient("the connection was reset"), id="broken off"),
+        pytest.param(AuthFailed("the rest is not for you"), id="forbidden in part"),
+    ],
+)
+def test_a_list_that_breaks_off_deletes_nothing(atlas: Remote, error: Exception) -> None:
     things = mapping(removed="delete", removed_limit=100, page_size=5)
     syncs = twenty_linked(atlas, things)
-    Shrinking.breaks = True
+    Shrinking.breaks = error
     done = synced(syncs)
     assert done.run.status != "done"
     assert Everything.objects.count() == len(atlas.rows(OBJECT)) == 20
