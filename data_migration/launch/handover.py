@@ -14,11 +14,14 @@ from django.db import transaction
 from ..conf import BACKGROUNDS, settings
 from ..exceptions import SpecError
 from ..ledger import IMPORTS, PATCHES, give_up, nobody_else, queue_run
+from ..ledger.lanes import connector_lane
 from ..models import Run
 from ..options import RunOptions
 from ..outcomes import Mode, RunKind
 from ..patches.options import PatchOptions
 from ..patches.rollback import lane_of
+from ..sync.discovery import Syncs
+from ..sync.options import SyncOptions
 from ..undo import Selection
 from ..utils.wording import error_text
 from .backends import BACKENDS, Backend
@@ -79,6 +82,27 @@ def start_patches(options: PatchOptions, *, requested_by: str = "", alone: bool 
         requested_by=requested_by,
         alone=alone,
     )
+
+
+def start_sync(
+    syncs: Syncs, options: SyncOptions, *, requested_by: str = "", alone: bool = False
+) -> list[Run]:
+    """Queue a run for each account of what is chosen, and hand them over when it is committed.
+
+    Each account has a lane of its own. Raises like :func:`start_run`.
+    """
+    return [
+        _start(
+            RunKind.SYNC,
+            options.mode,
+            options.recorded(),
+            database=options.database,
+            lane=connector_lane(name),
+            requested_by=requested_by,
+            alone=alone,
+        )
+        for name in syncs.connectors
+    ]
 
 
 def start_rollback(

@@ -17,6 +17,7 @@ from ..checks.connections import check_missing
 from ..exceptions import SpecError
 from ..fields.lookup import field_of
 from ..ledger import PATCHES, Ledger, give_up, queued_run
+from ..ledger.lanes import connector_of
 from ..models import Run
 from ..options import RunOptions, never, silent
 from ..outcomes import RunKind
@@ -43,7 +44,7 @@ Done = Import | Rollback | PatchRun | SyncRun
 def whole_plan(database: str) -> Plan:
     """Every migration in order. Raises :exc:`SpecError` for a fault in a spec."""
     migrations = discover()
-    _raise_faults(fault for fault in check_specs(migrations) if fault.level >= ERROR)
+    refuse_faults(check_specs(migrations))
     return build_plan(migrations, lambda model: has_rows(model, database))
 
 
@@ -122,6 +123,11 @@ def require_sources(plan: Plan) -> None:
     Raises :exc:`SpecError`.
     """
     _raise_faults(check_missing({step.label: step.migration for step in plan}))
+
+
+def refuse_faults(found: Iterable[CheckMessage]) -> None:
+    """Raise :exc:`SpecError` with those of the messages of checks that are errors."""
+    _raise_faults(fault for fault in found if fault.level >= ERROR)
 
 
 def _raise_faults(faults: Iterable[CheckMessage]) -> None:
@@ -243,7 +249,8 @@ def _sync(
     options = SyncOptions.from_recorded(
         queued.options, mode=queued.mode, database=database, **callbacks
     )
-    syncs = discover_syncs().select(options.labels, options.connector)
+    account = connector_of(queued.lane) or options.connector
+    syncs = discover_syncs().select(options.labels, options.connector).of_account(account)
     return run_sync(syncs, options, progress=progress, queued=queued)
 
 

@@ -13,17 +13,21 @@ from django.db.models import Count, Exists, Max, OuterRef, Q, QuerySet
 from django.utils import timezone
 
 from .. import migrations
-from ..exceptions import LedgerError
+from ..exceptions import LedgerError, RunRefused
 from ..models import MigrationState, RowError, RowLink, Run, RunStep
 from ..outcomes import MessageKind, Mode, RunKind, RunStatus
 from ..utils.sessions import writing
 from .deferrals import open_relations
-from .lanes import IMPORTS
+from .lanes import IMPORTS, of_lane
 from .lock import Lock
 from .messages import Message, Messages, messages_of, open_failures
 from .patterns import FOLLOWS, UNREAD
 from .queue import claim_run, this_process
+from .run_words import describe_run
 from .steps import FINISHED, StepLedger
+
+#: In the options of a run: the models that it fills.
+_FILLS = "fills"
 
 
 @cache
@@ -168,12 +172,14 @@ class Ledger(StepLedger):
         mode: Mode,
         options: dict[str, Any],
         queued: Run | None = None,
+        fills: Sequence[str] = (),
     ) -> Run:
         """Record a run with its steps, none of them started; skipped ones are marked.
 
         ``queued`` is the run that was recorded when it was asked for; it has kind, mode
-        and options already. Raises :exc:`RunRefused` while another run is going on, and when
-        another process has claimed ``queued``.
+        and options already. ``fills`` are the labels of the models that it fills, which no run of
+        another lane may fill meanwhile. Raises :exc:`RunRefused` while another run is going on,
+        and when another process has claimed ``queued``.
         """
         assert queued is None or queued.lane == self.lock.lane, "a ledger of the run's lane"
         steps = list(steps)
@@ -183,8 +189,14 @@ class Ledger(StepLedger):
             writing(self.database),
             transaction.atomic(using=self.database),
         ):
+            self._refuse_beside(fills)
+            if fills:
+                options = {**options, _FILLS: list(fills)}
             if queued is not None:
                 run = claim_run(queued, database=self.database)
+                if fills:
+                    run.options = {**run.options, _FILLS: list(fills)}
+                    run.save(using=self.database, update_fields=["options"])
             else:
                 run = Run.objects.using(self.database).create(
                     status=RunStatus.RUNNING,
@@ -208,7 +220,31 @@ class Ledger(StepLedger):
             MigrationState.objects.using(self.database).bulk_create(
                 (MigrationState(label=step.label) for step in steps), ignore_conflicts=True
             )
+        try:
+            # One that began in the same moment: the other does not see this one either.
+            self._refuse_beside(fills, before=run.pk)
+        except RunRefused as error:
+            self.finish_run(run, RunStatus.FAILED, str(error))
+            raise
         return run
+
+    def _refuse_beside(self, fills: Sequence[str], *, before: int | None = None) -> None:
+        """Raise :exc:`RunRefused` where a run of another lane fills one of these models.
+
+        With ``before`` only one with a lower number.
+        """
+        if not fills:
+            return
+        others = Run.objects.using(self.database).filter(status=RunStatus.RUNNING)
+        if before is not None:
+            others = others.filter(pk__lt=before)
+        for other in others.exclude(lane=self.lock.lane):
+            shared = sorted(set(fills).intersection(other.options.get(_FILLS) or ()))
+            if shared and other.is_alive:
+                raise RunRefused(
+                    f"Another run{of_lane(other.lane) or ' of imports'} fills {', '.join(shared)}"
+                    f" as well. {describe_run(other)} Try again when it has ended."
+                )
 
     def add_step(
         self, run: Run, label: str, *, position: int, status: RunStatus, counts: dict[str, int]

@@ -149,8 +149,12 @@ class RunStep(Counted):
 
     @property
     def label(self) -> str:
-        """That of its migration or patch, as people know it."""
-        return self.migration.removeprefix(PATCH_STEP)
+        """That of its migration, patch or mapping, as people know it."""
+        return self.migration.removeprefix(PATCH_STEP).removeprefix(PUSH_STEP)
+
+    @property
+    def is_push(self) -> bool:
+        return self.migration.startswith(PUSH_STEP)
 
     @property
     def current_status(self) -> str:

@@ -76,16 +76,24 @@ def run_import(
         mode=options.mode,
         options=options.recorded(),
         queued=queued,
+        fills=filled_by(plan),
     )
     runner = Runner(run, plan, options, ledger, progress or Progress(), whole or plan)
     with writing(options.database):
         return runner.execute()
 
 
+def filled_by(plan: Plan) -> tuple[str, ...]:
+    """The labels of the models that the steps of a plan fill."""
+    models = {step.migration.model._meta.concrete_model for step in plan}
+    return tuple(sorted(model._meta.label for model in models if model is not None))
+
+
 class Runner:
     """Executes the steps of one run, which holds the lock.
 
-    ``run`` and ``steps`` are the ledger's rows, with the counts as they stand.
+    ``run`` and ``steps`` are the ledger's rows, with the counts as they stand; the steps of the
+    plan come first.
     """
 
     def __init__(
@@ -145,9 +153,10 @@ class Runner:
 
     def _work(self) -> None:
         """The steps of the plan, then what they left for the end."""
-        for plan_step, step in zip(self.plan, self.steps, strict=False):
+        steps = self.steps[: len(self.plan)]
+        for plan_step, step in zip(self.plan, steps, strict=True):
             self._run_step(plan_step, step)
-        self._filled = fill_deferred(self.whole, self.ledger, self.options, self.run, self.steps)
+        self._filled = fill_deferred(self.whole, self.ledger, self.options, self.run, steps)
         self.removal.settle()
 
     def _around_the_run(self) -> AbstractContextManager[Any]:
@@ -185,11 +194,14 @@ class Runner:
             if self.options.mode != Mode.COMMIT:
                 self.ledger.keep_failures_only(step)
             interrupted = isinstance(error, (Interrupted, KeyboardInterrupt, SystemExit))
-            status = RunStatus.INTERRUPTED if interrupted else RunStatus.FAILED
-            text = error_text(error, step.migration, what_is_kept(step))
+            status, text = self._end_of(step, error)
+            if interrupted:
+                status = RunStatus.INTERRUPTED
             self.ledger.finish_step(step, status, text)
             if self.options.mode == Mode.COMMIT:
                 self.ledger.save_step(step)
+            if status == RunStatus.PARTIAL:
+                return
             if (
                 interrupted
                 or not isinstance(error, Exception)
@@ -199,6 +211,10 @@ class Runner:
             ):
                 raise
             self._error = self._error or error
+
+    def _end_of(self, step: RunStep, error: BaseException) -> tuple[RunStatus, str]:
+        """How a step ends that ``error`` has ended, and what is said of it."""
+        return RunStatus.FAILED, error_text(error, step.migration, what_is_kept(step))
 
     def _execute(self, plan_step: PlanStep, step: RunStep) -> None:
         migration = plan_step.migration()

@@ -12,6 +12,7 @@ from ..exceptions import AuthFailed, Conflict, Gone, Refused, Transient, Uncerta
 from .connector import Connector, Page, Written
 from .mapping import Mapping
 from .plan import Plan
+from .pulling import is_pulling
 from .words import Const, From, Nested, is_a
 
 __all__ = [
@@ -30,4 +31,5 @@ __all__ = [
     "Uncertain",
     "Written",
     "is_a",
+    "is_pulling",
 ]

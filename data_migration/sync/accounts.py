@@ -1,9 +1,8 @@
-"""Accounts: the entries of ``DATA_MIGRATION_CONNECTORS``, and connectors made of them."""
+"""``DATA_MIGRATION_CONNECTORS``: which accounts there are, and a connector for one of them."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from collections.abc import Mapping as Dict
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
@@ -11,9 +10,12 @@ from typing import Any
 from django.utils.module_loading import import_string
 
 from ..conf import settings
-from ..exceptions import RemoteError, SpecError
-from ..utils.wording import suggest
+from ..exceptions import AuthFailed, DataMigrationError, RemoteError, SpecError
+from ..utils.redaction import keep_secret
+from ..utils.wording import printable_cause, suggest, words
 from .connector import Connector
+
+SETTING = "DATA_MIGRATION_CONNECTORS"
 
 #: What may change something over there.
 WRITING = ("insert", "update", "delete", "insert_many", "update_many")
@@ -25,47 +27,115 @@ class NothingIsSent(RemoteError):
     """A hook tried to write to a remote system in a rehearsal."""
 
 
-def accounts() -> Dict[str, Dict[str, Any]]:
-    """The entry of each account by its name. Raises :exc:`SpecError`."""
-    found = settings.connectors
-    if isinstance(found, str):
+#: What an entry may have; anything else for the connector itself goes into OPTIONS.
+KEYS = frozenset(
+    {"CONNECTOR", "HOST", "USER", "PASSWORD", "TOKEN", "AUTH", "OPTIONS"}
+    | {"RATE", "TIMEOUT", "RETRIES", "MAX_WAIT"}
+)
+
+
+def accounts() -> Mapping[str, Any]:
+    """The entries by name. Raises :exc:`SpecError` for a setting that is none."""
+    entries = settings.connectors
+    if isinstance(entries, str):
+        entries = _called(entries)
+    if not isinstance(entries, Mapping):
+        raise SpecError(
+            f"{SETTING} has to be a dict from name to account, or the dotted path of a function"
+            f" that returns one; it is a {type(entries).__name__}."
+        )
+    return entries
+
+
+def account(name: str) -> Mapping[str, Any]:
+    """The entry of this name. Raises :exc:`SpecError` for one that is not there, or is wrong."""
+    entries = accounts()
+    where = f"{SETTING}[{name!r}]"
+    if name not in entries:
+        known = ", ".join(sorted(map(str, entries))) or "none"
+        raise SpecError(
+            f"{SETTING} has no connector {name!r}. It has: {known}."
+            f"{suggest(name, map(str, entries))}"
+        )
+    entry = entries[name]
+    if not isinstance(entry, Mapping):
+        raise SpecError(f"{where} has to be a dict, not a {type(entry).__name__}.")
+    keep_secret(entry)
+    if unknown := sorted(entry.keys() - KEYS, key=str):
+        raise SpecError(
+            f"{where} has unknown keys: {', '.join(map(str, unknown))}. It knows"
+            f" {', '.join(sorted(KEYS))}; anything for the connector itself goes into OPTIONS."
+        )
+    if not isinstance(entry.get("OPTIONS", {}), Mapping):
+        raise SpecError(f"{where}: OPTIONS has to be a dict.")
+    return entry
+
+
+def connector_class(name: str) -> type[Connector]:
+    """The class that the entry of this name names. Raises :exc:`SpecError`."""
+    entry, where = account(name), f"{SETTING}[{name!r}]"
+    path = entry.get("CONNECTOR")
+    if isinstance(path, str) and path:
         try:
-            found = import_string(found)()
-        except ImportError as error:
+            path = import_string(path)
+        except Exception as error:
             raise SpecError(
-                f"DATA_MIGRATION_CONNECTORS is {found!r}, which cannot be imported: {error}. It is"
-                " a mapping, or the dotted path of a function that returns one."
-            ) from error
-    if not isinstance(found, Dict):
-        raise SpecError("DATA_MIGRATION_CONNECTORS has to be a mapping from name to account.")
-    return found
+                f"{where}: CONNECTOR {entry['CONNECTOR']!r} cannot be imported: {words(error)}."
+            ) from printable_cause(error)
+    if not (isinstance(path, type) and issubclass(path, Connector)):
+        raise SpecError(
+            f"{where}: CONNECTOR has to be the dotted path of a subclass of"
+            f" data_migration.sync.Connector, got {entry.get('CONNECTOR')!r}."
+        )
+    return path
 
 
 def connect(name: str) -> Connector:
-    """A new connector of an account, which cannot write while nothing may be sent.
+    """A connector for the account of this name; whoever asks closes it.
 
-    Raises :exc:`SpecError` for an account that is not there, or whose connector is none.
+    It cannot write while nothing may be sent. Raises :exc:`SpecError` for a wrong entry and
+    :exc:`RemoteError` where the account cannot be connected to.
     """
-    known = accounts()
-    if name not in known:
-        raise SpecError(
-            f"There is no account {name!r} in DATA_MIGRATION_CONNECTORS.{suggest(name, known)}"
-        )
-    path = known[name].get("CONNECTOR", "")
+    found = connector_class(name)
     try:
-        cls = import_string(path)
-    except ImportError as error:
-        raise SpecError(
-            f"DATA_MIGRATION_CONNECTORS[{name!r}]: the connector {path!r} cannot be imported:"
-            f" {error}."
-        ) from error
-    if not (isinstance(cls, type) and issubclass(cls, Connector)):
-        raise SpecError(
-            f"DATA_MIGRATION_CONNECTORS[{name!r}]: {path!r} is no Connector. Name a class that"
-            " derives from data_migration.sync.Connector."
+        return (_without_writing(found) if _read_only.get() else found)(
+            {"name": name, **account(name)}
         )
-    config = {"name": name, **known[name]}
-    return (_without_writing(cls) if _read_only.get() else cls)(config)
+    except DataMigrationError:
+        raise
+    except Exception as error:
+        raise RemoteError(
+            f"The connector {name} ({found.__name__}) could not connect: {words(error)}. Check its"
+            f" entry in {SETTING}, and that the remote system can be reached from here."
+        ) from printable_cause(error)
+
+
+def ping(name: str) -> tuple[bool, str]:
+    """Whether the account of this name can be used now, and a line about it for a person."""
+    try:
+        connector = connect(name)
+        try:
+            if not connector.can("ping"):
+                return True, f"{name}: {type(connector).__name__} has no ping(); it connects."
+            return True, f"{name}: {connector.ping()}"
+        finally:
+            connector.close()
+    except SpecError:
+        raise
+    except AuthFailed as error:
+        return False, f"{name}: it is not let in: {words(error)}"
+    except Exception as error:
+        return False, f"{name}: {words(error)}"
+
+
+def _called(path: str) -> Any:
+    try:
+        return import_string(path)()
+    except Exception as error:
+        raise SpecError(
+            f"{SETTING} is {path!r}, which has to be the dotted path of a function that returns"
+            f" the accounts: {words(error)}."
+        ) from printable_cause(error)
 
 
 @contextmanager

@@ -47,6 +47,10 @@ class Syncs:
         """What is chosen of one account."""
         return tuple(each for each in self.definitions if each.connector == connector)
 
+    def of_account(self, connector: str) -> Syncs:
+        """The same with what is chosen of one account only."""
+        return replace(self, definitions=self.of(connector))
+
     def select(self, labels: Collection[str] = (), connector: str = "") -> Syncs:
         """What the labels name, everything without one, with another account where one is given.
 

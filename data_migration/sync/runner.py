@@ -5,19 +5,25 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
+
+from django.utils import timezone
 
 from .. import signals
-from ..exceptions import Transient
+from ..exceptions import RunRefused, Transient
 from ..ledger import Ledger, NewStep
 from ..ledger.lanes import connector_lane
 from ..ledger.outgoing import Accounts, outgoing
+from ..ledger.run_words import time_of
 from ..models import Run, RunStep
 from ..options import RunOptions
 from ..outcomes import Action, Mode, OutgoingState, RunKind, RunStatus
 from ..plan.graph import Plan as Steps
 from ..progress import Progress
 from ..run.ending import problems_of
-from ..run.runner import Runner
+from ..run.runner import Runner, filled_by
+from ..step.recording import what_is_kept
+from ..utils.redaction import redact
 from ..utils.sessions import writing
 from . import accounts
 from .compiled import steps
@@ -106,6 +112,11 @@ def _run_account(
     connect: Callable[[str], Connector],
 ) -> AccountRun:
     is_rehearsal = options.mode == Mode.REHEARSAL
+    if wait := Accounts(options.database).waits(account):
+        raise RunRefused(
+            f"The connector {account} may go on at {time_of(wait.until)}:"
+            f" {wait.reason.rstrip('.')}. Until then it is not called."
+        )
     ledger = Ledger(options.database, connector_lane(account))
     with accounts.nothing_sent() if is_rehearsal else nullcontext():
         connector = connect(account)
@@ -125,6 +136,7 @@ def _run_account(
                 mode=options.mode,
                 options=options.recorded(),
                 queued=queued,
+                fills=filled_by(plan),
             )
             runner = SyncRunner(
                 run,
@@ -181,15 +193,10 @@ class SyncRunner(Runner):
         self._asked = replace(asked, should_stop=self.options.should_stop)
 
     def _work(self) -> None:
-        if wait := Accounts(self.options.database).waits(self._account):
-            raise Transient(
-                f"{self._account} asked to be left alone, and may go on at"
-                f" {wait.until:%Y-%m-%d %H:%M %Z}. It said: {wait.reason}"
-            )
         pushes = list(zip(self._pushes, self.steps[len(self.plan) :], strict=True))
         recovered = {each.label: self._recover(each, step) for each, step in pushes}
-        if self._error is not None:
-            return
+        if self._not_done:
+            return  # what is there already would be pulled as if it were new
         with pulling():
             super()._work()
         made = [
@@ -216,6 +223,15 @@ class SyncRunner(Runner):
             with self.ledger.committing(step):
                 self.ledger.finish_step(step, status)
             return None
+        if definition.label in self._not_done:
+            why = (
+                f"{step.label} was not pushed, because its pull did not come to an end: what was"
+                " changed over there is not known."
+            )
+            self.ledger.finish_step(step, RunStatus.PENDING, why)
+            if self.options.mode == Mode.COMMIT:
+                self.ledger.save_step(step)
+            return None
         signals.step_started.send(Run, run=self.run, step=step)
         try:
             with self._step_recorded(step):
@@ -225,6 +241,19 @@ class SyncRunner(Runner):
             return None
         finally:
             signals.step_finished.send(Run, run=self.run, step=step)
+
+    def _end_of(self, step: RunStep, error: BaseException) -> tuple[RunStatus, str]:
+        """A system that cannot be called for now has not failed: the next run goes on."""
+        if not isinstance(error, Transient):
+            return super()._end_of(step, error)
+        until = ""
+        if error.retry_after:
+            moment = timezone.now() + timedelta(seconds=error.retry_after)
+            Accounts(self.options.database).wait(self._account, moment, str(error))
+            until = f" It may go on at {time_of(moment)}."
+        why = str(error).rstrip(".")
+        text = f"{step.label} was broken off: {why}.{until} {what_is_kept(step)}"
+        return RunStatus.PARTIAL, redact(text)
 
     def _push_step(
         self, definition: Definition, step: RunStep, recovered: Collection[str] = ()

@@ -67,6 +67,15 @@ _SIGN_ON = re.compile(r"^[^\s:/@]+[:/](?P<secret>\S+)@")
 _USER = re.compile(r"^[^\s:/@]+[:/](?P<secret>[^\s@]+)$")
 
 
+#: Of accounts that are kept elsewhere than in the settings, as far as one was used here.
+_kept: set[str] = set()
+
+
+def keep_secret(config: Mapping[str, Any]) -> None:
+    """Take the secrets in the entry of an account for configured ones, wherever it came from."""
+    _kept.update(_secrets_in(config))
+
+
 def redact(text: str) -> str:
     """``text`` with every configured secret, and whatever looks like one, replaced by ``***``."""
     text = without_configured(text)
@@ -80,7 +89,8 @@ def without_configured(text: str) -> str:
 
     Configured is what stands under the name of a secret, and what a NAME, HOST or USER has in it.
     """
-    secrets = frozenset((*_secrets_in(settings.sources), *_secrets_in(connections.settings)))
+    configured = (settings.sources, settings.connectors, connections.settings)
+    secrets = frozenset(_kept.union(*map(_secrets_in, configured)))
     for secret in _spellings(secrets):
         if len(secret) >= _SHORT:
             text = text.replace(secret, MASK)

@@ -5,19 +5,26 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from django.core.management.base import CommandParser
+from django.core.management.base import CommandError, CommandParser
 
 from ...exceptions import SpecError
 from ...launch import jobs
-from ...outcomes import Mode, OnError
+from ...launch.handover import start_sync
+from ...ledger.outgoing import Accounts, outgoing
+from ...ledger.run_words import time_of
+from ...models import RowError
+from ...outcomes import MessageKind, Mode, OnError
 from ...run.stopping import stop_on_signals
 from ...spec.terms import OURS, THEIRS
-from ...sync.accounts import connect
-from ...sync.discovery import discover
+from ...sync.accounts import ping
+from ...sync.checks import check_syncs
+from ...sync.discovery import Syncs, discover
 from ...sync.options import SyncOptions
 from ...sync.runner import SyncRun, run_sync
 from ...sync.words import PULL, PUSH, SYNC
+from ...utils import processes
 from ..base import (
+    EXIT_FAILED,
     LegacyCommand,
     check_database,
     exit_codes,
@@ -45,6 +52,8 @@ class Command(LegacyCommand):
         add("--push", action="store_true", help="only from here to there")
         add("--plan", action="store_true", help="print what would run, in order, and stop")
         add("--ping", action="store_true", help="look whether each account lets us in, and stop")
+        add("--check", action="store_true", help="exit 1 if anything failed, waits or is held")
+        add("--background", action="store_true", help="hand a run for each account to a worker")
         add("--full", action="store_true", help="compare everything, whatever the mark says")
         add("--retry-failed", action="store_true", help="only what is recorded as failed")
         add("--keys", nargs="+", default=[], metavar="KEY", help="only the rows with these keys")
@@ -77,10 +86,18 @@ class Command(LegacyCommand):
         asked = _options(options)
         syncs = discover().select(asked.labels, asked.connector)
         if options["ping"]:
-            for account in syncs.connectors:
-                connector = connect(account)
-                self.tell(f"{account}: {connector.ping()}")
-                connector.close()
+            self._ping(syncs, options)
+            return
+        jobs.refuse_faults(check_syncs())
+        if options["check"]:
+            self._check(syncs, options)
+            return
+        if options["background"]:
+            for run in start_sync(syncs, asked, requested_by=processes.owner(), alone=True):
+                self.tell(
+                    f"Run {run.pk} was handed over. Follow it with: manage.py show_remote --runs,"
+                    " or in the admin."
+                )
             return
         if options["plan"]:
             for definition in syncs:
@@ -90,6 +107,48 @@ class Command(LegacyCommand):
             stoppable = replace(asked, should_stop=should_stop)
             done = run_sync(syncs, stoppable, progress=self.progress(options))
         show_sync_run(self, done, options)
+
+    def _ping(self, syncs: Syncs, options: dict[str, Any]) -> None:
+        found = {name: ping(name) for name in syncs.connectors}
+        if options["format"] == "json":
+            self.print_document(
+                {
+                    "connectors": [
+                        {"name": name, "ok": is_fine, "said": said}
+                        for name, (is_fine, said) in found.items()
+                    ]
+                }
+            )
+        else:
+            for _, said in found.values():
+                self.tell(said)
+        if failed := [name for name, (is_fine, _) in found.items() if not is_fine]:
+            raise CommandError(f"No answer from {', '.join(failed)}.", returncode=EXIT_FAILED)
+
+    def _check(self, syncs: Syncs, options: dict[str, Any]) -> None:
+        """Exit accordingly where something is left to be done by a run or a person."""
+        database = options["database"]
+        left = []
+        for each in syncs:
+            labels = [each.label, each.push_label]
+            rows = RowError.objects.using(database).filter(migration__label__in=labels)
+            rows = rows.filter(is_open=True)
+            parts = {
+                "failed": rows.filter(kind=MessageKind.FAILURE).count(),
+                "in conflict": rows.filter(kind=MessageKind.CONFLICT).count(),
+                "on its way": outgoing(each.label, database=database).count(),
+            }
+            told = [f"{number} {what}" for what, number in parts.items() if number]
+            if wait := Accounts(database).waits(each.connector):
+                told.append(f"may go on at {time_of(wait.until)}")
+            if told:
+                left.append(f"{each.label} ({', '.join(told)})")
+        if options["format"] == "json":
+            self.print_document({"not_settled": left})
+        if left:
+            raise CommandError(f"Not settled: {'; '.join(left)}.", returncode=EXIT_FAILED)
+        if options["format"] != "json":
+            self.tell("Nothing failed, waits or is held.")
 
     def _execute(self, options: dict[str, Any]) -> None:
         """Execute a run that waits for a worker."""

@@ -173,14 +173,14 @@ def test_every_kind_of_run_has_its_executor() -> None:
 
 def test_a_run_of_a_kind_of_tomorrow_is_given_up_with_the_reason() -> None:
     run = queue(commit())
-    Run.objects.update(kind="sync")
+    Run.objects.update(kind="verify")
 
-    with pytest.raises(SpecError, match="a run of the kind 'sync'"):
+    with pytest.raises(SpecError, match="a run of the kind 'verify'"):
         jobs.execute(run.pk, "default")
     run.refresh_from_db()
     assert (run.status, run.error.partition(".")[0]) == (
         "failed",
-        "This process does not know how to execute a run of the kind 'sync'",
+        "This process does not know how to execute a run of the kind 'verify'",
     )
 
 
