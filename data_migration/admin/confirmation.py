@@ -12,8 +12,8 @@ from django.utils.translation import ngettext
 from ..exceptions import DataMigrationError, SpecError, TargetError
 from ..launch.handover import availability
 from ..launch.jobs import plan_undo, require_sources, todo, warnings_of, whole_plan
+from ..launch.lanes import lane_of
 from ..ledger import IMPORTS, PATCHES, Ledger, active_run
-from ..patches.rollback import lane_of
 from ..plan.graph import Plan
 from ..run.target import require_target
 from ..undo import RollbackPlan

@@ -19,12 +19,12 @@ from ..models import Run
 from ..options import RunOptions
 from ..outcomes import Mode, RunKind
 from ..patches.options import PatchOptions
-from ..patches.rollback import lane_of
 from ..sync.discovery import Syncs
 from ..sync.options import SyncOptions
 from ..undo import Selection
 from ..utils.wording import error_text
 from .backends import BACKENDS, Backend
+from .lanes import lane_of
 
 
 class Availability(NamedTuple):

@@ -31,11 +31,13 @@ from ..progress import Progress
 from ..run.runner import Import, run_import
 from ..spec.discovery import discover
 from ..spec.migration import Migration
+from ..sync.compiled import steps as pulls_of
 from ..sync.discovery import discover as discover_syncs
 from ..sync.options import SyncOptions
 from ..sync.runner import SyncRun, run_sync
 from ..undo import Rollback, RollbackPlan, Selection, models_of, plan_rollback, roll_back
 from ..utils.wording import error_text
+from .lanes import lane_of
 
 #: What executing a run comes to.
 Done = Import | Rollback | PatchRun | SyncRun
@@ -189,13 +191,21 @@ def run(
 
 
 def plan_undo(selection: Selection, whole: Plan, database: str) -> RollbackPlan:
-    """What undoing the selection would mean, of migrations or of patches.
+    """What undoing the selection would mean, of migrations and pulls or of patches.
 
     ``whole`` are all migrations. Raises :exc:`SpecError` and :exc:`LedgerError`.
     """
-    if patches.lane_of(selection, database) == PATCHES:
+    whole = _with_pulls(whole)
+    if lane_of(selection, database) == PATCHES:
         return patches.plan_rollback(selection, models_of(whole), database=database)
     return plan_rollback(selection, whole, Ledger(database))
+
+
+def _with_pulls(whole: Plan) -> Plan:
+    """All migrations, and behind them the pulls of every account, which refer to their objects."""
+    syncs = discover_syncs()
+    pulls = [step for account in syncs.connectors for step in pulls_of(None, account, syncs)]
+    return Plan((*whole, *pulls))
 
 
 def undo(
@@ -207,7 +217,8 @@ def undo(
     queued: Run | None = None,
 ) -> Rollback:
     """Undo the selection in this process, as :func:`plan_undo` tells; raises like it."""
-    lane = patches.lane_of(selection, database)
+    whole = _with_pulls(whole)
+    lane = lane_of(selection, database)
     ledger = Ledger(database, lane)
     if lane == PATCHES:
         models = models_of(whole)

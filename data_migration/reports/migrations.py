@@ -258,7 +258,7 @@ def state_table(
     for plan_step in plan:
         step = states.get(plan_step.label)
         counts = _counts(step) if step and not step.run.is_rollback else ["-"] * len(_COUNTS)
-        last = f"run {step.run_id}, {_moment(step.started_at)}" if step else "never"
+        last = f"run {step.run_id}, {moment(step.started_at)}" if step else "never"
         state = state_of(plan_step.label, plan, states, waiting)
         rows.append([plan_step.label, state, *counts, last])
     lines = [table(["Migration", "State", *_COUNTS, "Last run"], rows, text_columns=2)]
@@ -333,7 +333,7 @@ def runs_table(runs: Iterable[Run]) -> str:
         if run.is_rollback:
             sums = ["-"] * len(_COUNTS)
         rows.append(
-            [str(run.pk), run.mode, str(run.current_status), _moment(run.started_at), *sums]
+            [str(run.pk), run.mode, str(run.current_status), moment(run.started_at), *sums]
         )
     lines = [table(["Run", "Mode", "Status", "Started", *_COUNTS], rows, text_columns=4)]
     lines += [f"Run {run.pk}: {run.error}" for run in runs if run.error]
@@ -361,5 +361,6 @@ def runs_document(runs: Iterable[Run]) -> dict[str, Any]:
     }
 
 
-def _moment(moment: Any) -> str:
-    return timezone.localtime(moment).strftime("%Y-%m-%d %H:%M") if moment else "-"
+def moment(at: Any) -> str:
+    """A moment in local time, as every table has it."""
+    return timezone.localtime(at).strftime("%Y-%m-%d %H:%M") if at else "-"

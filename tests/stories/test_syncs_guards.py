@@ -8,11 +8,14 @@ from typing import Any
 import pytest
 from django.conf import LazySettings
 
+from data_migration.models import Run
 from data_migration.outcomes import Mode
 from data_migration.sync import AuthFailed, Connector, Mapping, Page, Refused, Transient, Written
 from data_migration.sync.accounts import connect
+from tests.apps.library.testing import give
 from tests.apps.shop.models import Everything, Supplier
 from tests.support.memory_remote import MemoryRemote, Remote, forget_remotes, remote_of
+from tests.support.specs import NewApp
 from tests.support.syncing import synced, syncs_of
 
 pytestmark = pytest.mark.django_db
@@ -263,3 +266,37 @@ def test_one_hook_that_raises_keeps_no_other_row(atlas: Remote) -> None:
     pages, gets = atlas.calls["pages"], atlas.calls["get"]
     assert synced(syncs, retry_failed=True).pull(things) == {"created": 1}
     assert (atlas.calls["pages"], atlas.calls["get"]) == (pages, gets + 1)
+
+
+# ---------------------------------------------------------------- and back
+
+
+def test_what_a_pull_wrote_is_rolled_back_and_nothing_over_there(
+    atlas: Remote, new_app: NewApp
+) -> None:
+    new_app("things", data_sync_spec=SPEC)
+    for number in range(3):
+        atlas.put(OBJECT, {"name": f"thing {number}", "qty": number})
+    Everything.objects.create(text="ours", integer=9)
+    assert give("sync_remote", "--commit", "--no-progress").code == 0
+    assert (Everything.objects.count(), len(atlas.rows(OBJECT))) == (4, 4)
+    done = give("rollback_legacy", "things.Things@atlas", "--no-input")
+    assert (done.code, done.err) == (0, "")
+    assert list(Everything.objects.values_list("text", flat=True)) == ["ours"]
+    assert len(atlas.rows(OBJECT)) == 4
+    assert Run.objects.latest("pk").lane == "connector atlas"
+
+
+SPEC = """
+from data_migration.sync import Mapping, Plan
+from tests.apps.shop.models import Everything
+
+class Things(Mapping):
+    objectname = "Thing"
+    model = Everything
+    fields = {"name": "text", "qty": "integer"}
+
+class Sync(Plan):
+    mappings = [Things]
+    connector = "atlas"
+"""

@@ -10,10 +10,10 @@ from django.core.management.base import CommandParser
 from ...ledger import Ledger, describe_run, lock_holder
 from ...ledger.lanes import connector_lane
 from ...ledger.outgoing import outgoing
-from ...models import RowError, RowLink
-from ...outcomes import MessageKind
+from ...models import RowError, RowLink, RunStep
+from ...outcomes import MessageKind, RunStatus
 from ...reports import messages as told
-from ...reports.migrations import table
+from ...reports.migrations import moment, table
 from ...sync.discovery import Syncs, discover
 from ...utils.quoting import one_line
 from ..base import LegacyCommand, check_database, exit_codes
@@ -47,8 +47,7 @@ class Command(LegacyCommand):
             runs = ledger.runs(names)
             head = ["Run", "When", "Mode", "State"]
             rows = [
-                [str(run.pk), f"{run.started_at:%Y-%m-%d %H:%M}", run.mode, run.current_status]
-                for run in runs
+                [str(run.pk), moment(run.started_at), run.mode, run.current_status] for run in runs
             ]
             self._table(head, rows, options, none="There was no run of syncs yet.")
         elif options["messages"]:
@@ -87,7 +86,7 @@ class Command(LegacyCommand):
         states = Ledger(database).states()
         rows = []
         for each in syncs:
-            last = states.get(each.push_label) or states.get(each.label)
+            last = _worse(states.get(each.label), states.get(each.push_label))
             links = RowLink.objects.using(database).filter(migration__label=each.label)
             waiting = outgoing(each.label, database=database)
             conflicts = self._conflicts([each.label], database)
@@ -128,6 +127,13 @@ class Command(LegacyCommand):
             self.tell(table(head, cells, text_columns=len(head)))
         else:
             self.tell(none)
+
+
+def _worse(pull: RunStep | None, push: RunStep | None) -> RunStep | None:
+    """The half that says how the mapping stands: the pull unless it is done."""
+    if pull is None or (push is not None and pull.status == RunStatus.DONE):
+        return push
+    return pull
 
 
 def _ours(message: RowError, syncs: Syncs) -> str:
