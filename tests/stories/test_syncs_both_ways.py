@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from django.conf import LazySettings
 
-from data_migration.models import Outgoing
+from data_migration.models import Outgoing, RowLink
 from data_migration.sync import Mapping
 from tests.apps.shop.models import Everything
 from tests.support.memory_remote import Remote, forget_remotes, remote_of
@@ -211,4 +211,23 @@ def test_without_a_human_change_nothing_is_written_whatever_the_clocks_say(
     for direction in ("pull", "push", "pull", "push", "sync"):
         assert synced(syncs, direction=direction).written == {}
     assert atlas.writes == writes == 25
+    assert not Outgoing.objects.exists()
+
+
+@pytest.mark.parametrize("direction", ["pull", "push", "sync"])
+def test_a_row_that_was_created_without_an_answer_becomes_no_second_object(
+    atlas: Remote, direction: str
+) -> None:
+    """Whichever direction comes next: the pull would see a row that nobody has linked."""
+    things = mapping()
+    syncs = syncs_of(things)
+    Everything.objects.create(text="Anvil", integer=1)
+    atlas.answers_lost.append("insert")  # it is stored, and then the connection breaks
+    synced(syncs, direction="push")
+    assert (len(atlas.rows(OBJECT)), RowLink.objects.count()) == (1, 0)
+    synced(syncs, direction=direction)
+    for _ in range(2):
+        assert here() == there(atlas) == ("Anvil", 1)
+        assert RowLink.objects.count() == 1
+        synced(syncs)
     assert not Outgoing.objects.exists()
