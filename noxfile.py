@@ -135,7 +135,7 @@ WITH_BRANCHES = "DATA_MIGRATION_TEST_BRANCHES" in os.environ
 
 def extras(python: str) -> Iterator[str]:
     """Of setup.cfg."""
-    yield from ("test", "progress", "postgresql", "odbc")
+    yield from ("test", "progress", "http", "postgresql", "odbc")
     # mysqlclient is built by pip: without the client library there is no point in trying.
     if REQUIRED or shutil.which("mariadb_config") or shutil.which("mysql_config"):
         yield "mysql"

@@ -10,9 +10,12 @@ from __future__ import annotations
 
 from ..exceptions import AuthFailed, Conflict, Gone, Refused, Transient, Uncertain
 from .connector import Connector, Page, Written
+from .http import HttpConnector
 from .mapping import Mapping
+from .paging import HeaderToken, LinkHeader, NextUrl, Offset, PageNumber, Single, Token
 from .plan import Plan
 from .pulling import is_pulling
+from .resources import Resource
 from .words import Const, From, Nested, is_a
 
 __all__ = [
@@ -22,11 +25,20 @@ __all__ = [
     "Const",
     "From",
     "Gone",
+    "HeaderToken",
+    "HttpConnector",
+    "LinkHeader",
     "Mapping",
     "Nested",
+    "NextUrl",
+    "Offset",
     "Page",
+    "PageNumber",
     "Plan",
     "Refused",
+    "Resource",
+    "Single",
+    "Token",
     "Transient",
     "Uncertain",
     "Written",

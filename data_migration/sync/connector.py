@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from functools import cached_property
+from typing import Any, TypeVar
 
 from ..sources.pages import Page
+from .calling import Caller
 
 __all__ = ["Connector", "Page", "Written"]
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +40,19 @@ class Connector:
 
     def __init__(self, config: Mapping[str, Any]) -> None:
         self.config = config
+
+    @cached_property
+    def caller(self) -> Caller:
+        """What makes the calls, by RATE, RETRIES and MAX_WAIT of the account."""
+        return Caller(self.config)
+
+    def patiently(self, call: Callable[[], T], *, may_repeat: bool = True) -> T:
+        """What ``call()`` returns: not more calls than RATE says, :exc:`Transient` errors again.
+
+        For each call of a connector of your own: nobody else makes a call again. ``may_repeat``
+        says whether one may be made twice although nobody knows whether it arrived.
+        """
+        return self.caller(call, may_repeat=may_repeat)
 
     def ping(self) -> str:
         """Look whether the system answers and lets us in: a line for a person."""
