@@ -17,7 +17,8 @@ from ..fields.lookup import field_of
 from ..fields.paths import AttributePath
 from ..outcomes import Deleted, NullMarks, OnConflict, Removed, WriterName
 from ..spec.hooks import OwnHooks
-from ..spec.migration import Migration
+from ..spec.legacy_key import declared_key
+from ..spec.migration import Migration, has_rows
 from ..utils.wording import guess, suggest
 from .faults import fault
 
@@ -69,7 +70,10 @@ def check_hooks(label: str, migration: type[Migration]) -> Iterator[CheckMessage
 
 def check_query(label: str, migration: type[Migration]) -> Iterator[CheckMessage]:
     query: Any = migration.query
-    if not isinstance(query, str):
+    if has_rows(migration):
+        if query:
+            yield fault("E019", label)
+    elif not isinstance(query, str):
         yield fault("E013", label, value=query)
     elif not _READS.search(query):
         line = " ".join(query.split())
@@ -195,14 +199,6 @@ def check_sensitive_columns(label: str, migration: type[Migration]) -> Iterator[
     for name in declared_key(migration):
         if name in names:
             yield fault("E036", label, column=name)
-
-
-def declared_key(migration: type[Migration]) -> tuple[str, ...]:
-    """The columns of the legacy key as far as the spec says which; empty where it does not."""
-    key: Any = migration.legacy_key or migration.search_attr or ()
-    columns = (key,) if isinstance(key, str) else key
-    is_listed = isinstance(columns, (list, tuple))
-    return tuple(column for column in columns if isinstance(column, str)) if is_listed else ()
 
 
 def lacks_key(migration: type[Migration]) -> bool:

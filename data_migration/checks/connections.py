@@ -15,7 +15,7 @@ from ..exceptions import SpecError
 from ..sources import ENGINES
 from ..sources.base import DISTRIBUTION, SETTING, Source
 from ..spec.hooks import OwnHooks
-from ..spec.migration import Migration
+from ..spec.migration import Migration, has_rows
 from ..utils.wording import suggest
 from .faults import fault
 
@@ -57,7 +57,7 @@ def check_missing(migrations: Mapping[str, type[Migration]]) -> Iterator[CheckMe
 
 
 def _connects_by_setting(migration: type[Migration]) -> bool:
-    return "open_db_connection" not in OwnHooks(migration)
+    return "open_db_connection" not in OwnHooks(migration) and not has_rows(migration)
 
 
 def _shortened(labels: list[str]) -> str:

@@ -66,6 +66,10 @@ FAULTS = {
         "query has no SELECT in it: {value!r}.",
         "Set query to a SELECT; run manage.py migrate_legacy --logquery to see each query.",
     ),
+    "E019": Text(
+        "The migration has both a query and rows(), and one of them would say nothing.",
+        "Leave one of the two out.",
+    ),
     "E015": Text(
         "query_params has to be a list, a tuple or a dict, got {value!r}.",
         "A tuple of one value needs a comma: query_params = (value,).",

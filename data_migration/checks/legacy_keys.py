@@ -10,9 +10,10 @@ from django.core.checks import CheckMessage
 from ..fields.lookup import field_of
 from ..plan.graph import is_deferrable, sources
 from ..spec.columns import Column
+from ..spec.legacy_key import declared_key
 from ..spec.migration import Migration
 from ..utils.wording import suggest
-from .attributes import declared_key, is_usable_model, lacks_key
+from .attributes import is_usable_model, lacks_key
 from .faults import fault
 
 Migrations = Mapping[str, type[Migration]]

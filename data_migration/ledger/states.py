@@ -23,15 +23,25 @@ def begin_pass(
 def end_pass(state: MigrationState, *, high_water: str | None = None, database: str) -> None:
     """The query was read to its end; ``high_water`` is the new mark, None where the old stays."""
     state.is_read, state.pass_run = True, None
+    changed = ["is_read", "pass_run", "high_water"]
     if high_water is not None:
         state.high_water = high_water
-    state.save(using=database, update_fields=["is_read", "pass_run", "high_water"])
+    if state.pass_mark is not None:
+        state.pass_mark = None
+        changed.append("pass_mark")
+    state.save(using=database, update_fields=changed)
+
+
+def go_on_at(state: MigrationState, mark: str, *, database: str) -> None:
+    """A pass that is broken off may go on at this mark: what is below it was committed."""
+    state.pass_mark = mark
+    state.save(using=database, update_fields=["pass_mark"])
 
 
 def read_again(state: MigrationState, *, database: str) -> None:
     """The next run reads the query from its start, as if it had never been read to its end."""
-    state.is_read, state.pass_run, state.high_water = False, None, None
-    state.save(using=database, update_fields=["is_read", "pass_run", "high_water"])
+    state.is_read, state.pass_run, state.high_water, state.pass_mark = False, None, None, None
+    state.save(using=database, update_fields=["is_read", "pass_run", "high_water", "pass_mark"])
 
 
 def forget_spec(state: MigrationState, *, database: str) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Protocol, Self
 
 from ..outcomes import NullMarks
@@ -25,6 +25,11 @@ class Feed(Protocol):
     def duplicate_columns(self) -> Sequence[str]:
         """Names that come more than once in a row: only the last value of each is kept."""
 
+    #: Whether the mark is known when the rows were read (``reached``), or before (``highest``).
+    marks_after: bool
+    #: Whether :meth:`with_keys` asks for those rows alone, without reading the others.
+    reads_keys: bool
+
     def open(self) -> None:
         """Begin to read."""
 
@@ -42,6 +47,22 @@ class Feed(Protocol):
 
     def count_without(self, column: str) -> int | None:
         """The number of rows in which the column is NULL."""
+
+    @property
+    def reached(self) -> Any:
+        """The mark of what was read so far; None where there is none. With ``marks_after``."""
+
+    @property
+    def deleted(self) -> Mapping[str, Any]:
+        """The rows that were named as deleted and did not come again: hash of the key -> key."""
+
+    @property
+    def may_go_on(self) -> bool:
+        """Whether a pass that is broken off now may go on at ``reached``."""
+
+    @property
+    def began_empty(self) -> bool:
+        """Whether what came first was without rows, though others might have been expected."""
 
     def highest(self, column: str) -> Any:
         """The highest value of a column; None where no row has one."""

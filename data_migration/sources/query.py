@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Self
 
 from ..outcomes import NullMarks
@@ -20,6 +20,11 @@ class QueryFeed:
     Narrowed feeds share the reader, and so the connection.
     """
 
+    marks_after = False
+    reads_keys = True
+    reached: Any = None
+    may_go_on = began_empty = False
+
     def __init__(self, reader: Reader, query: str, params: Params = ()) -> None:
         self._reader = reader
         self._query = query
@@ -36,6 +41,10 @@ class QueryFeed:
     @property
     def duplicate_columns(self) -> Sequence[str]:
         return self._reader.duplicate_columns
+
+    @property
+    def deleted(self) -> Mapping[str, Any]:
+        return {}
 
     def open(self) -> None:
         self._reader.execute(self._query, self._params)

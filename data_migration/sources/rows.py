@@ -117,6 +117,42 @@ class TupleRows(Rows):
         return TupleRows(fetched, self._names, notes, faults)
 
 
+class RaggedRows(Rows):
+    """Rows that are dicts of which each may have other names; ``columns`` are those of most."""
+
+    def __init__(
+        self,
+        fetched: Fetched,
+        columns: Sequence[str],
+        notes: Sequence[Notes] = (),
+        faults: Sequence[Fault] = (),
+    ) -> None:
+        super().__init__(fetched, notes, faults)
+        self._columns = columns
+
+    def tuples(self) -> list[tuple[Any, ...]]:
+        """The values of each row in the order of the columns; of one with others, the names too.
+
+        The dots keep the two apart: no source has such a value.
+        """
+        columns, known = self._columns, set(self._columns)
+        return [
+            tuple([row[name] for name in columns])
+            if row.keys() == known
+            else (..., *sorted(row.items(), key=itemgetter(0)))
+            for row in self._fetched
+        ]
+
+    def values(self, columns: Sequence[str]) -> list[Any]:
+        """What is absent is None, as NULL is: it identifies no row either."""
+        if len(columns) == 1:
+            return [row.get(columns[0]) for row in self._fetched]
+        return [tuple([row.get(name) for name in columns]) for row in self._fetched]
+
+    def _like(self, fetched: Fetched, notes: Sequence[Notes], faults: Sequence[Fault]) -> Rows:
+        return RaggedRows(fetched, self._columns, notes, faults)
+
+
 def _notes(cells: Iterable[tuple[str, Any]]) -> Notes:
     return tuple(value.note(name) for name, value in cells if type(value) is Remark)
 

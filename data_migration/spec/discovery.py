@@ -13,7 +13,7 @@ from django.utils.module_loading import module_has_submodule
 
 from ..exceptions import SpecError, SpecImportError
 from ..utils.wording import import_error_text, printable_cause
-from .migration import Migration
+from .migration import Migration, has_rows
 
 SPEC_MODULE = "data_migration_spec"
 
@@ -90,9 +90,12 @@ def classes_of(
 
 
 def has_query(migration: type[Migration]) -> bool:
-    """Whether it is no base class. What is no text is a query too, for a check to speak of."""
+    """Whether it is no base class, but has a query or ``rows()``.
+
+    What is no text is a query too, for a check to speak of.
+    """
     query: Any = migration.query
-    return query is not None and query != ""
+    return (query is not None and query != "") or has_rows(migration)
 
 
 def subclasses(cls: type[Class]) -> Iterator[type[Class]]:

@@ -36,6 +36,14 @@ def key_columns_of(label: str, migration: Migration, columns: Sequence[str]) -> 
     return tuple(named) if len(named) > 1 and all(named) else ()
 
 
+def declared_key(migration: type[Migration]) -> tuple[str, ...]:
+    """The columns of the legacy key as far as the spec says which; empty where it does not."""
+    key: Any = migration.legacy_key or migration.search_attr or ()
+    columns = (key,) if isinstance(key, str) else key
+    is_listed = isinstance(columns, (list, tuple))
+    return tuple(column for column in columns if isinstance(column, str)) if is_listed else ()
+
+
 def primary_keys(model: type[Model]) -> tuple[str, ...]:
     """The names of the primary key, and of the one it stands for in a parent's table."""
     names: list[str] = []

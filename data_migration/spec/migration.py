@@ -7,7 +7,7 @@ each step, so plain methods may keep state on ``self``.
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, ClassVar
 
 from django.db.models import Model
@@ -86,6 +86,14 @@ class Migration:
             )
         return connect(cls.source)
 
+    def rows(self) -> Iterable[Mapping[str, Any]]:
+        """Yield a dict for each row, in place of :attr:`query`: from a file, from anything.
+
+        Set :attr:`legacy_key`. A name that a row does not have leaves the field alone, None is
+        NULL. It is called anew for each reading, outside of any transaction.
+        """
+        raise NotImplementedError
+
     @classmethod
     def hook_before_all(cls) -> None:
         """Called before the first row is read, in reruns too."""
@@ -133,6 +141,11 @@ class Migration:
         """
         sys.stderr.write(told(cls.__name__, exception, row, cls.sensitive_columns))
         raise exception
+
+
+def has_rows(migration: type[Migration]) -> bool:
+    """Whether :meth:`Migration.rows` is overridden."""
+    return migration.rows is not Migration.rows
 
 
 class BaseMigration(Migration):

@@ -2,27 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from itertools import islice
 from typing import Any
 
 from ..exceptions import DataMigrationError, SourceError, SpecError
 from ..ledger import Messages, open_keys
-from ..ledger.states import begin_pass, end_pass
-from ..outcomes import Mode, NullMarks
+from ..ledger.states import begin_pass, end_pass, go_on_at
+from ..outcomes import Mode, NullMarks, Removed
 from ..rows.keys import identify, key_of_text
 from ..sources import Reader, close_connection
 from ..sources.feed import Feed
+from ..sources.generated import RowsFeed
+from ..sources.marks import lowered, mark_text, value_of_mark
 from ..sources.query import QueryFeed
 from ..sources.rows import Rows
 from ..spec.fingerprint import fingerprint
 from ..spec.hooks import Hooks
-from ..spec.legacy_key import key_columns_of
+from ..spec.legacy_key import declared_key, key_columns_of
 from ..spec.migration import Migration
 from ..utils.wording import printable_cause, words
 from .context import StepContext
-from .high_water import lowered, mark_text, value_of_mark
 
 #: Keys in one query for failed rows: each is a parameter, of which databases take a few hundred.
 _KEYS_AT_ONCE = 200
@@ -39,19 +40,18 @@ def opened(
     hooks: Hooks,
     keep_open: Keep,
     meanwhile: Callable[[], object] = bool,
-) -> Iterator[Any]:
+) -> Iterator[Feed]:
     """The feed of a migration, closed at the end.
 
     ``keep_open`` receives a connection that a spec opened by itself, since it may hand out the
     same one to several migrations. ``meanwhile`` is called now and then while the legacy database
     is waited for, and may end that by raising. Raises :exc:`SourceError` when it cannot be opened.
     """
-    if migration._feed is not None:
-        feed = migration._feed(label, meanwhile)
+    if (other := _without_query(label, migration, meanwhile)) is not None:
         try:
-            yield feed
+            yield other
         finally:
-            feed.close()
+            other.close()
         return
     try:
         connection = migration.open_db_connection()
@@ -75,6 +75,25 @@ def opened(
             close_connection(connection)
 
 
+def _without_query(
+    label: str, migration: Migration, meanwhile: Callable[[], object]
+) -> Feed | None:
+    """Where the rows come from that are no query's: pages of a connector, or ``rows()``."""
+    if migration._feed is not None:
+        feed: Feed = migration._feed(label, meanwhile)
+        return feed
+    if migration.query:
+        return None
+    return RowsFeed(
+        label,
+        migration.rows,
+        high_water=migration.high_water,
+        nulls=NullMarks(migration.high_water_null),
+        meanwhile=meanwhile,
+        key=declared_key(type(migration)),
+    )
+
+
 class Reading:
     """Reads the rows of a feed that one step is to handle; ``messages`` are the step's."""
 
@@ -96,6 +115,14 @@ class Reading:
             and state.high_water is not None
             and state.is_read
             and context.updates
+            and not (options.full or options.retry_failed)
+        )
+        #: Whether it goes on where a pass was broken off, of rows that come in order.
+        self.goes_on = bool(
+            feed.marks_after
+            and migration.high_water
+            and state.pass_run is not None
+            and state.pass_mark is not None
             and not (options.full or options.retry_failed)
         )
 
@@ -150,6 +177,16 @@ class Reading:
         if not column:
             return
         label, nulls = self._step.migration, NullMarks(self._migration.high_water_null)
+        if self._feed.marks_after:
+            if self.goes_on:
+                begins = self._state.pass_mark
+            elif self.is_incremental:
+                begins = self._state.high_water
+            else:
+                return
+            mark = lowered(value_of_mark(str(begins)), self._migration.high_water_lag)
+            self._feed = self._feed.since(column, mark, nulls)
+            return
         if nulls == NullMarks.RAISE and (rows := self._feed.count_without(column)):
             raise SpecError(
                 f"{label}: in {rows} rows the high-water column {column!r} is NULL."
@@ -188,6 +225,11 @@ class Reading:
         """The rows, at most ``size`` at once; needs :meth:`open` before."""
         if self._failed is None:
             yield from self._feed.rows(size, self._options.limit)
+            if self._asks_again:
+                left = self._messages.not_met
+                before = self._messages.failed_before
+                again = {key: before[key] for key in sorted(left) if key in before}
+                yield from self._failed_rows(size, again)
         else:
             yield from self._failed_rows(size, self._failed)
 
@@ -215,6 +257,40 @@ class Reading:
                     yield rows.only([key in wanted for key in hashes])
                 for key in hashes:
                     failed.pop(key, None)
+
+    @property
+    def _asks_again(self) -> bool:
+        """Whether what failed before is read once more although it did not change."""
+        is_delta = self.is_incremental or self.goes_on
+        return self._feed.marks_after and self._feed.reads_keys and is_delta
+
+    @property
+    def began_empty(self) -> bool:
+        """Whether a system gave no rows although all were asked for, and what is gone counts.
+
+        Nobody knows then whether they are gone, or the account does not see them any more.
+        """
+        is_whole = not (self.is_incremental or self.goes_on) and self._failed is None
+        return is_whole and self._feed.began_empty and self._migration.removed != str(Removed.KEEP)
+
+    @property
+    def deleted(self) -> Mapping[str, Any] | None:
+        """What the source names as deleted, by hash of the key; None where it never does."""
+        return self._feed.deleted if self._feed.marks_after else None
+
+    def keep_place(self) -> None:
+        """Remember where the pass may go on. For the transaction of a batch.
+
+        Rows are read no further than the batch, since nothing is fetched ahead of such a feed.
+        """
+        feed, column = self._feed, self._migration.high_water
+        if not (feed.may_go_on and column and self._failed is None):
+            return
+        if self._state.pass_run is None:
+            return  # it has just ended
+        if self._options.limit is None and feed.reached is not None:
+            place = mark_text(feed.reached)
+            go_on_at(self._state, place, database=self._options.database)
 
     def refuse_a_part(self) -> None:
         """Raise :exc:`SpecError` where ``--limit`` may leave rows of a migration without a key.
@@ -248,13 +324,16 @@ class Reading:
             return
         if self.left_rows_unread:
             return  # the next run goes on
-        if not self.is_incremental:
+        if not (self.is_incremental or self.goes_on):
             self._close_what_is_gone(self._messages.not_met)
         # The next run may begin at the mark where nothing below it is left to be done. Failed rows
         # are; so is what changed since an earlier run began this pass, unless it was compared now.
         has_compared = self._updates or self._state.pass_run == self._step.run_id
         mark = None
-        if self._mark is not None and has_compared and not self._step.failed:
+        if self._feed.marks_after and self._migration.high_water:
+            self._mark = self._feed.reached
+        is_whole = not self._step.failed or (self._feed.marks_after and self._feed.reads_keys)
+        if self._mark is not None and has_compared and is_whole:
             try:
                 mark = mark_text(self._mark)
             except SpecError as error:

@@ -9,8 +9,8 @@ from typing import Any, Protocol
 from django.db import connections, transaction
 
 from ..exceptions import Interrupted, SourceError
-from ..ledger import LinkBook, Messages, StepLedger
-from ..outcomes import Mode, RunStatus
+from ..ledger import LinkBook, Message, Messages, StepLedger
+from ..outcomes import MessageKind, Mode, RunStatus
 from ..progress import Progress
 from ..sources.feed import Feed
 from ..sources.query import QueryFeed
@@ -28,6 +28,11 @@ from .pipeline import Pipeline
 from .reading import Keep, Reading, opened
 from .recording import Recorder, what_is_kept
 from .settle import settle
+
+_BEGAN_EMPTY = (
+    "the first page had no rows, so nothing is taken to be gone. Look whether the account still"
+    " sees them"
+)
 
 
 class Coordinator(Protocol):
@@ -78,6 +83,7 @@ class StepRunner:
         self._keep_open = keep_open
         self._coordinator = coordinator
         self._messages = ledger.messages_for(self._step)
+        self._reading: Reading | None = None
         self._compiler = compiler
         self._step.writer = compiler.choice.writer.name
         self._step.writer_reason = compiler.choice.reason
@@ -101,10 +107,9 @@ class StepRunner:
                 if is_begun and self._is_keyed(feed):
                     whole.close()
                     is_begun = False
-                reading = Reading(self._context, self._messages, feed)
-                if self._coordinator is not None and self._coordinator.divide(
-                    self._context, feed, is_incremental=reading.is_incremental
-                ):
+                reading = self._reading = Reading(self._context, self._messages, feed)
+                if self._shares_out(feed, reading):
+                    assert self._coordinator is not None
                     pipeline = None
                     self._read_elsewhere(self._coordinator, feed, reading)
                 else:
@@ -117,6 +122,8 @@ class StepRunner:
                     pipeline is None or pipeline.writer.wrote_keys, dangling_before=dangling
                 )
                 self._record.check_max_errors(self._step.read)
+                if reading.began_empty:
+                    self._ledger.note(self._step, Message(MessageKind.WARNING, _BEGAN_EMPTY))
                 reading.end()
                 is_partial = (
                     self._step.failed
@@ -126,7 +133,8 @@ class StepRunner:
                 )
                 status = RunStatus.PARTIAL if is_partial else RunStatus.DONE
                 self._ledger.finish_step(self._step, status)
-            self._removal.read_to_end(self._step)
+            if not reading.began_empty:
+                self._removal.read_to_end(self._step)
 
     @property
     def _commits(self) -> bool:
@@ -170,11 +178,27 @@ class StepRunner:
             return self._ledger.committing(self._step)
         return transaction.atomic(using=self._context.database)
 
+    def _shares_out(self, feed: Feed, reading: Reading) -> bool:
+        if self._coordinator is None:
+            return False
+        if not isinstance(feed, QueryFeed):
+            self._step.split_reason = "read by one process, because its rows come from no query"
+            return False
+        incremental = reading.is_incremental
+        return self._coordinator.divide(self._context, feed, is_incremental=incremental)
+
     def _batch(self) -> AbstractContextManager[None]:
         if self._step.commits_batches:
-            return self._transaction()
+            return self._committed()
         rehearses_commit = self._options.mode == Mode.REHEARSAL and self._step.has_key
         return self._checked() if rehearses_commit else nullcontext()
+
+    @contextmanager
+    def _committed(self) -> Iterator[None]:
+        with self._transaction():
+            yield
+            if self._reading is not None:
+                self._reading.keep_place()
 
     @contextmanager
     def _checked(self) -> Iterator[None]:
@@ -249,7 +273,11 @@ class StepRunner:
     def _links(self, reading: Reading) -> Links:
         book = LinkBook(self._context.state, database=self._context.database)
         keys_read = self._removal.watch(
-            self._step, self._migration, book, is_incremental=reading.is_incremental
+            self._step,
+            self._migration,
+            book,
+            is_incremental=reading.is_incremental or reading.goes_on,
+            deleted=reading.deleted,
         )
         return Links(book, self._messages.failed_before, keys_read)
 

@@ -103,6 +103,7 @@ def compiled(
         "__module__": __name__,
         "__doc__": f"The pull of {definition.label}.",
         "model": mapping.model,
+        "high_water": mapping.changed,
         "legacy_key": KEY,
         "column_description": dict(_described(mapping, fields, flatten.columns)),
         "on_conflict": str(policy),

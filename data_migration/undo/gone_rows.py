@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -25,7 +25,8 @@ _CHUNK = 1000
 class GoneRows:
     """What the links of a migration have and its query does not, once it ``is_read`` to its end.
 
-    ``policy`` says what becomes of their objects.
+    ``policy`` says what becomes of their objects. Where ``named`` is given, these keys are what is
+    gone, by hash, and no others.
     """
 
     step: RunStep
@@ -34,6 +35,7 @@ class GoneRows:
     policy: Removed
     keys: KeysRead = field(default_factory=KeysRead)
     is_read: bool = False
+    named: Mapping[str, Any] | None = None
 
     @property
     def model(self) -> Any:
@@ -44,11 +46,14 @@ class GoneRows:
 
     def includes(self, key_hash: str, run: int) -> bool:
         """Whether the link with this key is of a row that is gone."""
-        return key_hash not in self.keys
+        return key_hash not in self.keys if self.named is None else key_hash in self.named
 
     @cached_property
     def hashes(self) -> list[str]:
         """Their keys; rows that were skipped left no object to speak of."""
+        if self.named is not None:
+            found = self.book.find(list(self.named)).values()
+            return [link.key_hash for link in found if link.object_pk is not None]
         return [
             link.key_hash for link in self.keys.missing(self.book.all(object_pk__isnull=False))
         ]

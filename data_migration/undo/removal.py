@@ -7,7 +7,7 @@ steps of a run are done, the links whose keys were not read tell what is gone.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -42,15 +42,30 @@ class Removal:
         self._gone: dict[str, GoneRows] = {}
 
     def watch(
-        self, step: RunStep, migration: Migration, book: LinkBook, *, is_incremental: bool
+        self,
+        step: RunStep,
+        migration: Migration,
+        book: LinkBook,
+        *,
+        is_incremental: bool,
+        deleted: Mapping[str, Any] | None = None,
     ) -> KeysRead | None:
         """Where the keys of the step's rows are to be noted; None where nobody asks for them.
+
+        ``deleted`` fills with what the source itself names as deleted, by hash of the key: of a
+        part of the rows that is all that is gone. None where it never does.
 
         Raises :exc:`SpecError` when the migration deletes what is gone and this run does not
         read its whole query.
         """
         policy = Removed(migration.removed)
         if policy == Removed.KEEP or self._options.retry_failed or book.is_empty():
+            return None
+        if deleted is not None and (self._options.limit is not None or is_incremental):
+            if self._options.limit is None:
+                self._gone[step.migration] = GoneRows(
+                    step=step, migration=migration, book=book, policy=policy, named=deleted
+                )
             return None
         if self._options.limit is not None:
             why, how = f"--limit {self._options.limit} reads", "without --limit"

@@ -61,6 +61,7 @@ def read_range(
         exits_fail(step, context.options.should_stop),
         opened(context.label, migration, context.hooks, keep_open) as whole,
     ):
+        assert isinstance(whole, QueryFeed), "nothing else is shared out"
         others = step.run.steps.using(database).exclude(pk=step.pk)
         record = Recorder(
             context,

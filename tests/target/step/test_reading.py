@@ -10,8 +10,8 @@ import pytest
 from data_migration.migration import Migration
 from data_migration.models import RowError
 from data_migration.outcomes import Mode, OnError
+from data_migration.sources.marks import value_of_mark
 from data_migration.spec.columns import is_a
-from data_migration.step.high_water import value_of_mark
 from tests.apps.shop.models import Brand, Product
 from tests.support.engine import (
     Result,

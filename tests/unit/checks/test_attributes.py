@@ -40,6 +40,11 @@ def test_e013_query_is_no_string() -> None:
     assert "b'SELECT 1'" in only("E013", check(query=b"SELECT 1"))
 
 
+def test_e019_a_query_and_rows() -> None:
+    only("E019", check(rows=lambda self: iter(())))
+    assert check(query=None, source=None, rows=lambda self: iter(())) == {}
+
+
 @pytest.mark.parametrize("query", ["products", "UPDATE products SET id = 1", "   "])
 def test_e014_query_without_a_select(query: str) -> None:
     only("E014", check(query=query))

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from data_migration.exceptions import SpecError
-from data_migration.step.high_water import lowered, mark_text, value_of_mark
+from data_migration.sources.marks import lowered, mark_text, value_of_mark
 
 MOMENTS = st.datetimes(min_value=dt.datetime(1000, 1, 1))
 LAGS = st.timedeltas(dt.timedelta(0), dt.timedelta(days=4000))

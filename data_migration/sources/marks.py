@@ -10,11 +10,12 @@ import datetime as dt
 import math
 import re
 from collections.abc import Callable
+from contextlib import suppress
 from decimal import ROUND_FLOOR, Decimal, localcontext
 from fractions import Fraction
 from typing import Any
 
-from ..exceptions import SpecError
+from ..exceptions import SourceError, SpecError
 from ..rows.keys import key_of_text, key_text
 
 _DAY = dt.timedelta(days=1)
@@ -64,6 +65,40 @@ def lowered(mark: Any, lag: Any) -> Any:
                 raise SpecError(f"high_water_lag = {lag!r} has to be zero or more.")
             return _subtracted(subtract, mark, lag)
     raise _misfit(mark, lag)
+
+
+def in_order(value: Any) -> tuple[str, Any]:
+    """The kind of a mark, and what is compared with others of its kind: ``(kind, value)``.
+
+    Times that are text are compared as times, and digits as numbers, whatever their lengths.
+    Raises :exc:`SourceError` for a value that has no order.
+    """
+    if isinstance(value, dt.datetime):
+        return _moment_in_order(value, "")
+    if isinstance(value, dt.date):
+        return "date", value
+    if isinstance(value, (int, float, Decimal)) and not isinstance(value, bool):
+        if math.isfinite(value):
+            return "number", Fraction(value)
+    elif isinstance(value, str):
+        if value.isascii() and value.isdecimal():
+            return "digits", int(value)
+        if found := _TIMESTAMP.fullmatch(value):
+            with suppress(ValueError):  # the 30th of February
+                if found["time"] is None:
+                    return "date", dt.date.fromisoformat(value)
+                zone = (found["zone"] or "").strip().upper()
+                clock = dt.datetime.fromisoformat(f"{found['date']} {found['time']}{zone}")
+                return _moment_in_order(clock, found["fraction"] or "")
+        return "text", value
+    raise SourceError(f"a value of the type {type(value).__name__} has no order to go by")
+
+
+def _moment_in_order(clock: dt.datetime, fraction: str) -> tuple[str, Any]:
+    digits = (fraction or f"{clock.microsecond:06}").rstrip("0")
+    if clock.tzinfo is None:
+        return "time without a zone", (clock.replace(microsecond=0), digits)
+    return "time", (clock.astimezone(dt.UTC).replace(microsecond=0), digits)
 
 
 def _is_distance(lag: Any) -> bool:
