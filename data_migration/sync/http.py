@@ -229,7 +229,7 @@ class HttpConnector(Connector):
         answer = self.request(
             "POST",
             resource.path,
-            body=values,
+            body=_wrapped(resource, values),
             headers=headers,
             may_repeat=bool(resource.idempotency),
             error=resource.error,
@@ -253,7 +253,7 @@ class HttpConnector(Connector):
         answer = self.request(
             resource.update,
             _row_path(resource, key),
-            body=changes,
+            body=_wrapped(resource, changes),
             headers=_if_match(version),
             may_repeat=version is None,
             error=resource.error,
@@ -453,6 +453,10 @@ def _row_path(resource: Resource, key: Any) -> str:
     if set(step) == {"."}:  # a step up, for many a server
         step = step.replace(".", "%2E")
     return f"{resource.path.rstrip('/')}/{step}"
+
+
+def _wrapped(resource: Resource, values: Mapping[str, Any]) -> Mapping[str, Any]:
+    return {resource.wrap: values} if resource.wrap else values
 
 
 def _if_match(version: str | None) -> dict[str, str]:

@@ -12,8 +12,9 @@ class Resource:
     """One kind of row.
 
     ``path`` is that of the list, to which a row's key is added; ``rows`` the dotted path of the
-    rows in an answer with many, ``row`` that of the row in an answer with one. ``key`` and
-    ``version`` are dotted paths in a row; a ``version`` of ``"etag"`` is the header of an answer
+    rows in an answer with many, ``row`` that of the row in an answer with one, ``wrap`` the name
+    under which a row is sent. ``key`` and ``version`` are dotted paths in a row; a ``version`` of
+    ``"etag"`` is the header of an answer
     with one row, and is sent as ``If-Match``. ``since``, ``size`` and ``fields`` are the names of
     parameters, ``parameters`` others that each list is asked with. ``cursor`` is the dotted path,
     or ``cursor_header`` the header, of what the next pass begins at. ``deleted`` is the dotted
@@ -29,6 +30,7 @@ class Resource:
     key: str = "id"
     rows: str = ""
     row: str = ""
+    wrap: str = ""
     since: str = ""
     size: str = ""
     fields: str = ""
