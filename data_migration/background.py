@@ -9,18 +9,22 @@ from .launch.handover import (
     Availability,
     availability,
     enqueue,
+    look_again,
     resume,
     start_patches,
     start_rollback,
     start_run,
+    start_sync,
 )
 
 __all__ = [
     "Availability",
     "availability",
     "enqueue",
+    "look_again",
     "resume",
     "start_patches",
     "start_rollback",
     "start_run",
+    "start_sync",
 ]

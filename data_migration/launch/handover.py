@@ -6,6 +6,7 @@ The row of a run is the job: what is handed over is its number, once the row is 
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from contextlib import nullcontext
 from typing import Any, NamedTuple
 
@@ -19,8 +20,9 @@ from ..models import Run
 from ..options import RunOptions
 from ..outcomes import Mode, RunKind
 from ..patches.options import PatchOptions
-from ..sync.discovery import Syncs
+from ..sync.discovery import Syncs, discover
 from ..sync.options import SyncOptions
+from ..sync.words import PULL
 from ..undo import Selection
 from ..utils.wording import error_text
 from .backends import BACKENDS, Backend
@@ -103,6 +105,25 @@ def start_sync(
         )
         for name in syncs.connectors
     ]
+
+
+def look_again(
+    label: str, keys: Iterable[object], *, database: str = "default", requested_by: str = ""
+) -> list[Run]:
+    """Queue a run that pulls rows with these remote keys, because something may have changed.
+
+    For what another system calls (a webhook): it is not believed, but asked. ``label`` is that of
+    a mapping, or of a plan. Raises like :func:`start_run`, and :exc:`UnknownLabel`.
+    """
+    chosen = discover().select([label])
+    options = SyncOptions(
+        mode=Mode.COMMIT,
+        database=database,
+        labels=(label,),
+        direction=PULL,
+        keys=tuple(map(str, keys)),
+    )
+    return start_sync(chosen, options, requested_by=requested_by)
 
 
 def start_rollback(

@@ -199,3 +199,13 @@ def test_a_run_that_nobody_takes_fails_with_the_reason_and_without_secrets(backe
     assert run.error.startswith("It could not be handed over to the background. ConnectionError:")
     assert "broker" in run.error
     assert "geheim" not in run.error
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_call_from_outside_asks_for_rows_to_be_looked_at_again(
+    backend: Fake, settings: Any
+) -> None:
+    (run,) = background.look_again("exchange.ItemToAtlas", [7, "x"], requested_by="webhook")
+    assert (run.kind, run.lane, run.requested_by) == ("sync", "connector atlas", "webhook")
+    assert (run.options["keys"], run.options["direction"]) == (["7", "x"], "pull")
+    assert backend.handed == [("execute_run", run.pk, "default")]
