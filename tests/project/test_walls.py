@@ -29,6 +29,7 @@ OWN_OBJECTS = {
     "transform/trees.py": {"draft.instance", "draft.object"},
     "sync/deletions.py": {"self.connector"},
     "sync/nested.py": {"child"},
+    "testing.py": {"connector"},
     "undo/deletion.py": {"collector"},
     "undo/restoration.py": {"row"},
     "writers/save.py": {"instance"},
