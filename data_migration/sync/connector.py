@@ -5,14 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, TypeVar
+from typing import Any, NoReturn, TypeVar
 
+from ..exceptions import Refused
 from ..sources.pages import Page
 from .calling import Caller
 
 __all__ = ["Connector", "Page", "Written"]
 
 T = TypeVar("T")
+
+_WRITING = ("insert", "update", "delete", "insert_many", "update_many")
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +140,14 @@ class Connector:
         """For how many seconds :meth:`insert` knows an idempotency key again; 0: it never does."""
         return 0
 
+    def refuse_writes(self) -> None:
+        """From now on nothing is written through this connector: for rehearsals, and their hooks.
+
+        Extend it where requests can be sent in other ways than by these methods.
+        """
+        for name in _WRITING:
+            setattr(self, name, _refusing(name))
+
     def close(self) -> None:
         """End the connection; called once, at the end of a run."""
 
@@ -144,3 +155,13 @@ class Connector:
     def can(cls, capability: str) -> bool:
         """Whether a method of this name is overridden."""
         return getattr(cls, capability) is not getattr(Connector, capability)
+
+
+def _refusing(name: str) -> Callable[..., NoReturn]:
+    def refuse(*_: Any, **__: Any) -> NoReturn:
+        raise Refused(
+            f"{name}() was called in a rehearsal, which sends nothing. Repeat the command with"
+            " --commit to send it"
+        )
+
+    return refuse

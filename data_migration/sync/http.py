@@ -135,7 +135,8 @@ class HttpConnector(Connector):
         return super().can(capability)
 
     def refuse_writes(self) -> None:
-        """Nothing that may change something is sent from now on, by hooks as well."""
+        """Nor is any request sent but such that read, whoever uses the client."""
+        super().refuse_writes()
         self._may_write = False
 
     def ping(self) -> str:

@@ -120,6 +120,8 @@ def _run_account(
     ledger = Ledger(options.database, connector_lane(account))
     with accounts.nothing_sent() if is_rehearsal else nullcontext():
         connector = connect(account)
+        if is_rehearsal:
+            connector.refuse_writes()
         try:
             pulls = _wanted(options, PULL)
             plan = Steps(tuple(steps(connector, account, syncs, options.settle) if pulls else ()))

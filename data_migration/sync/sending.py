@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NoReturn
+from typing import Any
 
 from django.utils import timezone
 
@@ -27,34 +27,11 @@ from .mapping import Mapping as Spec
 from .merge import Merge
 from .payload import NOT_THERE, Change, put, take
 
-#: What a rehearsal does not let a connector do.
-WRITING = ("insert", "update", "delete", "insert_many", "update_many")
-
 #: What is said of one row; whatever else a connector raises would meet any other row.
 ROW_ERRORS = (Refused, Gone, Conflict, Uncertain, Transient)
 
 #: Seconds after which a search can be trusted that finds nothing, unless OPTIONS say otherwise.
 FIND_DELAY = 10.0
-
-
-def read_only(connector: Connector) -> Connector:
-    """The same connector, which from now on refuses every call that writes."""
-    for name in WRITING:
-        setattr(connector, name, _refusing(name))
-    # Whatever else it has to send requests with, hooks can use as well.
-    if (refuse := getattr(connector, "refuse_writes", None)) is not None:
-        refuse()
-    return connector
-
-
-def _refusing(name: str) -> Callable[..., NoReturn]:
-    def refuse(*_: Any, **__: Any) -> NoReturn:
-        raise Refused(
-            f"{name}() was called in a rehearsal, which sends nothing. Repeat the command with"
-            " --commit to send it"
-        )
-
-    return refuse
 
 
 @dataclass(kw_only=True)

@@ -20,6 +20,7 @@ from data_migration.sync import (
     Resource,
     Written,
 )
+from data_migration.sync.accounts import connect
 from tests.apps.shop.models import Everything
 from tests.support.remotes import Kinto, Roundup
 from tests.support.syncing import synced, syncs_of
@@ -186,6 +187,27 @@ def test_a_rehearsal_sends_kinto_nothing(shelf: Kinto) -> None:
     _, made = calls(lambda: synced(syncs_of(Things), mode=Mode.REHEARSAL))
     assert made.keys() == {"GET"}
     assert shelf.rows("things") == {}
+
+
+class Meddling(Things):
+    """Sends something by itself, past the methods of the connector."""
+
+    def pre_process(self, row: dict[str, Any]) -> dict[str, Any]:
+        connector: Any = connect("atlas")
+        try:
+            connector.client.put(f"{connector.config['HOST']}/collections/others", json={})
+        finally:
+            connector.close()
+        return row
+
+
+def test_a_hook_sends_kinto_nothing_in_a_rehearsal_either(shelf: Kinto) -> None:
+    shelf.put("things", "n1", name="theirs", qty=1)
+    done = synced(syncs_of(Meddling), mode=Mode.REHEARSAL, direction="pull")
+    assert done.pull(Meddling) == {"failed": 1}
+    assert "in a rehearsal" in done.messages[0][3]
+    with pytest.raises(AssertionError, match="404"):
+        shelf.call("GET", "/collections/others")
 
 
 def test_roundup_is_spoken_to_by_values_and_a_few_lines(

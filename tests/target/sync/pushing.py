@@ -18,7 +18,6 @@ from data_migration.sync.definition import Definition
 from data_migration.sync.discovery import Syncs, discover
 from data_migration.sync.options import SyncOptions
 from data_migration.sync.push import PushDiff, PushStep
-from data_migration.sync.sending import read_only
 from tests.support.memory_remote import MemoryRemote
 
 _COUNTS = ("created", "updated", "unchanged", "skipped", "failed", "warnings", "removed")
@@ -70,7 +69,7 @@ def push(
     error, diffs = None, []
     asked = replace(asked, should_stop=lambda: ledger.lock.stop_requested)
     if mode == Mode.REHEARSAL:
-        made = read_only(made)
+        made.refuse_writes()
     try:
         with transaction.atomic() if mode == Mode.REHEARSAL else nullcontext():
             ledger.start_step(step)

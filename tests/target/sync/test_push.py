@@ -14,7 +14,6 @@ from data_migration.ledger.outgoing import Accounts
 from data_migration.models import RemoteState
 from data_migration.outcomes import Action, Mode, RunStatus
 from data_migration.sync import Connector, Const, From, Mapping, Written
-from data_migration.sync.sending import read_only
 from tests.apps.exchange.data_sync_spec import GroupToAtlas, ItemToAtlas, TagToAtlas
 from tests.apps.exchange.models import Item, ItemGroup, Line, Tag
 from tests.support.engine import statements
@@ -215,8 +214,10 @@ def test_a_rehearsal_sends_nothing_and_tells_what_it_would(items: list[Item]) ->
         (Action.CREATE, {"name": (None, "Dowel"), "sku": (None, None)}),
     ]
     assert (dict(remote().tables["Item"]), on_its_way()) == (before, [])
+    connector = MemoryRemote({"HOST": "atlas"})
+    connector.refuse_writes()
     with pytest.raises(Refused, match="in a rehearsal"):
-        read_only(MemoryRemote({"HOST": "atlas"})).delete("Item", 1)
+        connector.delete("Item", 1)
 
 
 def test_a_rehearsal_knows_what_it_would_have_created() -> None:
