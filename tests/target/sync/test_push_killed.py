@@ -18,6 +18,7 @@ import pytest
 from django.db import connection
 
 from data_migration.ledger import Link, LinkBook
+from data_migration.ledger.statements import RowInsert
 from data_migration.sync import Connector, Mapping, Written
 from tests.apps.exchange.models import Item
 from tests.apps.library.testing import make_project
@@ -153,7 +154,22 @@ def main(host: str, way: str) -> None:
         die("links")
         add(self, links, *more)
 
-    LinkBook.add = add_links  # type: ignore[method-assign]  # PostgreSQL takes them by COPY
+    made, insert = RowInsert.__init__, RowInsert.__call__
+    names: dict[int, str] = {}
+
+    def remember(self: RowInsert, connection: Any, model: Any, *more: Any, **named: Any) -> None:
+        made(self, connection, model, *more, **named)
+        names[id(self)] = str(model._meta.model_name)
+
+    def insert_rows(self: RowInsert, migration: int, rows: Any, *more: Any) -> None:
+        if rows:
+            die(f"INSERT {names[id(self)]}")
+        insert(self, migration, rows, *more)
+
+    # PostgreSQL takes rows by COPY, of which nobody is told.
+    LinkBook.add = add_links  # type: ignore[method-assign]
+    RowInsert.__init__ = remember  # type: ignore[method-assign]
+    RowInsert.__call__ = insert_rows  # type: ignore[method-assign]
     with connection.execute_wrapper(watch) if AT[:1].isupper() else nullcontext():
         push(Things, connector=WAYS[way]({"HOST": host}))
 
