@@ -71,9 +71,10 @@ def check_hooks(label: str, migration: type[Migration]) -> Iterator[CheckMessage
 def check_query(label: str, migration: type[Migration]) -> Iterator[CheckMessage]:
     query: Any = migration.query
     if has_rows(migration):
-        if query:
-            yield fault("E019", label)
-    elif not isinstance(query, str):
+        return
+    if callable(migration.rows) and migration.rows is not Migration.rows:
+        yield fault("W039", label)
+    if not isinstance(query, str):
         yield fault("E013", label, value=query)
     elif not _READS.search(query):
         line = " ".join(query.split())

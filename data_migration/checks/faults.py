@@ -66,10 +66,6 @@ FAULTS = {
         "query has no SELECT in it: {value!r}.",
         "Set query to a SELECT; run manage.py migrate_legacy --logquery to see each query.",
     ),
-    "E019": Text(
-        "The migration has both a query and rows(), and one of them would say nothing.",
-        "Leave one of the two out.",
-    ),
     "E015": Text(
         "query_params has to be a list, a tuple or a dict, got {value!r}.",
         "A tuple of one value needs a comma: query_params = (value,).",
@@ -181,6 +177,10 @@ FAULTS = {
         "{what} is {value!r}, which {model} works out in Python: no database can be asked for it.",
         'Search by the fields it is made of, several if need be: search_attr=("first", "last")'
         " with columns=(...) in is_a(), legacy_key for the migration; or keep it in a field.",
+    ),
+    "W039": Text(
+        "The migration has a query, so its method rows() is not called.",
+        "Leave the query out, or give the method another name.",
     ),
     # depends_on
     "E040": Text(

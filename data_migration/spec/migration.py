@@ -144,8 +144,12 @@ class Migration:
 
 
 def has_rows(migration: type[Migration]) -> bool:
-    """Whether :meth:`Migration.rows` is overridden."""
-    return migration.rows is not Migration.rows
+    """Whether its rows come from :meth:`Migration.rows`: it is overridden, and there is no query.
+
+    A spec of the older package may have a name ``rows`` of its own beside its query.
+    """
+    rows: Any = migration.rows
+    return not migration.query and callable(rows) and rows is not Migration.rows
 
 
 class BaseMigration(Migration):
